@@ -1,0 +1,545 @@
+/* skald.h - language models inside your own process.
+ *
+ *   runtime   what the host lends: memory, threads, a log. No hidden state; several may live side by side.
+ *   model     what was learnt: weights and vocabulary. Never changes; threads share it.
+ *   kv_cache  what was read: pages of many sequences. One thread at a time.
+ *   context   room to think: scratch and one stream. One thread at a time.
+ *   sampler   how a token is chosen from logits. One thread at a time.
+ *
+ * Short way: skald_model_open_path, skald_generate.   Own loop: skald_step, skald_logits, skald_sampler_choose.
+ * Own device: backend.h.
+ *
+ * Rules that hold everywhere
+ *  - 0 is success, positive is "not now, and nothing is wrong", negative is an error. Outputs come first, sizes last.
+ *  - A call that fails has changed nothing, unless its comment says what it changed.
+ *  - `why` may be NULL; set why->size to sizeof *why before the first call. It says what and where, for a person.
+ *  - Option structs begin with their size. skald_..._options_init(&o, sizeof o) fills in the defaults; NULL options are
+ *    the defaults too; 0 means "default" wherever a field's comment does not say otherwise.
+ *  - Text is UTF-8. Strings that the library hands out live as long as the object they were asked from.
+ *  - Freeing NULL does nothing. A handle made from another keeps that one alive: free in any order.
+ *  - A handle with the rule "one thread at a time" answers SKALD_BUSY to a second thread, and to calls from a callback.
+ *  - The library never prints, reads the environment, aborts, raises signals or keeps global state.
+ *  - ABI: 0.x may still change with a new minor version; from 1.0 on nothing is removed, moved or renumbered.
+ */
+#ifndef SKALD_H
+#define SKALD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <skald/dtype.h>
+
+#ifdef SKALD_PREFIX
+#include <skald/prefix.h> /* every name below gets the prefix, so that two copies can live in one program */
+#endif
+
+#if defined(SKALD_STATIC)
+#define SKALD_API
+#elif defined(_WIN32)
+#if defined(SKALD_BUILDING)
+#define SKALD_API __declspec(dllexport)
+#else
+#define SKALD_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define SKALD_API __attribute__((visibility("default")))
+#else
+#define SKALD_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- version ---------------------------------------------------------------------------------------------------- */
+
+#define SKALD_VERSION_MAJOR 0
+#define SKALD_VERSION_MINOR 1
+#define SKALD_VERSION_PATCH 0
+
+/* major << 16 | minor << 8 | patch of the library that runs, which may be newer than this header. Any thread. */
+SKALD_API uint32_t skald_version(void);
+
+/* The number of docs/numerics.md that this library computes: equal numbers, equal bits. Any thread. */
+SKALD_API uint32_t skald_numerics_version(void);
+
+/* ---- status ----------------------------------------------------------------------------------------------------- */
+
+#define SKALD_STATUS_LIST(X)                                                                                           \
+    X(OK, 0, "done")                                                                                                   \
+    X(FULL, 1, "not now: no free page or sequence; nothing was taken")                                                 \
+    X(SHORT, 2, "not now: the buffer is too small; the needed size is told")                                           \
+    X(PENDING, 3, "not now: the time is used up; call again to go on")                                                 \
+    X(END, 4, "there is no more")                                                                                      \
+    X(ARGUMENT, -1, "an argument breaks the contract; nothing changed")                                                \
+    X(MEMORY, -2, "no memory; nothing changed")                                                                        \
+    X(FORMAT, -3, "the file does not say what it must")                                                                \
+    X(READ, -4, "the file cannot be read")                                                                             \
+    X(UNSUPPORTED, -5, "well formed, but not offered by this library or device")                                       \
+    X(BUSY, -6, "the object is in use by another call")                                                                \
+    X(CANCELLED, -7, "the host asked to stop; nothing changed")                                                        \
+    X(DEVICE, -8, "the device failed; nothing changed")                                                                \
+    X(ABSENT, -9, "there is no such thing")
+
+typedef int32_t skald_status;
+enum {
+#define SKALD_STATUS_ENUM(name, number, text) SKALD_##name = number,
+    SKALD_STATUS_LIST(SKALD_STATUS_ENUM)
+#undef SKALD_STATUS_ENUM
+};
+
+/* The sentence of the list above; "unknown status" for other numbers. Static text, never NULL. Any thread. */
+SKALD_API const char *skald_status_text(skald_status status);
+
+/* Where a call says why it failed. The caller's memory; written only on failure, or on success of a plan with advice. */
+typedef struct skald_report {
+    uint32_t size;       /* sizeof(skald_report), set by the caller */
+    skald_status status; /* what the call returned */
+    uint64_t offset;     /* byte offset in the file the sentence is about, UINT64_MAX when there is none */
+    char text[496];      /* e.g. "tensor blk.3.attn_q.weight: 576 x 576 expected, 576 x 192 found"; ends with NUL */
+} skald_report;
+
+/* ---- what the host lends ------------------------------------------------------------------------------------------ */
+
+/* What a block is for, so that a host can place it (huge pages, a budget per kind). More kinds may come. */
+typedef uint32_t skald_memory_kind;
+enum {
+    SKALD_MEMORY_HANDLE = 0,  /* a handle and its tables */
+    SKALD_MEMORY_WEIGHTS = 1, /* packed weights of a model */
+    SKALD_MEMORY_CACHE = 2,   /* pages of a cache */
+    SKALD_MEMORY_SCRATCH = 3, /* activations of a context */
+    SKALD_MEMORY_LOAD = 4,    /* given back before the call that asked for it returns */
+};
+
+/* `alloc` returns `bytes` bytes at `alignment` (a power of two up to 4096), or NULL. `free` gets the same two numbers
+ * back. Both may be called from any thread that calls skald, never from a worker, and never during a step. */
+typedef struct skald_allocator {
+    void *(*alloc)(void *user, size_t bytes, size_t alignment, skald_memory_kind kind);
+    void (*free)(void *user, void *pointer, size_t bytes, size_t alignment);
+    void *user;
+} skald_allocator;
+
+/* The host's own job system in place of skald's threads: run job(arg, 0) ... job(arg, n_jobs - 1), in any order, on any
+ * threads, and return when all have returned. Jobs never wait for each other. */
+typedef struct skald_executor {
+    void (*run)(void *user, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs);
+    void *user;
+    uint32_t n_threads; /* how many jobs may run at once, at least 1 */
+} skald_executor;
+
+/* A line for the host's log, level 1 error, 2 warning, 3 information. From the thread that made the call. */
+typedef void (*skald_log_fn)(void *user, int32_t level, const char *text);
+
+/* How far a long call has come: done from 0 to 1. Return 0 to go on, anything else to cancel. Called on the thread that
+ * made the long call, at most about once a millisecond. It may call skald_status_text and version calls only. */
+typedef int32_t (*skald_progress_fn)(void *user, float done);
+
+/* ---- runtime ------------------------------------------------------------------------------------------------------ */
+
+typedef struct skald_runtime skald_runtime;
+
+typedef struct skald_runtime_options {
+    uint32_t size;
+    uint32_t n_threads;               /* workers and the caller together; 0: the processors this process may use */
+    const skald_allocator *allocator; /* NULL: libc. Copied. */
+    const skald_executor *executor;   /* NULL: the runtime's own workers. Copied. */
+    skald_log_fn log;                 /* NULL: silence */
+    void *log_user;
+    const char *cpu_level; /* highest instruction set allowed: "scalar", "avx2", "avxvnni", "avx512", "amx", "neon",
+                              "dotprod", "i8mm"; NULL: the best the machine has */
+} skald_runtime_options;
+
+SKALD_API void skald_runtime_options_init(skald_runtime_options *options, uint32_t size);
+
+/* Makes a runtime and its sleeping workers. MEMORY: no memory, or a thread could not be made.
+ * ARGUMENT: unknown level, or an incomplete allocator or executor. */
+SKALD_API skald_status skald_runtime_create(skald_runtime **out, const skald_runtime_options *options,
+                                            skald_report *why);
+
+/* Loads a device plug-in (see backend.h) from a shared library. `config` is the plug-in's own text, may be NULL. The
+ * first device is "cpu"; a model names its device in its options. UNSUPPORTED: this build has no run-time loading, or
+ * the plug-in speaks another version. Not while another thread uses the runtime. */
+SKALD_API skald_status skald_runtime_load_backend(skald_runtime *runtime, const char *path, const char *config,
+                                                  skald_report *why);
+
+/* Lets go. What was made from the runtime keeps it alive. Any thread, but not from a callback. */
+SKALD_API void skald_runtime_release(skald_runtime *runtime);
+
+/* ---- where a model comes from ------------------------------------------------------------------------------------- */
+
+/* One file. Fill in exactly one of path, bytes and read. */
+typedef struct skald_source {
+    uint32_t size;
+    uint32_t map;        /* path only, 1: map instead of reading. Saves memory and load time, but then the file must
+                            not change or shrink while the model lives: the system kills the process (SIGBUS) if it does */
+    const char *path;    /* UTF-8 */
+    const void *bytes;   /* a file in memory, untouched after the model is open */
+    uint64_t n_bytes;    /* length of `bytes`, or of what `read` can give */
+    /* Fill `to` with n_bytes bytes from `offset`. Anything but SKALD_OK fails the open with that status. Called on the
+     * opening thread and, with workers, on several at once when `concurrent` is 1. */
+    skald_status (*read)(void *user, void *to, uint64_t offset, size_t n_bytes);
+    void *user;
+    uint32_t concurrent;
+    uint32_t reserved; /* 0 */
+} skald_source;
+
+/* ---- memory plan -------------------------------------------------------------------------------------------------- */
+
+/* Bytes that the allocator will be asked for. Exact: the allocator's peak equals `peak_bytes`. */
+typedef struct skald_memory_plan {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t model_bytes;   /* handle, vocabulary, tables */
+    uint64_t weights_bytes; /* packed weights in host memory */
+    uint64_t load_bytes;    /* scratch while loading, given back */
+    uint64_t cache_bytes;   /* handle and pages in host memory */
+    uint64_t context_bytes; /* handle and activations in host memory */
+    uint64_t peak_bytes;    /* the most at any one time of: open, create the cache, create the context */
+    uint64_t mapped_bytes;  /* of the file, with skald_source.map */
+    uint64_t stack_bytes;   /* of the runtime's worker threads, all together */
+    uint64_t device_bytes;  /* on the device, where it is not host memory */
+    uint64_t cache_bytes_per_token;
+} skald_memory_plan;
+
+/* ---- model -------------------------------------------------------------------------------------------------------- */
+
+typedef struct skald_model skald_model;
+
+typedef struct skald_model_options {
+    uint32_t size;
+    uint32_t vocabulary_only; /* 1: no weights; encode, decode and information work */
+    const char *device;       /* name of a loaded device; NULL: "cpu" */
+    skald_progress_fn progress;
+    void *progress_user;
+} skald_model_options;
+
+SKALD_API void skald_model_options_init(skald_model_options *options, uint32_t size);
+
+/* Opens a GGUF file (or its parts: the first one, or all in order). Checks everything before it believes anything.
+ * FORMAT: malformed, with the key, tensor or offset. UNSUPPORTED: an architecture or type this library does not have.
+ * READ, MEMORY, CANCELLED as they say. After OK the file is not touched again unless it is mapped. */
+SKALD_API skald_status skald_model_open(skald_model **out, skald_runtime *runtime, const skald_model_options *options,
+                                        skald_report *why, const skald_source *parts, uint32_t n_parts);
+
+/* The same for a path, read and not mapped; further parts of a split file are found beside it. */
+SKALD_API skald_status skald_model_open_path(skald_model **out, skald_runtime *runtime, const char *path,
+                                             const skald_model_options *options, skald_report *why);
+
+/* One more owner. Any thread. */
+SKALD_API void skald_model_retain(skald_model *model);
+/* One owner less; the last one frees. Any thread, but not from a callback. */
+SKALD_API void skald_model_release(skald_model *model);
+
+typedef struct skald_model_info {
+    uint32_t size;
+    uint32_t n_layers;
+    uint32_t n_embd;        /* width of the residual stream */
+    uint32_t n_heads;       /* query heads */
+    uint32_t n_kv_heads;    /* 1: MQA, n_heads: MHA, between: GQA */
+    uint32_t head_dim_k;    /* elements of one query or key head */
+    uint32_t head_dim_v;    /* elements of one value head */
+    uint32_t n_ff;          /* width inside the feed-forward part */
+    uint32_t n_vocab;       /* ids are 0 ... n_vocab - 1, and logits rows as long */
+    uint32_t n_context;     /* tokens it was trained for; 0 unknown */
+    uint64_t n_parameters;  /* elements of all tensors */
+    uint64_t n_file_bytes;  /* bytes of all tensors in the file */
+    uint32_t latent_dim;    /* MLA: elements of the latent kept per token; 0: keys and values */
+    uint32_t latent_rope_dim; /* MLA: elements of the rotated key kept beside the latent */
+    const char *architecture; /* e.g. "llama" */
+    const char *name;         /* general.name, or "" */
+    const char *device;       /* where the weights are */
+} skald_model_info;
+
+/* Any thread. Fills the first info->size bytes. */
+SKALD_API skald_status skald_model_get_info(skald_model_info *info, const skald_model *model);
+
+/* The value of metadata key `key` as text (arrays as "[n values]"), with a closing NUL. *n_bytes: room, then the length
+ * needed with the NUL. SHORT: too little room. ABSENT: no such key. Any thread. */
+SKALD_API skald_status skald_model_metadata(char *text, size_t *n_bytes, const skald_model *model, const char *key);
+/* The key at `index`, counted from 0; NULL behind the last. Lives as long as the model. Any thread. */
+SKALD_API const char *skald_model_metadata_key(const skald_model *model, uint32_t index);
+
+typedef struct skald_tensor_info {
+    uint32_t size;
+    skald_dtype type;
+    uint64_t shape[4]; /* fastest first, 1 where unused */
+    uint64_t n_bytes;  /* in the file */
+    const char *name;
+    const char *type_name;
+    const char *kernel; /* which leaf multiplies with it, e.g. "q4_1/avx2"; "" where none does */
+} skald_tensor_info;
+
+/* END behind the last. Any thread. */
+SKALD_API skald_status skald_model_tensor(skald_tensor_info *info, const skald_model *model, uint32_t index);
+
+/* ---- text --------------------------------------------------------------------------------------------------------- */
+
+typedef uint32_t skald_encode_flags;
+enum {
+    SKALD_ENCODE_SPECIAL = 1, /* control tokens written in the text become their ids; without it they are plain text */
+    SKALD_ENCODE_BOS = 2,     /* put the model's begin-of-sequence id in front, where the model asks for one */
+};
+
+/* Text to ids. *n_ids: room in `ids` (which may be NULL for room 0), then how many there are; SHORT when they do not
+ * fit (the first ones are written). Bytes that are not UTF-8 are encoded as bytes. Any thread.
+ * MEMORY: the work needs room in proportion to the longest word. */
+SKALD_API skald_status skald_encode(int32_t *ids, uint32_t *n_ids, const skald_model *model, skald_encode_flags flags,
+                                    const char *text, size_t n_bytes);
+
+typedef uint32_t skald_decode_flags;
+enum {
+    SKALD_DECODE_SPECIAL = 1, /* control tokens are written out; without it they are silent */
+};
+
+/* Ids to text without a closing NUL. *n_bytes: room, then length; SHORT as above. ARGUMENT: an id out of range. */
+SKALD_API skald_status skald_decode(char *text, size_t *n_bytes, const skald_model *model, skald_decode_flags flags,
+                                    const int32_t *ids, uint32_t n_ids);
+
+/* Ids to text one by one, never splitting a character. The caller's memory; zero it to begin. */
+typedef struct skald_decoder {
+    uint8_t pending[8]; /* bytes of a character that is not complete yet */
+    uint32_t n_pending;
+    skald_decode_flags flags;
+} skald_decoder;
+
+/* Adds one id and gives out the complete characters. id -1 ends the text: what is pending comes out as U+FFFD.
+ * SHORT: nothing happened, *n_bytes is the room needed. */
+SKALD_API skald_status skald_decoder_push(char *text, size_t *n_bytes, skald_decoder *decoder, const skald_model *model,
+                                          int32_t id);
+
+/* What an id is for. Numbers never change, more may come. */
+typedef uint32_t skald_token_role;
+enum {
+    SKALD_TOKEN_BOS = 0,         /* begins a text */
+    SKALD_TOKEN_EOS = 1,         /* ends a text */
+    SKALD_TOKEN_END_OF_TURN = 2, /* ends what one side of a conversation says */
+    SKALD_TOKEN_UNKNOWN = 3,
+    SKALD_TOKEN_SEPARATOR = 4,
+    SKALD_TOKEN_PADDING = 5,
+    SKALD_TOKEN_FIM_PREFIX = 6, /* fill in the middle */
+    SKALD_TOKEN_FIM_SUFFIX = 7,
+    SKALD_TOKEN_FIM_MIDDLE = 8,
+    SKALD_TOKEN_FIM_REPO = 9,
+    SKALD_TOKEN_FIM_FILE = 10,
+};
+
+/* The id of a role, -1 when the model has none. Any thread. */
+SKALD_API int32_t skald_model_token(const skald_model *model, skald_token_role role);
+/* 1 when generation stops at this id (end of text or of turn), else 0. Any thread. */
+SKALD_API int32_t skald_model_is_end(const skald_model *model, int32_t id);
+
+typedef struct skald_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *text;
+} skald_message;
+
+/* A conversation in the layout the model was trained on, to be encoded with SKALD_ENCODE_SPECIAL. `open` 1: the answer's
+ * beginning is added. `first` leaves out the first messages but keeps the layout as if they stood there, so that a
+ * caller who has them in a cache already gets what is new. *n_bytes as in skald_decode. UNSUPPORTED: no known layout. */
+SKALD_API skald_status skald_chat_format(char *text, size_t *n_bytes, const skald_model *model, uint32_t open,
+                                         uint32_t first, const skald_message *messages, uint32_t n_messages);
+
+/* ---- cache -------------------------------------------------------------------------------------------------------- */
+
+/* Pages hold SKALD_PAGE_TOKENS positions of one sequence; forked sequences share pages until one writes. */
+#define SKALD_PAGE_TOKENS 128u
+
+typedef struct skald_kv_cache skald_kv_cache;
+typedef uint32_t skald_seq; /* a sequence in a cache, from 1; never reused before its release */
+
+typedef struct skald_kv_cache_options {
+    uint32_t size;
+    uint32_t n_sequences; /* the most at a time; 0: 1 */
+    uint64_t n_tokens;    /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
+    skald_dtype k_type;   /* SKALD_F16 or SKALD_F32; set by init to SKALD_F16 */
+    skald_dtype v_type;   /* likewise */
+} skald_kv_cache_options;
+
+SKALD_API void skald_kv_cache_options_init(skald_kv_cache_options *options, uint32_t size);
+SKALD_API skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model,
+                                             const skald_kv_cache_options *options, skald_report *why);
+/* BUSY (and nothing freed) while a paused step uses it: cancel that first. */
+SKALD_API skald_status skald_kv_cache_free(skald_kv_cache *cache);
+
+/* An empty sequence. FULL: as many as allowed live already. */
+SKALD_API skald_status skald_kv_cache_open(skald_seq *out, skald_kv_cache *cache);
+/* Room for `n_tokens` more tokens of `seq` than it holds, so that a later step cannot be FULL. FULL: nothing was taken;
+ * release or rewind a sequence, then call again. A step that needs more reserves by itself. */
+SKALD_API skald_status skald_kv_cache_reserve(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
+/* A new sequence with the first `n_tokens` tokens of `seq`. Shares pages; the one that both may write is copied at
+ * the first write. ARGUMENT: `seq` holds fewer. FULL: as open. */
+SKALD_API skald_status skald_kv_cache_fork(skald_seq *out, skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
+/* Forgets all but the first `n_tokens` tokens and gives back the pages behind them. */
+SKALD_API skald_status skald_kv_cache_rewind(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
+/* Ends the sequence; pages that nobody shares are free again. */
+SKALD_API skald_status skald_kv_cache_release(skald_kv_cache *cache, skald_seq seq);
+/* How many tokens the sequence holds. */
+SKALD_API skald_status skald_kv_cache_length(uint32_t *n_tokens, skald_kv_cache *cache, skald_seq seq);
+
+typedef struct skald_kv_cache_stats {
+    uint32_t size;
+    uint32_t n_pages;        /* all */
+    uint32_t n_pages_free;
+    uint32_t n_pages_shared; /* held by more than one sequence */
+    uint32_t n_sequences;
+    uint32_t n_sequences_max;
+    uint64_t n_tokens;       /* held by all sequences, shared ones counted for each */
+    uint64_t bytes;          /* of all pages */
+    uint64_t bytes_per_token;
+} skald_kv_cache_stats;
+
+SKALD_API skald_status skald_kv_cache_get_stats(skald_kv_cache_stats *stats, skald_kv_cache *cache);
+
+/* What one token costs in a cache, from sizes alone:
+ * latent_dim 0: n_layers * n_kv_heads * (head_dim_k + head_dim_v) elements, else n_layers * (latent_dim + latent_rope_dim)
+ * (DeepSeek-V2, arXiv 2405.04434). 0: a type without whole blocks there. Any thread. */
+SKALD_API uint64_t skald_kv_bytes_per_token(const skald_model_info *shape, skald_dtype k_type, skald_dtype v_type);
+/* Reads the sizes only: of a GGUF file, a folder with a config.json, or a config.json. The strings of `info` are "". */
+SKALD_API skald_status skald_model_inspect(skald_model_info *info, skald_runtime *runtime, const char *path,
+                                           skald_report *why);
+
+/* ---- context: running the model ------------------------------------------------------------------------------------ */
+
+typedef struct skald_context skald_context;
+
+typedef struct skald_context_options {
+    uint32_t size;
+    uint32_t n_rows;   /* tokens that go through the model together; longer input goes in pieces, same bits; 0: 512 */
+    uint32_t n_logits; /* rows of logits that one step can give; 0: 32 */
+    uint32_t n_threads; /* 0: all of the runtime's */
+} skald_context_options;
+
+SKALD_API void skald_context_options_init(skald_context_options *options, uint32_t size);
+SKALD_API skald_status skald_context_create(skald_context **out, skald_model *model,
+                                            const skald_context_options *options, skald_report *why);
+/* A paused step is cancelled first. BUSY (and nothing freed): a call is running. */
+SKALD_API skald_status skald_context_free(skald_context *context);
+
+/* Which rows of a span want logits. */
+enum {
+    SKALD_LOGITS_LAST = 0, /* of the last token */
+    SKALD_LOGITS_NONE = 1,
+    SKALD_LOGITS_ALL = 2,
+};
+
+/* Some more tokens of one sequence. A step takes any mixture: prompts, single tokens, drafts. Each sequence at most
+ * once in a step. */
+typedef struct skald_span {
+    uint32_t size;
+    skald_seq seq;
+    const int32_t *tokens;   /* [n_tokens] ids, or NULL with `embeddings` */
+    const float *embeddings; /* [n_tokens, n_embd] rows in place of ids (images, soft prompts), or NULL */
+    uint32_t n_tokens;       /* at least 1 */
+    uint32_t logits;         /* SKALD_LOGITS_... */
+} skald_span;
+
+typedef struct skald_step_options {
+    uint32_t size;
+    uint32_t microseconds; /* return PENDING after about so long, at a place to go on from; 0: run to the end */
+    skald_progress_fn progress;
+    void *progress_user;
+} skald_step_options;
+
+SKALD_API void skald_step_options_init(skald_step_options *options, uint32_t size);
+
+/* Runs the spans through the model and appends them to their sequences: all of them, or nothing.
+ *   OK         every span is appended, and its logits can be read.
+ *   PENDING    the time is used up. The spans' memory and the cache must stay; the cache's other calls give BUSY;
+ *              skald_step_continue goes on, skald_step_cancel forgets.
+ *   FULL       the cache has not enough free pages; nothing changed.
+ *   CANCELLED, DEVICE   nothing changed: the next step gives the bits it would have given without this one.
+ *   ARGUMENT   an id or sequence that is not there, more logits than n_logits, a cache of another model.
+ * Spans may hold more tokens than n_rows. Bits do not depend on threads, neighbours, or how a text is cut into steps. */
+SKALD_API skald_status skald_step(skald_context *context, skald_kv_cache *cache, const skald_step_options *options,
+                                  skald_report *why, const skald_span *spans, uint32_t n_spans);
+SKALD_API skald_status skald_step_continue(skald_context *context, const skald_step_options *options,
+                                           skald_report *why);
+SKALD_API skald_status skald_step_cancel(skald_context *context);
+
+/* Row `index` of the last finished step's logits: spans in order, within a span the wanted tokens in order. n_vocab
+ * floats, the context's memory, until its next step. NULL: no such row. */
+SKALD_API const float *skald_logits(const skald_context *context, uint32_t index);
+
+/* The id with the largest logit of row `index`, the lower id of equals; -1: no such row. */
+SKALD_API int32_t skald_logits_argmax(const skald_context *context, uint32_t index);
+
+/* One line of the recorded pass, e.g. "layer 0 project ..."; *n_bytes as in skald_model_metadata. END behind the last. */
+SKALD_API skald_status skald_context_op(char *text, size_t *n_bytes, const skald_context *context, uint32_t index);
+
+/* What open, cache and context together will ask for, from the header of the file. NULL options are the defaults. */
+SKALD_API skald_status skald_memory_get_plan(skald_memory_plan *plan, skald_runtime *runtime,
+                                             const skald_model_options *model, const skald_kv_cache_options *cache,
+                                             const skald_context_options *context, skald_report *why,
+                                             const skald_source *parts, uint32_t n_parts);
+
+/* ---- choosing a token ---------------------------------------------------------------------------------------------- */
+
+typedef struct skald_sampler skald_sampler;
+
+typedef struct skald_logit_bias {
+    int32_t id;
+    float bias; /* added to the logit; -INFINITY forbids the id */
+} skald_logit_bias;
+
+/* Applied in this order: bias, penalties, temperature, top_k, top_p, min_p, draw. The defaults are greedy. */
+typedef struct skald_sampler_options {
+    uint32_t size;
+    float temperature;       /* 0: greedy, the largest logit */
+    uint32_t top_k;          /* keep the k largest; 0: all */
+    float top_p;             /* keep the smallest set that holds this share (arXiv 1904.09751); 0 or 1: all */
+    float min_p;             /* drop below this share of the largest probability (arXiv 2407.01082); 0: none */
+    float repetition;        /* divide positive, multiply negative logits of seen ids (arXiv 1909.05858); 0 or 1: off */
+    float frequency;         /* subtract this times the count of an id */
+    float presence;          /* subtract this once for a seen id */
+    uint32_t penalty_window; /* how many of the last tokens count as seen; 0: 64 */
+    uint64_t seed;           /* the draw is a function of (seed, position, draw) alone */
+    const skald_logit_bias *bias; /* [n_bias], copied */
+    uint32_t n_bias;
+    uint32_t reserved; /* 0 */
+} skald_sampler_options;
+
+SKALD_API void skald_sampler_options_init(skald_sampler_options *options, uint32_t size);
+/* For rows of `model`'s n_vocab logits. ARGUMENT: a number that is not finite or out of its range, a bias id out of range. */
+SKALD_API skald_status skald_sampler_create(skald_sampler **out, skald_model *model,
+                                            const skald_sampler_options *options, skald_report *why);
+SKALD_API void skald_sampler_free(skald_sampler *sampler);
+
+/* Chooses the token for `position`. Pure: the same arguments give the same id, on every platform. `history` are the
+ * tokens so far, newest last; only the last penalty_window are looked at; may be NULL when n_history is 0.
+ * ARGUMENT: a logit is NaN, or every id is forbidden. */
+SKALD_API skald_status skald_sampler_choose(int32_t *id, skald_sampler *sampler, const float *logits,
+                                            uint64_t position, const int32_t *history, uint32_t n_history);
+
+/* ---- the short way ------------------------------------------------------------------------------------------------- */
+
+/* Some text of the answer, whole characters, no closing NUL. Return 0 to go on, anything else to stop there. */
+typedef int32_t (*skald_text_fn)(void *user, const char *text, size_t n_bytes);
+
+typedef struct skald_generate_options {
+    uint32_t size;
+    uint32_t n_tokens; /* the most; 0: until the model ends, at most the room */
+    uint32_t chat;     /* 1: `prompt` is what a user says; 0: it is continued as it stands */
+    uint32_t n_context; /* room in tokens; 0: the model's context, at most 4096 */
+    const skald_sampler_options *sampler; /* NULL: greedy */
+} skald_generate_options;
+
+SKALD_API void skald_generate_options_init(skald_generate_options *options, uint32_t size);
+
+/* Prompt in, text out. Makes its own cache, context and sampler and frees them. OK also when `text` stopped it.
+ * Any thread. */
+SKALD_API skald_status skald_generate(skald_model *model, const char *prompt, const skald_generate_options *options,
+                                      skald_text_fn text, void *user, skald_report *why);
+
+/* ---- formats ------------------------------------------------------------------------------------------------------- */
+
+/* "Q4_K" and so on; NULL for an unknown number. Static text. Any thread. */
+SKALD_API const char *skald_dtype_name(skald_dtype type);
+/* Bytes of n elements; 0 when the type is unknown or n is not a whole number of blocks. Any thread. */
+SKALD_API uint64_t skald_dtype_bytes(skald_dtype type, uint64_t n);
+/* n elements of `type` as f32, bit for bit what the format defines. ARGUMENT: not whole blocks, or an integer type.
+ * Any thread. */
+SKALD_API skald_status skald_dtype_to_f32(float *to, skald_dtype type, const void *from, uint64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
