@@ -1,0 +1,124 @@
+/* The contracts of the leaves: raw pointers in, raw pointers out. docs/numerics.md says what each computes, to the bit;
+ * scalar/ is its executable form, and every other level must give the same bits.
+ *
+ * Matmul: weights are packed in panels of 32 outputs. A tile multiplies one panel with 1 ... SK_TILE_ROWS rows.
+ *
+ *              k ──▶
+ *     panel  ┌────────────┐ 32 outputs        y[row][0..31] = chain over k, one per output, ascending
+ *            └────────────┘
+ */
+#ifndef SK_CPU_KERNELS_H
+#define SK_CPU_KERNELS_H
+#include <skald/backend.h>
+#include <stdbool.h>
+
+#define SK_PANEL 32u       /* outputs of a panel */
+#define SK_BLOCK 32u       /* elements that share one activation scale */
+#define SK_TILE_ROWS 5u    /* most rows a tile takes */
+#define SK_ATTEND_ROWS 16u /* most rows an attention tile takes */
+#define SK_PAGE SKALD_PAGE_TOKENS
+
+/* 32 elements of an activation row: element i is d * q[i]. */
+typedef struct sk_q8 {
+    float d;        /* amax / 127 */
+    float d_sum;    /* d * (float)(sum[0] + sum[1]), for formats with a min */
+    int16_t sum[2]; /* of q[0..15] and q[16..31] */
+    int8_t q[32];
+} sk_q8;
+
+/* y = x in blocks of 32: q = nearest-even(x * (127 / amax)). */
+typedef void sk_quantize_fn(sk_q8 *y, const float *x, uint32_t n_blocks);
+
+/* y[i] = x[i] * inv * w[i], inv = 1 / sqrt(mean(x^2) + eps). Any n; y may be x. */
+typedef void sk_rms_norm_fn(float *y, const float *x, const float *w, uint32_t n, float eps);
+/* y[i] = a[i] + b[i]. y may be a or b. */
+typedef void sk_add_fn(float *y, const float *a, const float *b, uint32_t n);
+/* y[i] = a[i] * s. y may be a. */
+typedef void sk_scale_fn(float *y, const float *a, float s, uint32_t n);
+/* y[i] = activation(gate[i]) * up[i], or activation(gate[i]) when up is NULL. y may be gate. */
+typedef void sk_gate_fn(float *y, const float *gate, const float *up, uint32_t n);
+/* One head: pair i = (x[2i], x[2i+1]) or (x[i], x[i + n_pairs]) turns by cs[2i] = cos, cs[2i+1] = sin. */
+typedef void sk_rotate_fn(float *x, const float *cs, uint32_t n_pairs);
+/* The index of the largest, the lower of equals; NaN never wins. */
+typedef uint32_t sk_argmax_fn(const float *x, uint32_t n);
+
+/* One block of SK_PAGE keys for up to SK_ATTEND_ROWS query rows of one KV head, each as if no other block existed.
+ * Keys [begin[r], end[r]) of the block are visible to row r (begin < end); what lies outside may be anything, NaN too. */
+typedef struct sk_attend_block {
+    const float *q[SK_ATTEND_ROWS]; /* [dim_k], times scale * log2(e) (without soft cap) or scale / cap (with one) */
+    uint32_t begin[SK_ATTEND_ROWS], end[SK_ATTEND_ROWS];
+    uint32_t n_rows, dim_k, dim_v;
+    float soft_cap;   /* cap * log2(e), or 0: none */
+    const void *k;    /* [dim_k][SK_PAGE], in the store's type */
+    const void *v;    /* [SK_PAGE][dim_v] */
+    float *max, *sum; /* [n_rows] */
+    float *out;       /* [n_rows][dim_v], not yet divided by sum */
+} sk_attend_block;
+typedef void sk_attend_fn(const sk_attend_block *block);
+
+/* (max, sum, out) of one row takes in a later (max2, sum2, out2): the online softmax of arXiv 1805.02867. */
+typedef void sk_fold_fn(float *max, float *sum, float *out, float max2, float sum2, const float *out2, uint32_t dim_v);
+/* y[i] = out[i] / sum. */
+typedef void sk_divide_fn(float *y, const float *out, float sum, uint32_t n);
+
+/* n elements to the cache's type: K goes to k[i * SK_PAGE] (a column), V to consecutive elements. */
+typedef void sk_store_fn(void *to, const float *x, uint32_t n);
+
+/* y[r * y_stride + i], i < 32, r < n_rows: the chain of output i of the panel with row r. */
+typedef void sk_int_tile_fn(float *y, size_t y_stride, const void *panel, const sk_q8 *x, size_t x_stride,
+                            uint32_t n_rows, uint32_t n_in);
+typedef void sk_float_tile_fn(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride,
+                              uint32_t n_rows, uint32_t n_in);
+
+/* A kind of matmul: layout, packing and tile belong together and never meet a stranger's. */
+typedef struct sk_matmul {
+    const char *name; /* "q4_1/avx2" */
+    skald_dtype type;
+    uint32_t level; /* SK_LEVEL_... it needs */
+    uint64_t (*panel_bytes)(skald_dtype type, uint32_t n_in);
+    /* n_rows <= 32 rows as the file has them; the panel's other outputs become zero. */
+    void (*pack)(void *panel, skald_dtype type, const void *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t n_in);
+    /* Output `row` of the panel as f32, exactly as dtype defines it. */
+    void (*unpack)(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in);
+    sk_int_tile_fn *int_tile;     /* integer kinds: rows quantized to sk_q8 */
+    sk_float_tile_fn *float_tile; /* kinds on f32 rows; exactly one of the two is set */
+} sk_matmul;
+
+/* Instruction sets, weakest first; a level includes those before it on the same architecture. */
+enum {
+    SK_LEVEL_SCALAR = 0,
+    SK_LEVEL_AVX2 = 1, /* with FMA and F16C */
+    SK_LEVEL_AVXVNNI = 2,
+    SK_LEVEL_AVX512 = 3, /* F, BW, VL, VNNI */
+    SK_LEVEL_AMX = 4,
+    SK_LEVEL_NEON = 8,
+    SK_LEVEL_DOTPROD = 9,
+    SK_LEVEL_I8MM = 10,
+};
+
+/* What one level runs with; filled from kernels.def, where later lines win if the machine can. */
+typedef struct sk_kernels {
+    uint32_t level;
+    sk_quantize_fn *quantize;
+    sk_rms_norm_fn *rms_norm;
+    sk_add_fn *add;
+    sk_scale_fn *scale;
+    sk_gate_fn *silu;
+    sk_rotate_fn *rotate_pairs, *rotate_halves;
+    sk_argmax_fn *argmax;
+    sk_attend_fn *attend_f32, *attend_f16;
+    sk_fold_fn *fold;
+    sk_divide_fn *divide;
+    sk_store_fn *store_k_f32, *store_k_f16, *store_v_f32, *store_v_f16;
+} sk_kernels;
+
+/* The best level of this machine, at most `limit` (NULL: no limit); -1 for an unknown name. */
+int32_t sk_cpu_level(const char *limit);
+const char *sk_cpu_level_name(uint32_t level);
+void sk_kernels_fill(sk_kernels *kernels, uint32_t level);
+/* The kind for a type at a level; NULL: none. The index is what skald_weight.layout keeps. */
+const sk_matmul *sk_matmul_find(skald_dtype type, uint32_t level);
+const sk_matmul *sk_matmul_at(uint32_t index);
+uint32_t sk_matmul_index(const sk_matmul *kind);
+
+#endif

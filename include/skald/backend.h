@@ -1,0 +1,388 @@
+/* skald/backend.h - for device authors. Users of skald need skald.h only.
+ *
+ * A backend is one constant table of functions. skald opens it once per runtime (a device), asks what it supports when a
+ * model is placed, lets it pack the weights its own way, and gives it the forward pass as a list of operations:
+ *
+ *     record once    stream_create, ops.embed, ops.project, ops.attend, ... , stream_seal
+ *     every step     stream_start (tables: ids, positions, page lists), stream_run, stream_read
+ *
+ * Rules
+ *  - Recording fills a list; nothing is computed. A step replays the list over that step's rows. A device may compile the
+ *    list, capture it as a graph, or join neighbours, as long as the results are those of the operations in order.
+ *  - Op functions return nothing: the stream keeps its first failure, later ops pass by, and stream_seal tells.
+ *  - Descriptors begin with their size and may grow; a backend copies what it needs before it returns. Optional parts
+ *    are absent when their buffer is NULL (rows) or their count is 0.
+ *  - No function but buffer_create, cache_create, stream_create and open may ask the host for memory.
+ *  - A step writes only behind the committed length of its sequences, so dropping it is doing nothing.
+ *  - Shapes: a "row" is one token's vector. Numbers are f32 unless a type says otherwise.
+ *
+ * docs/backend.md is the guide; tests/device/ holds a complete second backend that shares no memory with its host.
+ */
+#ifndef SKALD_BACKEND_H
+#define SKALD_BACKEND_H
+
+#include <skald/skald.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SKALD_BACKEND_VERSION 1u
+
+typedef struct skald_device skald_device; /* an opened backend; its own struct */
+typedef struct skald_buffer skald_buffer; /* memory of the device; opaque to the host */
+typedef struct skald_store skald_store;   /* pages of a cache */
+typedef struct skald_stream skald_stream; /* a recorded pass and the step it is in */
+typedef struct skald_backend skald_backend;
+
+/* ---- what the host offers a device --------------------------------------------------------------------------------- */
+
+typedef struct skald_host {
+    uint32_t size;
+    uint32_t n_threads; /* that may work at once, the caller's included */
+    void *self;         /* first argument of the functions below */
+    void *(*alloc)(void *self, uint64_t n_bytes, skald_memory_kind kind); /* 64-byte aligned, NULL: no memory */
+    void (*free)(void *self, void *pointer, uint64_t n_bytes);
+    /* Runs job(arg, 0 .. n_jobs - 1) on the free workers and the calling thread; returns when all have returned. Between
+     * enter and leave the workers that were free stay at hand. No memory is asked for. */
+    void (*enter)(void *self);
+    void (*run)(void *self, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs);
+    void (*leave)(void *self);
+    uint64_t (*nanoseconds)(void *self); /* monotonic */
+    void (*log)(void *self, int32_t level, const char *text);
+    const char *cpu_level; /* the highest instruction set allowed, NULL: the machine's best */
+} skald_host;
+
+/* ---- tensors ------------------------------------------------------------------------------------------------------- */
+
+/* How many rows an operation works on is known only in a step. */
+typedef uint32_t skald_extent;
+enum {
+    SKALD_EXTENT_FIXED = 0,  /* n_rows of the descriptor */
+    SKALD_EXTENT_ROWS = 1,   /* the rows of the pass */
+    SKALD_EXTENT_WANTED = 2, /* the rows whose logits are wanted */
+};
+
+/* Rows of numbers in a buffer: row r begins at offset + r * stride bytes. */
+typedef struct skald_rows {
+    skald_buffer *buffer; /* NULL: absent */
+    uint64_t offset;      /* bytes */
+    uint64_t stride;      /* bytes from row to row */
+    uint32_t n_rows;      /* room */
+    uint32_t width;       /* elements of a row */
+    skald_dtype type;     /* F32; F64 for rotation frequencies */
+    skald_extent extent;
+} skald_rows;
+
+/* A matrix that the backend packed: n_out rows of n_in elements, y = W x. */
+typedef struct skald_weight {
+    skald_buffer *buffer; /* NULL: absent */
+    uint64_t offset;      /* bytes */
+    uint64_t n_bytes;     /* packed */
+    uint32_t n_in, n_out;
+    skald_dtype type; /* in the file */
+    uint32_t layout;  /* the backend's own mark, set by weight_plan */
+} skald_weight;
+
+/* What a weight will be used for; a backend may pack a table it only looks up in differently. Bits of a set. */
+enum {
+    SKALD_USE_PROJECT = 1, /* multiplied with rows */
+    SKALD_USE_EMBED = 2,   /* looked up by id */
+};
+
+/* Bytes of one tensor as the file has them, row after row. */
+typedef struct skald_reader {
+    void *self;
+    /* Rows [first, first + n) to `to`, n * row_bytes bytes. Any thread when `concurrent`. */
+    skald_status (*read)(void *self, void *to, uint32_t first, uint32_t n_rows);
+    const void *view;   /* the whole tensor in memory (mapped or given), or NULL */
+    uint64_t row_bytes; /* of a row in the file */
+    uint32_t concurrent;
+    void *staging; /* scratch for packing, staging_bytes long (skald_device_info.staging_bytes) */
+    uint64_t staging_bytes;
+} skald_reader;
+
+/* ---- operations ---------------------------------------------------------------------------------------------------- */
+
+typedef uint32_t skald_norm_kind;
+enum {
+    SKALD_NORM_NONE = 0,
+    SKALD_NORM_RMS = 1,   /* x / sqrt(mean(x^2) + eps) * weight               arXiv 1910.07467 */
+    SKALD_NORM_LAYER = 2, /* (x - mean) / sqrt(var + eps) * weight + bias     arXiv 1607.06450 */
+};
+
+typedef struct skald_norm {
+    skald_norm_kind kind;
+    float eps;
+    skald_rows weight; /* one row */
+    skald_rows bias;   /* one row, LAYER only, optional */
+} skald_norm;
+
+/* out[r] = scale * table[token of r], or scale * the given embedding row; + positions[position of r] where present. */
+typedef struct skald_embed {
+    uint32_t size;
+    float scale;
+    skald_weight table;
+    skald_weight positions; /* learned absolute positions, optional */
+    skald_rows out;
+} skald_embed;
+
+/* out[r] = norm(x[r]). */
+typedef struct skald_normalize {
+    uint32_t size;
+    uint32_t reserved;
+    skald_norm norm;
+    skald_rows x, out; /* may be the same rows */
+} skald_normalize;
+
+/* out[i][r] = weight[i] norm(x[r]) + bias[i] + add[r] for each of up to three weights (Q, K, V; gate, up). The sum of one
+ * output is one chain in ascending k, the bias is added after it, `add` (only with one weight) last; out may be add. */
+typedef struct skald_project {
+    uint32_t size;
+    uint32_t n_weights; /* 1 ... 3 */
+    skald_norm norm;    /* of x, or NONE */
+    skald_rows x;
+    skald_weight weight[3];
+    skald_rows bias[3]; /* one row each, optional */
+    skald_rows out[3];
+    skald_rows add; /* optional */
+} skald_project;
+
+/* out[r] = cos and sin of position(r) * frequency[i], pairs (cos, sin), times `magnitude`. Made once a step for all layers
+ * that rotate alike (RoPE, arXiv 2104.09864; scaled variants bring their own frequencies, YaRN its magnitude). */
+typedef struct skald_angles {
+    uint32_t size;
+    float magnitude;
+    skald_rows frequency; /* one row of F64, width n_pairs */
+    skald_rows out;       /* width 2 * n_pairs */
+} skald_angles;
+
+typedef uint32_t skald_rope_kind;
+enum {
+    SKALD_ROPE_NONE = 0,
+    SKALD_ROPE_PAIRS = 1,  /* element 2i turns with 2i + 1 */
+    SKALD_ROPE_HALVES = 2, /* element i turns with i + n_pairs */
+};
+
+/* Per head: q and k are normed (optional) and turned, then k and v go to the cache behind the committed length. q stays
+ * in place. The stored element depends on its own token alone. */
+typedef struct skald_append {
+    uint32_t size;
+    uint32_t layer; /* of the store */
+    uint32_t n_heads, n_kv_heads;
+    uint32_t head_dim_k, head_dim_v;
+    skald_rope_kind rope;
+    uint32_t n_pairs; /* turned pairs of each head, from its first element */
+    skald_rows angles;
+    skald_norm q_norm, k_norm; /* over one head, or NONE */
+    skald_rows q, k, v;        /* [n_heads * head_dim_k], [n_kv_heads * head_dim_k], [n_kv_heads * head_dim_v] */
+} skald_append;
+
+/* out[r] = softmax(scale * q k) v over the visible keys of r's own sequence: positions p with p <= position(r), and
+ * p > position(r) - window where window > 0. Head h reads KV head h / (n_heads / n_kv_heads): MHA, GQA and MQA alike
+ * (arXiv 2305.13245). soft_cap > 0: scores become cap * tanh(score / cap). sinks: one logit per head that joins the
+ * softmax and carries no value. */
+typedef struct skald_attend {
+    uint32_t size;
+    uint32_t layer;
+    uint32_t n_heads, n_kv_heads;
+    uint32_t head_dim_k, head_dim_v;
+    float scale;
+    float soft_cap;
+    uint32_t window;
+    uint32_t reserved;
+    skald_rows sinks; /* [n_heads], optional */
+    skald_rows q, out; /* [n_heads * head_dim_k], [n_heads * head_dim_v] */
+} skald_attend;
+
+typedef uint32_t skald_activation;
+enum {
+    SKALD_ACTIVATION_SILU = 1,      /* x / (1 + e^-x) */
+    SKALD_ACTIVATION_GELU_TANH = 2, /* arXiv 1606.08415, tanh form */
+    SKALD_ACTIVATION_GELU = 3,      /* by erf */
+    SKALD_ACTIVATION_RELU = 4,
+};
+
+/* out[r] = activation(gate[r]) * up[r]; without `up` the activation alone (arXiv 2002.05202). */
+typedef struct skald_gate {
+    uint32_t size;
+    skald_activation activation;
+    skald_rows gate, up, out; /* out may be gate */
+} skald_gate;
+
+/* out[i] = x[row of the i-th wanted logits]; extent of out is WANTED. */
+typedef struct skald_select {
+    uint32_t size;
+    uint32_t reserved;
+    skald_rows x, out;
+} skald_select;
+
+/* The table of operations. Slots are appended, never moved; a missing slot is an operation this device does not have. */
+typedef struct skald_ops {
+    uint32_t size;
+    uint32_t reserved;
+    void (*embed)(skald_stream *stream, const skald_embed *op);
+    void (*normalize)(skald_stream *stream, const skald_normalize *op);
+    void (*project)(skald_stream *stream, const skald_project *op);
+    void (*angles)(skald_stream *stream, const skald_angles *op);
+    void (*append)(skald_stream *stream, const skald_append *op);
+    void (*attend)(skald_stream *stream, const skald_attend *op);
+    void (*gate)(skald_stream *stream, const skald_gate *op);
+    void (*select)(skald_stream *stream, const skald_select *op);
+} skald_ops;
+
+/* Which operation a descriptor is for, in questions about support. */
+typedef uint32_t skald_op_kind;
+enum {
+    SKALD_OP_EMBED = 0,
+    SKALD_OP_NORMALIZE = 1,
+    SKALD_OP_PROJECT = 2,
+    SKALD_OP_ANGLES = 3,
+    SKALD_OP_APPEND = 4,
+    SKALD_OP_ATTEND = 5,
+    SKALD_OP_GATE = 6,
+    SKALD_OP_SELECT = 7,
+};
+
+/* ---- cache pages --------------------------------------------------------------------------------------------------- */
+
+/* One layer's share of a page: keys and values of SKALD_PAGE_TOKENS positions. */
+typedef struct skald_store_layer {
+    uint32_t n_kv_heads;
+    uint32_t head_dim_k, head_dim_v;
+    uint32_t window; /* 0: sees everything */
+} skald_store_layer;
+
+typedef struct skald_store_plan {
+    uint32_t size;
+    uint32_t n_layers;
+    const skald_store_layer *layers;
+    uint32_t n_pages;
+    skald_dtype k_type, v_type;
+} skald_store_plan;
+
+enum {
+    SKALD_PART_K = 0,
+    SKALD_PART_V = 1,
+};
+
+/* A stretch of a page in canonical order: [n_kv_heads][n][head_dim] elements of the stored type. */
+typedef struct skald_store_part {
+    uint32_t size;
+    uint32_t layer;
+    uint32_t part;     /* SKALD_PART_... */
+    uint32_t page;
+    uint32_t first, n; /* positions within the page */
+} skald_store_part;
+
+/* ---- a step -------------------------------------------------------------------------------------------------------- */
+
+/* How big a step may get: the stream's tables have this room. */
+typedef struct skald_stream_plan {
+    uint32_t size;
+    uint32_t n_ops;     /* that will be recorded */
+    uint32_t n_rows;    /* of one pass */
+    uint32_t n_wanted;
+    uint32_t n_page_ids; /* in all page lists of one pass together */
+    uint32_t max_width;  /* widest x of a project */
+    uint32_t max_head_dim;
+    uint32_t n_threads;
+} skald_stream_plan;
+
+typedef uint32_t skald_poll;
+enum {
+    SKALD_POLL_GO = 0,
+    SKALD_POLL_PAUSE = 1,  /* stop soon at a place to go on from: stream_run returns PENDING */
+    SKALD_POLL_CANCEL = 2, /* stop soon and forget: stream_run returns CANCELLED */
+};
+
+/* One pass. Every row names its own page list: the pages of its sequence from position 0, so that position p lies in
+ * pages[page_list[r] + p / SKALD_PAGE_TOKENS] at p % SKALD_PAGE_TOKENS. Rows of one sequence stand together and ascend. */
+typedef struct skald_pass {
+    uint32_t size;
+    uint32_t n_rows, n_wanted;
+    uint32_t first_wanted;      /* row of the logits that the first wanted row goes to */
+    const int32_t *tokens;      /* [n_rows] id, or -1 - i for row i of `embeddings` */
+    const float *embeddings;    /* [..., width], or NULL */
+    const uint32_t *positions;  /* [n_rows] */
+    const uint32_t *page_list;  /* [n_rows] where the row's list begins in `pages` */
+    const uint32_t *pages;      /* [n_page_ids] */
+    const uint32_t *wanted;     /* [n_wanted] rows, ascending */
+    uint32_t n_page_ids;
+    uint32_t reserved;
+    skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker */
+    void *poll_self;
+} skald_pass;
+
+/* ---- the backend --------------------------------------------------------------------------------------------------- */
+
+typedef struct skald_device_info {
+    uint32_t size;
+    uint32_t host_memory;   /* 1: buffers are host memory that `buffer_address` gives */
+    uint64_t staging_bytes; /* scratch that weight_place wants in its reader */
+    const char *level;      /* instruction set or device name */
+} skald_device_info;
+
+struct skald_backend {
+    uint32_t size;
+    uint32_t version; /* SKALD_BACKEND_VERSION */
+    const char *name; /* "cpu", "cuda" */
+
+    skald_status (*open)(skald_device **out, const skald_backend *backend, const skald_host *host, const char *config,
+                         skald_report *why); /* `host` outlives the device */
+    void (*close)(skald_device *device);
+    void (*get_info)(skald_device_info *info, skald_device *device);
+    /* Can this device do exactly this operation? Asked when a model is placed, with weights planned but not placed.
+     * NULL: yes; otherwise a static sentence saying why not. */
+    const char *(*refuses)(skald_device *device, skald_op_kind kind, const void *op);
+    /* Later tables (collectives, training) by name and version; NULL: not here. */
+    const void *(*get_interface)(skald_device *device, const char *name, uint32_t version);
+
+    /* Memory. buffer_bytes says how many host bytes buffer_create will ask for (0 on a device with its own memory). */
+    uint64_t (*buffer_bytes)(skald_device *device, uint64_t n_bytes);
+    skald_status (*buffer_create)(skald_buffer **out, skald_device *device, uint64_t n_bytes, skald_memory_kind kind);
+    void (*buffer_free)(skald_buffer *buffer);
+    skald_status (*buffer_write)(skald_buffer *buffer, uint64_t offset, const void *from, uint64_t n_bytes);
+    void *(*buffer_address)(skald_buffer *buffer); /* NULL: not host memory */
+
+    /* Weights. weight_plan fills in n_bytes and layout of a weight whose shape and type are set, for the given uses;
+     * UNSUPPORTED: not this type. weight_place packs it into w->buffer at w->offset. `slice` is rows [first, first +
+     * w->n_out) of the tensor. */
+    skald_status (*weight_plan)(skald_device *device, skald_weight *w, uint32_t uses);
+    skald_status (*weight_place)(skald_device *device, const skald_weight *w, const skald_reader *reader, uint32_t first);
+    const char *(*weight_kernel)(skald_device *device, const skald_weight *w); /* static name, "" where none multiplies */
+
+    /* Pages. */
+    uint64_t (*store_bytes)(skald_device *device, const skald_store_plan *plan); /* host bytes */
+    skald_status (*store_create)(skald_store **out, skald_device *device, const skald_store_plan *plan);
+    void (*store_free)(skald_store *store);
+    /* The first n positions of page `from` in one store to page `to` of another of the same plan, or of the same. */
+    skald_status (*page_copy)(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+    skald_status (*part_read)(void *to, skald_store *store, const skald_store_part *part);
+    skald_status (*part_write)(skald_store *store, const skald_store_part *part, const void *from);
+
+    /* A recorded pass. */
+    uint64_t (*stream_bytes)(skald_device *device, const skald_stream_plan *plan); /* host bytes */
+    skald_status (*stream_create)(skald_stream **out, skald_device *device, const skald_stream_plan *plan);
+    void (*stream_free)(skald_stream *stream);
+    skald_status (*stream_seal)(skald_stream *stream, skald_report *why); /* after the last op; tells the first failure */
+    /* Begins a pass: copies the tables, binds the store. */
+    skald_status (*stream_start)(skald_stream *stream, skald_store *store, const skald_pass *pass);
+    /* Goes on until the end (OK), PENDING, CANCELLED or DEVICE. After OK every write of the pass can be read. */
+    skald_status (*stream_run)(skald_stream *stream);
+    void (*stream_drop)(skald_stream *stream); /* forgets the pass that is under way */
+    skald_status (*stream_read)(void *to, skald_stream *stream, const skald_rows *rows, uint32_t first, uint32_t n);
+
+    skald_ops ops;
+};
+
+/* The CPU: part of the library. */
+SKALD_API const skald_backend *skald_cpu_backend(void);
+
+/* What a plug-in exports under the name "skald_backend_entry": its table, or NULL when it cannot serve `version`. */
+typedef const skald_backend *(*skald_backend_entry_fn)(uint32_t version);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
