@@ -43,11 +43,12 @@ typedef struct skald_host {
     void *self;         /* first argument of the functions below */
     void *(*alloc)(void *self, uint64_t n_bytes, skald_memory_kind kind); /* 64-byte aligned, NULL: no memory */
     void (*free)(void *self, void *pointer, uint64_t n_bytes);
-    /* Runs job(arg, 0 .. n_jobs - 1) on the free workers and the calling thread; returns when all have returned. Between
-     * enter and leave the workers that were free stay at hand. No memory is asked for. */
-    void (*enter)(void *self);
-    void (*run)(void *self, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs);
-    void (*leave)(void *self);
+    /* enter takes up to n_threads - 1 free workers until leave (NULL: none is free, which is no error). run calls
+     * job(arg, 0 .. n_jobs - 1) on them and the calling thread and returns when all have returned. No memory is asked
+     * for, and the jobs may not call `run`. */
+    void *(*enter)(void *self, uint32_t n_threads);
+    void (*run)(void *self, void *team, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs);
+    void (*leave)(void *self, void *team);
     uint64_t (*nanoseconds)(void *self); /* monotonic */
     void (*log)(void *self, int32_t level, const char *text);
     const char *cpu_level; /* the highest instruction set allowed, NULL: the machine's best */

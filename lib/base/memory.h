@@ -9,6 +9,10 @@
 #define SK_BASE_MEMORY_H
 #include <skald/skald.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h> /* brings malloc in before it is forbidden below */
+#endif
 
 #define SK_CACHE_LINE 64u
 
@@ -47,9 +51,8 @@ skald_status sk_struct_give(void *to, const void *from, uint32_t size, const cha
 #undef malloc
 #undef calloc
 #undef realloc
-#undef free
-#define malloc(n)     sk_use_the_allocator_of_the_host(n)
-#define calloc(n, s)  sk_use_the_allocator_of_the_host(n, s)
-#define realloc(p, n) sk_use_the_allocator_of_the_host(p, n)
+#define malloc  sk_use_the_allocator_of_the_host
+#define calloc  sk_use_the_allocator_of_the_host
+#define realloc sk_use_the_allocator_of_the_host
 #endif
 #endif

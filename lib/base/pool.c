@@ -1,0 +1,201 @@
+/* Workers that spin briefly, sleep soon, and belong to one step at a time. */
+#include "base/pool.h"
+#include "base/fpmode.h"
+#include "base/os/os.h"
+#include "base/os/thread.h"
+#include <stdatomic.h>
+
+enum { IDLE, POSTED, RUNNING, ENDED };
+
+/* About 50 microseconds between two operations of a step; then the worker sleeps. */
+#define SPINS_PLAIN 64
+#define SPINS_PAUSED 1500
+
+typedef struct worker {
+    _Alignas(SK_CACHE_LINE) atomic_uint state;
+    atomic_uint sleeping;
+    sk_team *team; /* written before POSTED, read after it */
+    _Alignas(SK_CACHE_LINE) atomic_uint taken;
+    sk_os_gate gate;
+    sk_os_thread_handle thread;
+} worker;
+
+struct sk_team {
+    _Alignas(SK_CACHE_LINE) atomic_uint next; /* job to be taken */
+    _Alignas(SK_CACHE_LINE) sk_job *job;
+    void *arg;
+    uint32_t n_jobs;
+    uint32_t n_workers;
+    worker **workers; /* [n_workers], all taken by this team */
+    atomic_uint used;
+};
+
+struct sk_pool {
+    uint32_t n_threads;
+    uint32_t n_started;
+    uint64_t process; /* workers do not survive fork */
+    skald_executor executor;
+    worker *workers; /* [n_threads - 1] */
+    sk_team *teams;  /* as many: a team without a worker is none */
+};
+
+sk_pool *sk_pool_carve(sk_carver *c, uint32_t n_threads) {
+    uint32_t n = n_threads - 1;
+    sk_pool *pool = sk_carve(c, 1, sizeof *pool, SK_CACHE_LINE);
+    worker *workers = sk_carve(c, n, sizeof *workers, SK_CACHE_LINE);
+    sk_team *teams = sk_carve(c, n, sizeof *teams, SK_CACHE_LINE);
+    worker **lists = sk_carve(c, (uint64_t)n * n, sizeof *lists, SK_CACHE_LINE);
+    if (!pool) return NULL;
+    pool->n_threads = n_threads;
+    pool->workers = workers;
+    pool->teams = teams;
+    for (uint32_t i = 0; i < n; i++) teams[i].workers = lists + (size_t)i * n;
+    return pool;
+}
+
+static void take_jobs(sk_team *team) {
+    for (;;) {
+        uint32_t i = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
+        if (i >= team->n_jobs) return;
+        team->job(team->arg, i);
+    }
+}
+
+/* Waits for a post; false when the pool ends. */
+static bool wait_for_post(worker *w) {
+    for (uint32_t spin = 0;; spin++) {
+        unsigned state = atomic_load_explicit(&w->state, memory_order_acquire);
+        if (state == ENDED) return false;
+        if (state == POSTED && atomic_compare_exchange_strong(&w->state, &state, RUNNING)) return true;
+        if (spin < SPINS_PLAIN) continue;
+        sk_os_pause();
+        if (spin < SPINS_PLAIN + SPINS_PAUSED) continue;
+        sk_os_gate_lock(&w->gate);
+        atomic_store(&w->sleeping, 1);
+        while (atomic_load(&w->state) == IDLE) sk_os_gate_wait(&w->gate);
+        atomic_store(&w->sleeping, 0);
+        sk_os_gate_unlock(&w->gate);
+        spin = 0;
+    }
+}
+
+static void worker_main(void *arg) {
+    worker *w = arg;
+    sk_fp_enter();
+    while (wait_for_post(w)) {
+        take_jobs(w->team);
+        atomic_store_explicit(&w->state, IDLE, memory_order_release);
+    }
+}
+
+static void post(worker *w, unsigned state) {
+    atomic_store(&w->state, state);
+    if (!atomic_load(&w->sleeping)) return;
+    sk_os_gate_lock(&w->gate);
+    sk_os_gate_wake(&w->gate);
+    sk_os_gate_unlock(&w->gate);
+}
+
+skald_status sk_pool_start(sk_pool *pool, const skald_executor *executor) {
+    pool->process = sk_os_process();
+    if (executor) {
+        pool->executor = *executor;
+        return SKALD_OK;
+    }
+    for (uint32_t i = 0; i + 1 < pool->n_threads; i++) {
+        worker *w = &pool->workers[i];
+        bool ok = sk_os_gate_open(&w->gate);
+        if (ok && !sk_os_thread_start(&w->thread, worker_main, w)) {
+            sk_os_gate_close(&w->gate);
+            ok = false;
+        }
+        if (!ok) {
+            sk_pool_stop(pool);
+            return SKALD_MEMORY;
+        }
+        pool->n_started++;
+    }
+    return SKALD_OK;
+}
+
+void sk_pool_stop(sk_pool *pool) {
+    if (pool->process != sk_os_process()) return;
+    for (uint32_t i = 0; i < pool->n_started; i++) {
+        worker *w = &pool->workers[i];
+        post(w, ENDED);
+        sk_os_thread_join(&w->thread);
+        sk_os_gate_close(&w->gate);
+    }
+    pool->n_started = 0;
+}
+
+uint32_t sk_pool_threads(const sk_pool *pool) { return pool->n_threads; }
+
+static sk_team *free_team(sk_pool *pool) {
+    for (uint32_t i = 0; i < pool->n_started; i++) {
+        unsigned unused = 0;
+        if (atomic_compare_exchange_strong(&pool->teams[i].used, &unused, 1)) return &pool->teams[i];
+    }
+    return NULL;
+}
+
+sk_team *sk_pool_enter(sk_pool *pool, uint32_t n_threads) {
+    if (pool->executor.run || n_threads <= 1 || pool->process != sk_os_process()) return NULL;
+    sk_team *team = free_team(pool);
+    if (!team) return NULL;
+    team->n_workers = 0;
+    for (uint32_t i = 0; i < pool->n_started && team->n_workers + 1 < n_threads; i++) {
+        unsigned not_taken = 0;
+        if (atomic_compare_exchange_strong(&pool->workers[i].taken, &not_taken, 1))
+            team->workers[team->n_workers++] = &pool->workers[i];
+    }
+    if (team->n_workers) return team;
+    atomic_store(&team->used, 0);
+    return NULL;
+}
+
+void sk_pool_leave(sk_pool *pool, sk_team *team) {
+    (void)pool;
+    if (!team) return;
+    for (uint32_t i = 0; i < team->n_workers; i++) atomic_store(&team->workers[i]->taken, 0);
+    atomic_store(&team->used, 0);
+}
+
+typedef struct {
+    sk_job *job;
+    void *arg;
+} wrapped;
+
+/* A job on a thread of the host, in a mode of ours. */
+static void on_executor(void *arg, uint32_t index) {
+    wrapped *w = arg;
+    uint64_t mode = sk_fp_enter();
+    w->job(w->arg, index);
+    sk_fp_leave(mode);
+}
+
+void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t n_jobs) {
+    if (pool->executor.run && n_jobs > 1) {
+        wrapped w = {job, arg};
+        pool->executor.run(pool->executor.user, on_executor, &w, n_jobs);
+        return;
+    }
+    if (!team || n_jobs <= 1) {
+        for (uint32_t i = 0; i < n_jobs; i++) job(arg, i);
+        return;
+    }
+    team->job = job, team->arg = arg, team->n_jobs = n_jobs;
+    atomic_store_explicit(&team->next, 0, memory_order_relaxed);
+    uint32_t n = team->n_workers < n_jobs - 1 ? team->n_workers : n_jobs - 1;
+    for (uint32_t i = 0; i < n; i++) {
+        team->workers[i]->team = team;
+        post(team->workers[i], POSTED);
+    }
+    take_jobs(team);
+    for (uint32_t i = 0; i < n; i++) {
+        worker *w = team->workers[i];
+        unsigned posted = POSTED;
+        if (atomic_compare_exchange_strong(&w->state, &posted, IDLE)) continue;
+        while (atomic_load_explicit(&w->state, memory_order_acquire) != IDLE) sk_os_pause();
+    }
+}
