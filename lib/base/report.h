@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 #if defined(__GNUC__)
-#define SK_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define SK_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
-#define SK_PRINTF(format, first)
+#define SK_PRINTF(text, first)
 #endif
 
 /* Fills `why` (may be NULL) and returns `status`: return sk_fail(why, SKALD_FORMAT, "tensor %s: ...", name). */
