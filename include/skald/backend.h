@@ -99,8 +99,7 @@ typedef struct skald_reader {
     const void *view;   /* the whole tensor in memory (mapped or given), or NULL */
     uint64_t row_bytes; /* of a row in the file */
     uint32_t concurrent;
-    void *staging; /* scratch for packing, staging_bytes long (skald_device_info.staging_bytes) */
-    uint64_t staging_bytes;
+    void *staging;      /* scratch for packing, as large as weight_plan asked, 64-byte aligned */
 } skald_reader;
 
 /* ---- operations ---------------------------------------------------------------------------------------------------- */
@@ -259,6 +258,8 @@ typedef struct skald_store_plan {
     uint32_t n_layers;
     const skald_store_layer *layers;
     uint32_t n_pages;
+    uint32_t n_sequences; /* each has a list of up to n_pages page numbers */
+    uint32_t reserved;
     skald_dtype k_type, v_type;
 } skald_store_plan;
 
@@ -284,7 +285,6 @@ typedef struct skald_stream_plan {
     uint32_t n_ops;     /* that will be recorded */
     uint32_t n_rows;    /* of one pass */
     uint32_t n_wanted;
-    uint32_t n_page_ids; /* in all page lists of one pass together */
     uint32_t max_width;  /* widest x of a project */
     uint32_t max_head_dim;
     uint32_t n_threads;
@@ -298,7 +298,9 @@ enum {
 };
 
 /* One pass. Every row names its own page list: the pages of its sequence from position 0, so that position p lies in
- * pages[page_list[r] + p / SKALD_PAGE_TOKENS] at p % SKALD_PAGE_TOKENS. Rows of one sequence stand together and ascend. */
+ * pages[page_list[r] + p / SKALD_PAGE_TOKENS] at p % SKALD_PAGE_TOKENS. `pages` is the cache's table, n_sequences lists of
+ * n_pages each (skald_store_plan); a device with its own memory takes up the lists that rows name. Rows of one sequence
+ * stand together and ascend. All arrays stay as they are until the pass ends. */
 typedef struct skald_pass {
     uint32_t size;
     uint32_t n_rows, n_wanted;
@@ -307,10 +309,8 @@ typedef struct skald_pass {
     const float *embeddings;    /* [..., width], or NULL */
     const uint32_t *positions;  /* [n_rows] */
     const uint32_t *page_list;  /* [n_rows] where the row's list begins in `pages` */
-    const uint32_t *pages;      /* [n_page_ids] */
+    const uint32_t *pages;      /* [n_sequences * n_pages of the store] */
     const uint32_t *wanted;     /* [n_wanted] rows, ascending */
-    uint32_t n_page_ids;
-    uint32_t reserved;
     skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker */
     void *poll_self;
 } skald_pass;
@@ -320,7 +320,6 @@ typedef struct skald_pass {
 typedef struct skald_device_info {
     uint32_t size;
     uint32_t host_memory;   /* 1: buffers are host memory that `buffer_address` gives */
-    uint64_t staging_bytes; /* scratch that weight_place wants in its reader */
     const char *level;      /* instruction set or device name */
 } skald_device_info;
 
@@ -346,10 +345,10 @@ struct skald_backend {
     skald_status (*buffer_write)(skald_buffer *buffer, uint64_t offset, const void *from, uint64_t n_bytes);
     void *(*buffer_address)(skald_buffer *buffer); /* NULL: not host memory */
 
-    /* Weights. weight_plan fills in n_bytes and layout of a weight whose shape and type are set, for the given uses;
-     * UNSUPPORTED: not this type. weight_place packs it into w->buffer at w->offset. `slice` is rows [first, first +
-     * w->n_out) of the tensor. */
-    skald_status (*weight_plan)(skald_device *device, skald_weight *w, uint32_t uses);
+    /* Weights. weight_plan fills in n_bytes and layout of a weight whose shape and type are set, for the given uses, and
+     * tells the scratch that weight_place will want in its reader; UNSUPPORTED: not this type. weight_place packs rows
+     * [first, first + w->n_out) of the tensor into w->buffer at w->offset (a multiple of 64). */
+    skald_status (*weight_plan)(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
     skald_status (*weight_place)(skald_device *device, const skald_weight *w, const skald_reader *reader, uint32_t first);
     const char *(*weight_kernel)(skald_device *device, const skald_weight *w); /* static name, "" where none multiplies */
 
