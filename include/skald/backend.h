@@ -62,6 +62,7 @@ enum {
     SKALD_EXTENT_FIXED = 0,  /* n_rows of the descriptor */
     SKALD_EXTENT_ROWS = 1,   /* the rows of the pass */
     SKALD_EXTENT_WANTED = 2, /* the rows whose logits are wanted */
+    SKALD_EXTENT_LOGITS = 3, /* the same, the first of them at row first_wanted of the pass */
 };
 
 /* Rows of numbers in a buffer: row r begins at offset + r * stride bytes. */

@@ -1,0 +1,126 @@
+/* The CPU backend from inside: what device.c, weights.c, store.c, stream.c and ops.c share. */
+#ifndef SK_CPU_CPU_H
+#define SK_CPU_CPU_H
+#include "backends/cpu/kernels.h"
+#include "base/memory.h"
+#include <stdatomic.h>
+
+struct skald_device {
+    const skald_host *host;
+    sk_kernels kernels;
+};
+
+struct skald_buffer {
+    skald_device *device;
+    uint64_t n_bytes;
+    _Alignas(SK_CACHE_LINE) char data[];
+};
+
+/* Pages lie one after the other; a page is [layer][KV head]{ K [dim_k][SK_PAGE], V [SK_PAGE][dim_v] }. */
+typedef struct sk_store_layer {
+    skald_store_layer shape;
+    uint64_t offset;           /* in a page */
+    uint64_t k_bytes, v_bytes; /* of one head */
+} sk_store_layer;
+
+struct skald_store {
+    skald_device *device;
+    uint64_t block_bytes, page_bytes;
+    skald_dtype k_type, v_type;
+    uint32_t n_layers, n_pages;
+    sk_store_layer *layers;
+    char *pages;
+};
+
+/* Bytes of one stored element; 0: a type this store does not have. */
+uint32_t sk_store_element(skald_dtype type);
+char *sk_store_k(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head);
+char *sk_store_v(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head);
+
+/* Room of one thread for an attention tile: SK_ATTEND_ROWS rows each. */
+typedef struct sk_thread_room {
+    float *q;                 /* [rows][max_head_dim], scaled */
+    float *block, *part, *all; /* [rows][max_head_dim]: out of a block, of a split of blocks, of everything */
+} sk_thread_room;
+
+typedef struct sk_phase sk_phase;
+
+/* Part of an operation whose jobs are independent; phases run one after the other. */
+struct sk_phase {
+    uint32_t (*count)(const skald_stream *stream, const sk_phase *phase); /* how many jobs in this pass */
+    void (*job)(skald_stream *stream, const sk_phase *phase, uint32_t job, const sk_thread_room *room);
+    union {
+        skald_embed embed;
+        skald_normalize normalize;
+        skald_project project;
+        skald_angles angles;
+        skald_append append;
+        skald_attend attend;
+        skald_gate gate;
+        skald_select select;
+    } op;
+};
+
+struct skald_stream {
+    skald_device *device;
+    uint64_t block_bytes;
+    skald_stream_plan plan;
+    skald_status failed; /* the first failure while recording */
+    const char *failure;
+    uint32_t n_phases, phase_room;
+    sk_phase *phases;
+    sk_q8 *quantized;      /* [n_rows][max_width / 32] of the project under way */
+    float *normed;         /* [n_rows][max_width] likewise */
+    uint32_t *segments;    /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
+    uint32_t n_segments;
+    sk_thread_room *rooms; /* [n_threads] */
+    /* the pass under way, and the cursor in it */
+    skald_store *store;
+    skald_pass pass;
+    uint32_t phase;
+    atomic_uint next, stop;
+};
+
+/* Rows of a descriptor in this pass. */
+uint32_t sk_row_count(const skald_stream *stream, const skald_rows *rows);
+static inline void *sk_row(const skald_stream *stream, const skald_rows *rows, uint32_t r) {
+    if (rows->extent == SKALD_EXTENT_LOGITS) r += stream->pass.first_wanted;
+    return rows->buffer->data + rows->offset + (uint64_t)r * rows->stride;
+}
+
+/* Adds a phase to the list; NULL once something failed. The op is copied in, as much of it as the caller's size says. */
+sk_phase *sk_phase_add(skald_stream *stream, const void *op, uint32_t op_bytes);
+
+/* What this backend cannot do, as a sentence; NULL: it can. */
+const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void *op);
+void sk_cpu_embed(skald_stream *stream, const skald_embed *op);
+void sk_cpu_normalize(skald_stream *stream, const skald_normalize *op);
+void sk_cpu_project(skald_stream *stream, const skald_project *op);
+void sk_cpu_angles(skald_stream *stream, const skald_angles *op);
+void sk_cpu_append(skald_stream *stream, const skald_append *op);
+void sk_cpu_attend(skald_stream *stream, const skald_attend *op);
+void sk_cpu_gate(skald_stream *stream, const skald_gate *op);
+void sk_cpu_select(skald_stream *stream, const skald_select *op);
+
+skald_status sk_cpu_weight_plan(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
+skald_status sk_cpu_weight_place(skald_device *device, const skald_weight *w, const skald_reader *reader,
+                                 uint32_t first);
+const char *sk_cpu_weight_kernel(skald_device *device, const skald_weight *w);
+
+uint64_t sk_cpu_store_bytes(skald_device *device, const skald_store_plan *plan);
+skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan);
+void sk_cpu_store_free(skald_store *store);
+skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+skald_status sk_cpu_part_read(void *to, skald_store *store, const skald_store_part *part);
+skald_status sk_cpu_part_write(skald_store *store, const skald_store_part *part, const void *from);
+
+uint64_t sk_cpu_stream_bytes(skald_device *device, const skald_stream_plan *plan);
+skald_status sk_cpu_stream_create(skald_stream **out, skald_device *device, const skald_stream_plan *plan);
+void sk_cpu_stream_free(skald_stream *stream);
+skald_status sk_cpu_stream_seal(skald_stream *stream, skald_report *why);
+skald_status sk_cpu_stream_start(skald_stream *stream, skald_store *store, const skald_pass *pass);
+skald_status sk_cpu_stream_run(skald_stream *stream);
+void sk_cpu_stream_drop(skald_stream *stream);
+skald_status sk_cpu_stream_read(void *to, skald_stream *stream, const skald_rows *rows, uint32_t first, uint32_t n);
+
+#endif

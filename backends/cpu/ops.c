@@ -1,0 +1,300 @@
+/* The operations as phases: how the work of each is cut into jobs, and which kernel does a job. */
+#include "backends/cpu/cpu.h"
+#include "base/exact.h"
+#include <string.h>
+
+#define ROWS_PER_JOB 8u
+/* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
+#define JOB_MACS (2u << 20)
+
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
+static uint32_t parts(uint64_t n, uint32_t of) { return (uint32_t)sk_divide_up(n, of); }
+
+/* Rows [*first, *end) of a job that takes ROWS_PER_JOB rows. */
+static void rows_of_job(uint32_t *first, uint32_t *end, uint32_t n_rows, uint32_t job) {
+    *first = job * ROWS_PER_JOB;
+    *end = least(*first + ROWS_PER_JOB, n_rows);
+}
+
+/* Adds a phase for one descriptor, `size` bytes of it at most. */
+static sk_phase *record(skald_stream *s, const void *op, uint32_t given, size_t known) {
+    return sk_phase_add(s, op, least(given, (uint32_t)known));
+}
+
+/* ---- embed */
+
+static uint32_t embed_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.embed.out), ROWS_PER_JOB);
+}
+
+static void embed_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_embed *op = &p->op.embed;
+    const sk_matmul *kind = sk_matmul_at(op->table.layout);
+    const uint64_t panel_bytes = kind->panel_bytes(op->table.type, op->table.n_in);
+    const char *table = op->table.buffer->data + op->table.offset;
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
+        const int32_t id = s->pass.tokens[r];
+        float *y = sk_row(s, &op->out, r);
+        if (id < 0) {
+            memcpy(y, s->pass.embeddings + (size_t)(-1 - id) * op->out.width, op->out.width * sizeof *y);
+            continue;
+        }
+        kind->unpack(y, table + (uint32_t)id / SK_PANEL * panel_bytes, op->table.type, (uint32_t)id % SK_PANEL,
+                     op->table.n_in);
+        if (op->scale != 1.0f) s->device->kernels.scale(y, y, op->scale, op->out.width);
+    }
+}
+
+void sk_cpu_embed(skald_stream *s, const skald_embed *op) {
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = embed_count, p->job = embed_job;
+}
+
+/* ---- normalize */
+
+static void norm_row(const skald_stream *s, float *y, const float *x, uint32_t n, const skald_norm *norm) {
+    const float *w = (const float *)(void *)(norm->weight.buffer->data + norm->weight.offset);
+    s->device->kernels.rms_norm(y, x, w, n, norm->eps);
+}
+
+static uint32_t normalize_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.normalize.out), ROWS_PER_JOB);
+}
+
+static void normalize_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_normalize *op = &p->op.normalize;
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++)
+        norm_row(s, sk_row(s, &op->out, r), sk_row(s, &op->x, r), op->x.width, &op->norm);
+}
+
+void sk_cpu_normalize(skald_stream *s, const skald_normalize *op) {
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = normalize_count, p->job = normalize_job;
+}
+
+/* ---- project: rows are normed and quantized once, then every panel of every weight meets every row */
+
+static bool takes_integers(const skald_weight *w) { return sk_matmul_at(w->layout)->int_tile != NULL; }
+
+static uint32_t ready_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.project.x), ROWS_PER_JOB);
+}
+
+static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_project *op = &p->op.project;
+    const uint32_t width = op->x.width, n_blocks = width / SK_BLOCK;
+    bool integers = false;
+    for (uint32_t i = 0; i < op->n_weights; i++) integers |= takes_integers(&op->weight[i]);
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->x), job); r < end; r++) {
+        const float *x = sk_row(s, &op->x, r);
+        if (op->norm.kind != SKALD_NORM_NONE) {
+            float *normed = s->normed + (size_t)r * width;
+            norm_row(s, normed, x, width, &op->norm);
+            x = normed;
+        }
+        if (integers) s->device->kernels.quantize(s->quantized + (size_t)r * n_blocks, x, n_blocks);
+    }
+}
+
+/* How a project is cut: jobs of `panels` panels by `rows` rows. */
+typedef struct {
+    uint32_t panels[3]; /* of each weight */
+    uint32_t all_panels, n_rows;
+    uint32_t panels_per_job, rows_per_job, panel_jobs, row_jobs;
+} cut;
+
+static cut cut_project(const skald_stream *s, const skald_project *op) {
+    cut c = {.n_rows = sk_row_count(s, &op->x)};
+    for (uint32_t i = 0; i < op->n_weights; i++)
+        c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
+    const uint32_t macs = SK_PANEL * op->x.width;
+    c.rows_per_job = most(JOB_MACS / most(macs, 1), 1);
+    c.rows_per_job = parts(least(c.rows_per_job, 80), SK_TILE_ROWS) * SK_TILE_ROWS;
+    c.row_jobs = parts(c.n_rows, c.rows_per_job);
+    const uint64_t macs_per_panel = (uint64_t)macs * least(c.n_rows, c.rows_per_job);
+    c.panels_per_job = (uint32_t)(JOB_MACS / (macs_per_panel ? macs_per_panel : 1));
+    const uint32_t fair = parts((uint64_t)c.all_panels * c.row_jobs, 8 * s->plan.n_threads);
+    c.panels_per_job = most(least(c.panels_per_job, fair), 1);
+    c.panel_jobs = parts(c.all_panels, c.panels_per_job);
+    return c;
+}
+
+static uint32_t project_count(const skald_stream *s, const sk_phase *p) {
+    cut c = cut_project(s, &p->op.project);
+    return c.panel_jobs * c.row_jobs;
+}
+
+/* out = chain, + bias, + add; the last panel of a weight may have fewer than 32 outputs. */
+static void finish_row(const skald_stream *s, const skald_project *op, uint32_t weight, uint32_t r, uint32_t first,
+                       const float *y) {
+    const uint32_t n = least(op->weight[weight].n_out - first, SK_PANEL);
+    float *out = (float *)sk_row(s, &op->out[weight], r) + first;
+    const float *add = op->add.buffer ? (const float *)sk_row(s, &op->add, r) + first : NULL;
+    const skald_rows *bias = &op->bias[weight];
+    const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
+    float sum[SK_PANEL];
+    memcpy(sum, y, sizeof sum);
+    if (b) s->device->kernels.add(sum, sum, b, n);
+    if (add) s->device->kernels.add(sum, sum, add, n);
+    memcpy(out, sum, n * sizeof *out);
+}
+
+static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t weight, uint32_t panel, uint32_t r,
+                           uint32_t end) {
+    const skald_weight *w = &op->weight[weight];
+    const sk_matmul *kind = sk_matmul_at(w->layout);
+    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
+    const char *packed = w->buffer->data + w->offset + panel * kind->panel_bytes(w->type, n_in);
+    for (uint32_t n; r < end; r += n) {
+        float y[SK_TILE_ROWS * SK_PANEL];
+        n = least(end - r, SK_TILE_ROWS);
+        if (kind->int_tile) {
+            kind->int_tile(y, SK_PANEL, packed, s->quantized + (size_t)r * n_blocks, n_blocks, n, n_in);
+        } else if (op->norm.kind != SKALD_NORM_NONE) {
+            kind->float_tile(y, SK_PANEL, packed, s->normed + (size_t)r * n_in, n_in, n, n_in);
+        } else {
+            kind->float_tile(y, SK_PANEL, packed, sk_row(s, &op->x, r), op->x.stride / sizeof(float), n, n_in);
+        }
+        for (uint32_t i = 0; i < n; i++) finish_row(s, op, weight, r + i, panel * SK_PANEL, y + i * SK_PANEL);
+    }
+}
+
+static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_project *op = &p->op.project;
+    const cut c = cut_project(s, op);
+    const uint32_t first_row = job / c.panel_jobs * c.rows_per_job, end_row = least(first_row + c.rows_per_job, c.n_rows);
+    const uint32_t first = job % c.panel_jobs * c.panels_per_job, end = least(first + c.panels_per_job, c.all_panels);
+    for (uint32_t i = first; i < end; i++) {
+        uint32_t weight = 0, panel = i;
+        while (panel >= c.panels[weight]) panel -= c.panels[weight++];
+        multiply_panel(s, op, weight, panel, first_row, end_row);
+    }
+}
+
+void sk_cpu_project(skald_stream *s, const skald_project *op) {
+    bool integers = false;
+    for (uint32_t i = 0; i < op->n_weights; i++) integers |= takes_integers(&op->weight[i]);
+    if (integers || op->norm.kind != SKALD_NORM_NONE) {
+        sk_phase *ready = record(s, op, op->size, sizeof *op);
+        if (ready) ready->count = ready_count, ready->job = ready_job;
+    }
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = project_count, p->job = project_job;
+}
+
+/* ---- angles */
+
+static uint32_t angles_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.angles.out), ROWS_PER_JOB);
+}
+
+static void angles_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_angles *op = &p->op.angles;
+    const double *frequency = (const double *)(void *)(op->frequency.buffer->data + op->frequency.offset);
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
+        float *y = sk_row(s, &op->out, r);
+        for (uint32_t i = 0; i < op->frequency.width; i++) {
+            double sine, cosine;
+            sk_sin_cos(&sine, &cosine, (double)s->pass.positions[r] * frequency[i]);
+            y[2 * i] = (float)cosine * op->magnitude;
+            y[2 * i + 1] = (float)sine * op->magnitude;
+        }
+    }
+}
+
+void sk_cpu_angles(skald_stream *s, const skald_angles *op) {
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = angles_count, p->job = angles_job;
+}
+
+/* ---- append */
+
+static uint32_t append_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.append.q), ROWS_PER_JOB);
+}
+
+static void turn_heads(skald_stream *s, const skald_append *op, float *x, uint32_t n_heads, const skald_norm *norm,
+                       const float *angles) {
+    for (uint32_t h = 0; h < n_heads; h++, x += op->head_dim_k) {
+        if (norm->kind != SKALD_NORM_NONE) norm_row(s, x, x, op->head_dim_k, norm);
+        if (op->rope == SKALD_ROPE_PAIRS) s->device->kernels.rotate_pairs(x, angles, op->n_pairs);
+        if (op->rope == SKALD_ROPE_HALVES) s->device->kernels.rotate_halves(x, angles, op->n_pairs);
+    }
+}
+
+static void append_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_append *op = &p->op.append;
+    const sk_kernels *k = &s->device->kernels;
+    sk_store_fn *const store_k = s->store->k_type == SKALD_F32 ? k->store_k_f32 : k->store_k_f16;
+    sk_store_fn *const store_v = s->store->v_type == SKALD_F32 ? k->store_v_f32 : k->store_v_f16;
+    const uint32_t k_size = sk_store_element(s->store->k_type), v_size = sk_store_element(s->store->v_type);
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->q), job); r < end; r++) {
+        const float *angles = op->rope == SKALD_ROPE_NONE ? NULL : sk_row(s, &op->angles, r);
+        float *key = sk_row(s, &op->k, r), *value = sk_row(s, &op->v, r);
+        turn_heads(s, op, sk_row(s, &op->q, r), op->n_heads, &op->q_norm, angles);
+        turn_heads(s, op, key, op->n_kv_heads, &op->k_norm, angles);
+        const uint32_t position = s->pass.positions[r], at = position % SK_PAGE;
+        const uint32_t page = s->pass.pages[s->pass.page_list[r] + position / SK_PAGE];
+        for (uint32_t h = 0; h < op->n_kv_heads; h++) {
+            store_k(sk_store_k(s->store, op->layer, page, h) + (size_t)at * k_size, key + (size_t)h * op->head_dim_k,
+                    op->head_dim_k);
+            store_v(sk_store_v(s->store, op->layer, page, h) + (size_t)at * op->head_dim_v * v_size,
+                    value + (size_t)h * op->head_dim_v, op->head_dim_v);
+        }
+    }
+}
+
+void sk_cpu_append(skald_stream *s, const skald_append *op) {
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = append_count, p->job = append_job;
+}
+
+/* ---- gate and select */
+
+static uint32_t gate_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.gate.out), ROWS_PER_JOB);
+}
+
+static void gate_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_gate *op = &p->op.gate;
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
+        const float *up = op->up.buffer ? sk_row(s, &op->up, r) : NULL;
+        s->device->kernels.silu(sk_row(s, &op->out, r), sk_row(s, &op->gate, r), up, op->out.width);
+    }
+}
+
+void sk_cpu_gate(skald_stream *s, const skald_gate *op) {
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = gate_count, p->job = gate_job;
+}
+
+static uint32_t select_count(const skald_stream *s, const sk_phase *p) {
+    return parts(sk_row_count(s, &p->op.select.out), ROWS_PER_JOB);
+}
+
+static void select_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
+    (void)room;
+    const skald_select *op = &p->op.select;
+    uint32_t r, end;
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++)
+        memcpy(sk_row(s, &op->out, r), sk_row(s, &op->x, s->pass.wanted[r]), op->x.width * sizeof(float));
+}
+
+void sk_cpu_select(skald_stream *s, const skald_select *op) {
+    sk_phase *p = record(s, op, op->size, sizeof *op);
+    if (p) p->count = select_count, p->job = select_job;
+}

@@ -1,0 +1,142 @@
+/* A recorded pass and its cursor: phases in order, the jobs of a phase in any order on any thread.
+ *
+ *     phase 0      phase 1            phase 2
+ *     ▪▪▪▪▪▪  ─▶   ▪▪▪▪▪▪▪▪▪▪▪▪  ─▶   ▪▪▪▪          a pause stops taking jobs; the cursor is (phase, next job)
+ */
+#include "backends/cpu/cpu.h"
+#include "base/report.h"
+#include <string.h>
+
+/* A project is two phases: the rows are made ready, then multiplied. */
+#define PHASES_PER_OP 2u
+
+static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
+    const uint64_t rows = plan->n_rows, width = sk_align(plan->max_width, SK_BLOCK);
+    const uint64_t tile = (uint64_t)SK_ATTEND_ROWS * sk_align(plan->max_head_dim, 16);
+    skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
+    sk_phase *phases = sk_carve(c, sk_mul(plan->n_ops, PHASES_PER_OP), sizeof *phases, SK_CACHE_LINE);
+    sk_q8 *quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *quantized, SK_CACHE_LINE);
+    float *normed = sk_carve(c, sk_mul(rows, width), sizeof *normed, SK_CACHE_LINE);
+    uint32_t *segments = sk_carve(c, rows + 1, sizeof *segments, SK_CACHE_LINE);
+    sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
+    float *tiles = sk_carve(c, sk_mul(plan->n_threads, 4 * tile), sizeof *tiles, SK_CACHE_LINE);
+    if (!s) return NULL;
+    *s = (skald_stream){.plan = *plan, .phase_room = plan->n_ops * PHASES_PER_OP, .phases = phases,
+                        .quantized = quantized, .normed = normed, .segments = segments, .rooms = rooms};
+    for (uint32_t i = 0; i < plan->n_threads; i++, tiles += 4 * tile)
+        rooms[i] = (sk_thread_room){tiles, tiles + tile, tiles + 2 * tile, tiles + 3 * tile};
+    return s;
+}
+
+uint64_t sk_cpu_stream_bytes(skald_device *device, const skald_stream_plan *plan) {
+    (void)device;
+    sk_carver c = {0};
+    carve(&c, plan);
+    return c.broken ? UINT64_MAX : c.used;
+}
+
+skald_status sk_cpu_stream_create(skald_stream **out, skald_device *device, const skald_stream_plan *plan) {
+    uint64_t n = sk_cpu_stream_bytes(device, plan);
+    sk_carver c = {.base = device->host->alloc(device->host->self, n, SKALD_MEMORY_SCRATCH)};
+    if (!c.base) return SKALD_MEMORY;
+    skald_stream *s = carve(&c, plan);
+    s->device = device;
+    s->block_bytes = n;
+    *out = s;
+    return SKALD_OK;
+}
+
+void sk_cpu_stream_free(skald_stream *s) {
+    if (s) s->device->host->free(s->device->host->self, s, s->block_bytes);
+}
+
+sk_phase *sk_phase_add(skald_stream *s, const void *op, uint32_t op_bytes) {
+    if (s->n_phases == s->phase_room && s->failed == SKALD_OK) {
+        s->failed = SKALD_ARGUMENT;
+        s->failure = "more operations were recorded than planned";
+    }
+    if (s->failed != SKALD_OK) return NULL;
+    sk_phase *phase = &s->phases[s->n_phases++];
+    memset(phase, 0, sizeof *phase);
+    memcpy(&phase->op, op, op_bytes);
+    return phase;
+}
+
+skald_status sk_cpu_stream_seal(skald_stream *s, skald_report *why) {
+    return s->failed == SKALD_OK ? SKALD_OK : sk_fail(why, s->failed, "cpu: %s", s->failure);
+}
+
+uint32_t sk_row_count(const skald_stream *s, const skald_rows *rows) {
+    switch (rows->extent) {
+    case SKALD_EXTENT_FIXED: return rows->n_rows;
+    case SKALD_EXTENT_ROWS: return s->pass.n_rows;
+    default: return s->pass.n_wanted;
+    }
+}
+
+/* Runs of rows that share a page list. */
+static void find_segments(skald_stream *s) {
+    s->n_segments = 0;
+    for (uint32_t r = 0; r < s->pass.n_rows; r++)
+        if (r == 0 || s->pass.page_list[r] != s->pass.page_list[r - 1]) s->segments[s->n_segments++] = r;
+    s->segments[s->n_segments] = s->pass.n_rows;
+}
+
+skald_status sk_cpu_stream_start(skald_stream *s, skald_store *store, const skald_pass *pass) {
+    if (pass->n_rows > s->plan.n_rows || pass->first_wanted + pass->n_wanted > s->plan.n_wanted) return SKALD_ARGUMENT;
+    s->store = store;
+    s->pass = *pass;
+    s->phase = 0;
+    atomic_store(&s->next, 0);
+    find_segments(s);
+    return SKALD_OK;
+}
+
+/* One thread's share: jobs of the phase until there is none, or somebody asks to stop. */
+static void take_jobs(void *arg, uint32_t thread) {
+    skald_stream *s = arg;
+    const sk_phase *phase = &s->phases[s->phase];
+    const uint32_t n = phase->count(s, phase);
+    while (atomic_load_explicit(&s->stop, memory_order_relaxed) == SKALD_POLL_GO) {
+        uint32_t job = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
+        if (job >= n) return;
+        phase->job(s, phase, job, &s->rooms[thread]);
+        skald_poll poll = s->pass.poll ? s->pass.poll(s->pass.poll_self) : SKALD_POLL_GO;
+        if (poll != SKALD_POLL_GO) atomic_store_explicit(&s->stop, poll, memory_order_relaxed);
+    }
+}
+
+/* True when every job of the phase is done. */
+static bool run_phase(skald_stream *s, void *team, uint32_t n_threads) {
+    const skald_host *host = s->device->host;
+    const sk_phase *phase = &s->phases[s->phase];
+    const uint32_t n = phase->count(s, phase), left = n - atomic_load(&s->next);
+    host->run(host->self, team, take_jobs, s, left < n_threads ? left : n_threads);
+    if (atomic_load(&s->next) < n) return false;
+    atomic_store(&s->next, 0);
+    return true;
+}
+
+skald_status sk_cpu_stream_run(skald_stream *s) {
+    const skald_host *host = s->device->host;
+    void *team = host->enter(host->self, s->plan.n_threads);
+    atomic_store(&s->stop, SKALD_POLL_GO);
+    while (s->phase < s->n_phases && run_phase(s, team, s->plan.n_threads)) {
+        s->phase++;
+        if (atomic_load(&s->stop) != SKALD_POLL_GO) break;
+    }
+    host->leave(host->self, team);
+    if (s->phase == s->n_phases) return SKALD_OK;
+    return atomic_load(&s->stop) == SKALD_POLL_PAUSE ? SKALD_PENDING : SKALD_CANCELLED;
+}
+
+void sk_cpu_stream_drop(skald_stream *s) { s->store = NULL; }
+
+skald_status sk_cpu_stream_read(void *to, skald_stream *s, const skald_rows *rows, uint32_t first, uint32_t n) {
+    (void)s;
+    if (first > rows->n_rows || n > rows->n_rows - first) return SKALD_ARGUMENT;
+    const char *from = rows->buffer->data + rows->offset + first * rows->stride;
+    const uint64_t bytes = skald_dtype_bytes(rows->type, rows->width);
+    for (uint32_t r = 0; r < n; r++) memcpy((char *)to + r * bytes, from + r * rows->stride, (size_t)bytes);
+    return SKALD_OK;
+}
