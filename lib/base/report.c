@@ -1,4 +1,5 @@
 #include "base/report.h"
+#include "base/utf8.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,22 +14,10 @@ static void put(sink *s, char c) {
     s->length++;
 }
 
-/* Length of the UTF-8 character at p (RFC 3629), 0 when there is none; never reads past `left` bytes. */
-static size_t character(const unsigned char *p, size_t left) {
-    if (p[0] < 0x80) return 1;
-    size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-    if (n == 0 || n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)) return 0;
-    if ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) return 0;
-    return n;
-}
-
 static void put_text(sink *s, const char *text, size_t n) {
     const unsigned char *p = (const unsigned char *)text;
     for (size_t i = 0, step; i < n; i += step ? step : 1) {
-        step = p[i] < 0x20 || p[i] == 0x7f ? 0 : character(p + i, n - i);
+        step = p[i] < 0x20 || p[i] == 0x7f ? 0 : sk_utf8_length(p + i, n - i);
         if (step == 0) put(s, '?');
         for (size_t k = 0; k < step; k++) put(s, text[i + k]);
     }
@@ -57,7 +46,7 @@ static void close_text(sink *s) {
         size_t k = n;
         while (k > 0 && n - k < 4 && ((unsigned char)s->out[k - 1] & 0xc0) == 0x80) k--;
         if (k > 0 && (unsigned char)s->out[k - 1] >= 0xc0 &&
-            character((const unsigned char *)s->out + k - 1, n - (k - 1)) == 0)
+            sk_utf8_length((const unsigned char *)s->out + k - 1, n - (k - 1)) == 0)
             n = k - 1;
     }
     s->out[n] = 0;
