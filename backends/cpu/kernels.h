@@ -26,7 +26,7 @@ typedef struct sk_q8 {
     int8_t q[32];
 } sk_q8;
 
-/* y = x in blocks of 32: q = nearest-even(x * (127 / amax)). */
+/* y = x in blocks of 32: q = nearest-even(x * (127 / amax)); a block with Inf or NaN gets d = NaN, q = 0. */
 typedef void sk_quantize_fn(sk_q8 *y, const float *x, uint32_t n_blocks);
 
 /* y[i] = x[i] * inv * w[i], inv = 1 / sqrt(mean(x^2) + eps). Any n; y may be x. */
@@ -39,16 +39,15 @@ typedef void sk_scale_fn(float *y, const float *a, float s, uint32_t n);
 typedef void sk_gate_fn(float *y, const float *gate, const float *up, uint32_t n);
 /* One head: pair i = (x[2i], x[2i+1]) or (x[i], x[i + n_pairs]) turns by cs[2i] = cos, cs[2i+1] = sin. */
 typedef void sk_rotate_fn(float *x, const float *cs, uint32_t n_pairs);
-/* The index of the largest, the lower of equals; NaN never wins. */
+/* The index of the largest, the lower of equals; NaN never wins; 0 when nothing is above minus infinity. */
 typedef uint32_t sk_argmax_fn(const float *x, uint32_t n);
 
 /* One block of SK_PAGE keys for up to SK_ATTEND_ROWS query rows of one KV head, each as if no other block existed.
  * Keys [begin[r], end[r]) of the block are visible to row r (begin < end); what lies outside may be anything, NaN too. */
 typedef struct sk_attend_block {
-    const float *q[SK_ATTEND_ROWS]; /* [dim_k], times scale * log2(e) (without soft cap) or scale / cap (with one) */
+    const float *q[SK_ATTEND_ROWS]; /* [dim_k], times scale * log2(e) */
     uint32_t begin[SK_ATTEND_ROWS], end[SK_ATTEND_ROWS];
     uint32_t n_rows, dim_k, dim_v;
-    float soft_cap;   /* cap * log2(e), or 0: none */
     const void *k;    /* [dim_k][SK_PAGE], in the store's type */
     const void *v;    /* [SK_PAGE][dim_v] */
     float *max, *sum; /* [n_rows] */
@@ -64,22 +63,28 @@ typedef void sk_divide_fn(float *y, const float *out, float sum, uint32_t n);
 /* n elements to the cache's type: K goes to k[i * SK_PAGE] (a column), V to consecutive elements. */
 typedef void sk_store_fn(void *to, const float *x, uint32_t n);
 
-/* y[r * y_stride + i], i < 32, r < n_rows: the chain of output i of the panel with row r. */
-typedef void sk_int_tile_fn(float *y, size_t y_stride, const void *panel, const sk_q8 *x, size_t x_stride,
-                            uint32_t n_rows, uint32_t n_in);
-typedef void sk_float_tile_fn(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride,
-                              uint32_t n_rows, uint32_t n_in);
+/* y[r * y_stride + i], i < 32, r < n_rows: the chain of output i of the panel with row r, x + r * x_stride. */
+typedef void sk_int_tile_fn(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
+                            size_t x_stride, uint32_t n_rows, uint32_t n_in);
+typedef void sk_float_tile_fn(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
+                              size_t x_stride, uint32_t n_rows, uint32_t n_in);
+
+/* Bytes of a panel of a layout. */
+typedef uint64_t sk_panel_bytes_fn(skald_dtype type, uint32_t n_in);
+/* n_rows <= 32 rows as the file has them; the panel's other outputs become zero. */
+typedef void sk_pack_fn(void *panel, skald_dtype type, const void *rows, uint64_t row_bytes, uint32_t n_rows,
+                        uint32_t n_in);
+/* Output `row` of the panel as f32, exactly as dtype defines it. */
+typedef void sk_unpack_fn(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in);
 
 /* A kind of matmul: layout, packing and tile belong together and never meet a stranger's. */
 typedef struct sk_matmul {
     const char *name; /* "q4_1/avx2" */
     skald_dtype type;
     uint32_t level; /* SK_LEVEL_... it needs */
-    uint64_t (*panel_bytes)(skald_dtype type, uint32_t n_in);
-    /* n_rows <= 32 rows as the file has them; the panel's other outputs become zero. */
-    void (*pack)(void *panel, skald_dtype type, const void *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t n_in);
-    /* Output `row` of the panel as f32, exactly as dtype defines it. */
-    void (*unpack)(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in);
+    sk_panel_bytes_fn *panel_bytes;
+    sk_pack_fn *pack;
+    sk_unpack_fn *unpack;
     sk_int_tile_fn *int_tile;     /* integer kinds: rows quantized to sk_q8 */
     sk_float_tile_fn *float_tile; /* kinds on f32 rows; exactly one of the two is set */
 } sk_matmul;
@@ -112,13 +117,33 @@ typedef struct sk_kernels {
     sk_store_fn *store_k_f32, *store_k_f16, *store_v_f32, *store_v_f16;
 } sk_kernels;
 
-/* The best level of this machine, at most `limit` (NULL: no limit); -1 for an unknown name. */
+/* The best level of this machine, at most `limit` (NULL or "": no limit); -1 for a name that this architecture does
+ * not have. Only levels with a leaf of their own are answered. */
 int32_t sk_cpu_level(const char *limit);
+/* Whether a kernel that needs `need` runs at `level`. */
+bool sk_cpu_level_includes(uint32_t level, uint32_t need);
 const char *sk_cpu_level_name(uint32_t level);
 void sk_kernels_fill(sk_kernels *kernels, uint32_t level);
 /* The kind for a type at a level; NULL: none. The index is what skald_weight.layout keeps. */
 const sk_matmul *sk_matmul_find(skald_dtype type, uint32_t level);
+/* NULL from the number of kinds on. */
 const sk_matmul *sk_matmul_at(uint32_t index);
 uint32_t sk_matmul_index(const sk_matmul *kind);
+
+#define SK_KERNEL(type, slot, level, leaf)                                type leaf;
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                             \
+    sk_panel_bytes_fn panel_bytes;                                                                                     \
+    sk_pack_fn pack;                                                                                                   \
+    sk_unpack_fn unpack;                                                                                               \
+    sk_int_tile_fn tile;
+#define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                           \
+    sk_panel_bytes_fn panel_bytes;                                                                                     \
+    sk_pack_fn pack;                                                                                                   \
+    sk_unpack_fn unpack;                                                                                               \
+    sk_float_tile_fn tile;
+#include "backends/cpu/kernels.def"
+#undef SK_KERNEL
+#undef SK_INT_MATMUL
+#undef SK_FLOAT_MATMUL
 
 #endif

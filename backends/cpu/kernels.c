@@ -1,0 +1,102 @@
+/* Dispatch: what the machine can, and the leaves for it. */
+#include "backends/cpu/kernels.h"
+#include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+typedef struct level_name {
+    const char *name;
+    uint32_t level;
+} level_name;
+
+static const level_name level_names[] = {
+    {"scalar", SK_LEVEL_SCALAR},
+#if defined(__x86_64__)
+    {"avx2", SK_LEVEL_AVX2},     {"avxvnni", SK_LEVEL_AVXVNNI}, {"avx512", SK_LEVEL_AVX512}, {"amx", SK_LEVEL_AMX},
+#elif defined(__aarch64__)
+    {"neon", SK_LEVEL_NEON},     {"dotprod", SK_LEVEL_DOTPROD}, {"i8mm", SK_LEVEL_I8MM},
+#endif
+};
+#define N_LEVEL_NAMES (sizeof level_names / sizeof *level_names)
+
+#if defined(__x86_64__)
+/* The registers that the operating system saves: bits 1-2 xmm and ymm, 5-7 zmm and masks. */
+static uint32_t saved_registers(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static bool all(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
+
+static uint32_t best_level(void) {
+    uint32_t a, b, c, d, features;
+    if (!__get_cpuid(1, &a, &b, &features, &d)) return SK_LEVEL_SCALAR;
+    if (!all(features, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C) || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return SK_LEVEL_SCALAR;
+    uint32_t saved = saved_registers();
+    if (!all(saved, 0x06) || !all(b, bit_AVX2)) return SK_LEVEL_SCALAR;
+    bool wide = all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
+    return wide ? SK_LEVEL_AVX512 : SK_LEVEL_AVX2;
+}
+#else
+static uint32_t best_level(void) { return SK_LEVEL_SCALAR; }
+#endif
+
+bool sk_cpu_level_includes(uint32_t level, uint32_t need) {
+    if (need == SK_LEVEL_SCALAR) return true;
+    if ((need >= SK_LEVEL_NEON) != (level >= SK_LEVEL_NEON)) return false;
+    /* AVX-VNNI is no part of AVX-512: servers had the second first. */
+    return need <= level && (need != SK_LEVEL_AVXVNNI || level == SK_LEVEL_AVXVNNI);
+}
+
+int32_t sk_cpu_level(const char *limit) {
+    uint32_t best = best_level();
+    if (!limit || !*limit) return (int32_t)best;
+    for (size_t i = 0; i < N_LEVEL_NAMES; i++)
+        if (strcmp(limit, level_names[i].name) == 0)
+            return (int32_t)(level_names[i].level < best ? level_names[i].level : best);
+    return -1;
+}
+
+const char *sk_cpu_level_name(uint32_t level) {
+    for (size_t i = 0; i < N_LEVEL_NAMES; i++)
+        if (level_names[i].level == level) return level_names[i].name;
+    return NULL;
+}
+
+void sk_kernels_fill(sk_kernels *kernels, uint32_t level) {
+    kernels->level = level;
+#define SK_KERNEL(type, slot, need, leaf)                                                                              \
+    if (sk_cpu_level_includes(level, SK_LEVEL_##need)) kernels->slot = leaf;
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#include "backends/cpu/kernels.def"
+#undef SK_KERNEL
+#undef SK_INT_MATMUL
+#undef SK_FLOAT_MATMUL
+}
+
+static const sk_matmul kinds[] = {
+#define SK_KERNEL(type, slot, level, leaf)
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                             \
+    {name, SKALD_##dtype, SK_LEVEL_##level, panel_bytes, pack, unpack, tile, NULL},
+#define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                           \
+    {name, SKALD_##dtype, SK_LEVEL_##level, panel_bytes, pack, unpack, NULL, tile},
+#include "backends/cpu/kernels.def"
+#undef SK_KERNEL
+#undef SK_INT_MATMUL
+#undef SK_FLOAT_MATMUL
+};
+#define N_KINDS (sizeof kinds / sizeof *kinds)
+
+const sk_matmul *sk_matmul_find(skald_dtype type, uint32_t level) {
+    for (size_t i = N_KINDS; i-- > 0;)
+        if (kinds[i].type == type && sk_cpu_level_includes(level, kinds[i].level)) return &kinds[i];
+    return NULL;
+}
+
+const sk_matmul *sk_matmul_at(uint32_t index) { return index < N_KINDS ? &kinds[index] : NULL; }
+
+uint32_t sk_matmul_index(const sk_matmul *kind) { return (uint32_t)(kind - kinds); }
