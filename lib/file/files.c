@@ -13,6 +13,7 @@ enum { PATH_ROOM = 4096 };
 typedef struct origin {
     const skald_source *parts;
     uint32_t n_parts, n_given;
+    uint64_t split_tensors; /* as the first part said in the first round */
     skald_source first;
     char path[PATH_ROOM];
 } origin;
@@ -56,19 +57,20 @@ static skald_status open_part(sk_source *out, sk_gguf_size *size, origin *from, 
 static skald_status count_parts(origin *from, const sk_gguf_size *first, skald_report *why) {
     uint32_t said = first->split_count ? first->split_count : 1;
     if (from->n_given == 1 && said > 1 && from->first.path) from->n_parts = said;
+    from->split_tensors = first->split_tensors;
     if (from->n_parts != said)
         return sk_fail(why, SKALD_FORMAT, "key split.count: the model has %u parts, %u are given", said, from->n_parts);
     return SKALD_OK;
 }
 
-static skald_status check_part(const origin *from, const sk_gguf_size *first, const sk_gguf_size *size, uint32_t index,
-                               skald_report *why) {
-    if (size->split_index != index || (from->n_parts > 1 && size->split_count != from->n_parts))
+static skald_status check_part(const origin *from, const sk_gguf_size *size, uint32_t index, skald_report *why) {
+    uint32_t said = size->split_count ? size->split_count : 1;
+    if (size->split_index != index || said != from->n_parts)
         return sk_fail(why, SKALD_FORMAT, "part %u of %u: keys split.no and split.count say number %u of %u (from 0)",
-                       index + 1, from->n_parts, size->split_index, size->split_count);
-    if (size->split_tensors != first->split_tensors)
+                       index + 1, from->n_parts, size->split_index, said);
+    if (size->split_tensors != from->split_tensors)
         return sk_fail(why, SKALD_FORMAT, "part %u of %u: key split.tensors.count is %llu, in part 1 it is %llu", index + 1,
-                       from->n_parts, (wide)size->split_tensors, (wide)first->split_tensors);
+                       from->n_parts, (wide)size->split_tensors, (wide)from->split_tensors);
     return SKALD_OK;
 }
 
@@ -89,7 +91,6 @@ static char *lay_out_part(sk_gguf *g, const sk_gguf_size *size, sk_carver *c) {
 /* First round. Lists come first in the block but their length is known last: the parts are counted from a cache line. */
 static skald_status measure(sk_files *f, origin *from, uint64_t extra_bytes, skald_report *why) {
     sk_carver parts = {0}, lists = {0};
-    sk_gguf_size first = {0};
     uint64_t n_tensors = 0;
     for (uint32_t i = 0; i < from->n_parts; i++) {
         sk_source source;
@@ -98,16 +99,15 @@ static skald_status measure(sk_files *f, origin *from, uint64_t extra_bytes, ska
         skald_status s = open_part(&source, &size, from, i, why);
         if (s != SKALD_OK) return s;
         sk_source_close(&source);
-        if (i == 0) first = size;
-        if (i == 0) s = count_parts(from, &first, why);
-        if (s == SKALD_OK) s = check_part(from, &first, &size, i, why);
+        if (i == 0) s = count_parts(from, &size, why);
+        if (s == SKALD_OK) s = check_part(from, &size, i, why);
         if (s != SKALD_OK) return s;
         lay_out_part(&tables, &size, &parts);
         n_tensors += size.n_tensors;
     }
-    if (n_tensors > UINT32_MAX / 2 || (first.split_tensors && first.split_tensors != n_tensors))
+    if (n_tensors > UINT32_MAX / 2 || (from->split_tensors && from->split_tensors != n_tensors))
         return sk_fail(why, SKALD_FORMAT, "key split.tensors.count: %llu tensors expected, %llu found",
-                       (wide)first.split_tensors, (wide)n_tensors);
+                       (wide)from->split_tensors, (wide)n_tensors);
     f->n_parts = from->n_parts;
     f->n_tensors = (uint32_t)n_tensors;
     lay_out_lists(f, &lists, extra_bytes);
@@ -128,7 +128,7 @@ static skald_status read_part(sk_files *f, origin *from, uint32_t i, uint32_t *n
     char *header = lay_out_part(&f->part[i], &size, c);
     s = sk_source_read(&f->source[i], header, 0, (size_t)size.header_bytes, why);
     if (s == SKALD_OK) s = sk_gguf_parse(&f->part[i], header, i, why);
-    if (s == SKALD_OK) s = check_part(from, &f->part[0].size, &size, i, why);
+    if (s == SKALD_OK) s = check_part(from, &size, i, why);
     for (uint32_t k = 0; s == SKALD_OK && k < size.n_tensors; k++) f->tensor[(*n_tensors)++] = &f->part[i].tensor[k];
     return s;
 }
