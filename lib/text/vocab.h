@@ -1,0 +1,80 @@
+/* A vocabulary: tokens as bytes, merges by pair, and the tokens that are cut out of a text before anything else.
+ *
+ *     sk_vocab v;                                             the plan asks with an empty carver,
+ *     sk_vocab_lay_out(&v, &carver, &source, why);            creation a second time with a block
+ *     sk_vocab_fill(&v, &source, why);
+ */
+#ifndef SK_TEXT_VOCAB_H
+#define SK_TEXT_VOCAB_H
+#include "base/memory.h"
+#include "text/chat.h"
+#include "text/pre.h"
+
+typedef struct sk_string {
+    const char *text; /* may be NULL when n_bytes is 0 */
+    uint64_t n_bytes;
+} sk_string;
+
+typedef uint32_t sk_vocab_kind;
+enum { SK_VOCAB_BYTE_BPE = 0 };
+
+/* What GGUF calls token_type. */
+enum {
+    SK_TOKEN_NORMAL = 1,
+    SK_TOKEN_UNKNOWN = 2,
+    SK_TOKEN_CONTROL = 3,
+    SK_TOKEN_USER = 4, /* cut out of every text as it stands */
+    SK_TOKEN_UNUSED = 5,
+    SK_TOKEN_BYTE = 6,
+};
+
+#define SK_TOKEN_ROLES (SKALD_TOKEN_FIM_FILE + 1)
+
+/* As a file gives it; only read while lay_out and fill run. */
+typedef struct sk_vocab_source {
+    sk_vocab_kind kind;
+    uint32_t n_tokens, n_merges;
+    const sk_string *tokens;       /* [n_tokens] texts in the byte-level alphabet of GPT-2 */
+    const int32_t *types;          /* [n_tokens] or NULL: all are normal */
+    const sk_string *merges;       /* [n_merges] "left right", the first is merged first */
+    sk_string pre;                 /* tokenizer.ggml.pre */
+    sk_string chat_template;       /* may be empty */
+    int32_t role[SK_TOKEN_ROLES];  /* ids by skald_token_role, -1: none */
+    int32_t add_bos;               /* 1, 0, or -1: the file does not say */
+} sk_vocab_source;
+
+typedef struct sk_vocab_merge {
+    uint32_t left, right, rank, id; /* left is UINT32_MAX in an empty slot */
+} sk_vocab_merge;
+
+typedef struct sk_vocab {
+    uint32_t n_tokens, n_special, n_splits;
+    uint32_t token_mask, merge_mask; /* slots - 1 */
+    uint8_t *bytes;                  /* all tokens' bytes, without the byte-level alphabet */
+    uint32_t *start;                 /* [n_tokens + 1] in bytes */
+    uint8_t *type;                   /* [n_tokens] */
+    uint32_t *token_slot;            /* id + 1 by hash of the bytes, 0: empty */
+    sk_vocab_merge *merge_slot;
+    uint32_t *special;               /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
+    sk_split *split;                 /* [n_splits] */
+    const sk_chat *chat;             /* NULL: no known layout */
+    int32_t byte_id[256];            /* -1: no token for the byte */
+    int32_t role[SK_TOKEN_ROLES];
+    uint8_t special_begins[32];      /* a bit per byte that begins a special token */
+    bool ignore_merges, add_bos;
+} sk_vocab;
+
+/* Takes the memory that fill writes. UNSUPPORTED: an unknown kind or pre-tokenizer. FORMAT: sizes out of bounds. */
+skald_status sk_vocab_lay_out(sk_vocab *vocab, sk_carver *carver, const sk_vocab_source *source, skald_report *why);
+/* FORMAT: a type, role or merge that cannot be; the sentence names it. */
+skald_status sk_vocab_fill(sk_vocab *vocab, const sk_vocab_source *source, skald_report *why);
+
+/* The id of the token with these bytes that words are made of, -1: none. */
+int32_t sk_vocab_find(const sk_vocab *vocab, const uint8_t *bytes, size_t n_bytes);
+/* The merge of two neighbours, NULL: they stay apart. */
+const sk_vocab_merge *sk_vocab_merge_of(const sk_vocab *vocab, uint32_t left, uint32_t right);
+/* The longest special token at the beginning of `text`, -1: none. `control`: those that are not the user's count too. */
+int32_t sk_vocab_special(const sk_vocab *vocab, bool control, const uint8_t *text, size_t n_bytes);
+/* 1 when generation stops at this id. */
+int32_t sk_vocab_is_end(const sk_vocab *vocab, int32_t id);
+#endif

@@ -1,0 +1,356 @@
+/* Bytes to tokens and back: ids of a reference tokenizer, identity on bytes, streaming, hostile lengths and inputs. */
+#include "support/check.h"
+#include "support/vocab.h"
+#include "text/decode.h"
+#include "text/encode.h"
+#include <time.h>
+
+#define DATA SK_TEST_DATA "/tokenizer/"
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SK_SLOWER 20
+#else
+#define SK_SLOWER 1
+#endif
+
+static uint64_t seed = 1;
+static uint32_t any(uint32_t n) {
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+/* The host's allocator: counts what lives, fails at a given call. */
+typedef struct {
+    long live, calls, fail_at;
+    uint64_t most;
+} host;
+
+static void *host_alloc(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
+    host *h = user;
+    (void)kind;
+    if (++h->calls == h->fail_at) return NULL;
+    if (bytes > h->most) h->most = bytes;
+    h->live += (long)bytes;
+    return aligned_alloc(alignment, sk_align(bytes, alignment));
+}
+
+static void host_free(void *user, void *pointer, size_t bytes, size_t alignment) {
+    (void)alignment;
+    ((host *)user)->live -= (long)bytes;
+    free(pointer);
+}
+
+static host the_host;
+static const skald_allocator memory = {host_alloc, host_free, &the_host};
+
+static test_vocab *built(const char *path) {
+    skald_report why = {.size = sizeof why};
+    test_vocab *t = test_vocab_read(path);
+    CHECK_SAID(test_vocab_build(t, &why) == SKALD_OK, "%s: %s", path, why.text);
+    return t;
+}
+
+/* ---- the reference's ids, one JSON object per line */
+
+static uint32_t hex4(const char *at) {
+    char digits[5] = {at[0], at[1], at[2], at[3], 0};
+    return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+static size_t put_utf8(char *to, uint32_t c) {
+    if (c < 0x80) return to[0] = (char)c, 1;
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6) to[i] = (char)(0x80 | (c & 0x3f));
+    to[0] = (char)((0xf00u >> n & 0xf0u) | c);
+    return n;
+}
+
+/* A JSON string behind its quote; returns its length in `to`. */
+static size_t read_json(char *to, const char **at) {
+    size_t n = 0;
+    for (; **at != '"'; ++*at) {
+        if (**at != '\\') {
+            to[n++] = **at;
+            continue;
+        }
+        char c = *++*at;
+        uint32_t code = c == 'n' ? 10 : c == 't' ? 9 : c == 'r' ? 13 : c == 'b' ? 8 : c == 'f' ? 12 : (uint32_t)c;
+        if (c == 'u') {
+            code = hex4(*at + 1);
+            *at += 4;
+            if (code >= 0xd800 && code < 0xdc00) {
+                code = 0x10000 + ((code - 0xd800) << 10) + (hex4(*at + 3) - 0xdc00);
+                *at += 6;
+            }
+        }
+        n += put_utf8(to + n, code);
+    }
+    ++*at;
+    return n;
+}
+
+static uint32_t read_ids(int32_t *ids, const char *line, const char *name) {
+    const char *at = strstr(line, name);
+    uint32_t n = 0;
+    if (!CHECK(at != NULL)) return 0;
+    at = strchr(at, '[');
+    while (*at != ']') {
+        char *end;
+        long id = strtol(at + 1, &end, 10);
+        if (end == at + 1) break;
+        ids[n++] = (int32_t)id;
+        at = end;
+    }
+    return n;
+}
+
+static void golden(const sk_vocab *v) {
+    size_t n_file, lines = 0;
+    char *file = test_read(DATA "smollm2.jsonl", &n_file);
+    static char text[1 << 16];
+    static int32_t want[1 << 14], got[1 << 14];
+    for (char *line = file, *end; (end = strchr(line, '\n')) != NULL; line = end + 1, lines++) {
+        *end = 0;
+        const char *at = strstr(line, "\"text\": \"") + 9;
+        size_t n = read_json(text, &at);
+        for (uint32_t special = 0; special < 2; special++) {
+            uint32_t n_want = read_ids(want, at, special ? "\"ids_special\"" : "\"ids\""), n_got = 1 << 14;
+            CHECK_EQUAL(sk_encode(got, &n_got, v, &memory, special ? SKALD_ENCODE_SPECIAL : 0, text, n), SKALD_OK);
+            CHECK_SAID(n_got == n_want && memcmp(got, want, n_want * sizeof *want) == 0, "line %zu, special %u",
+                       lines + 1, special);
+        }
+    }
+    CHECK_EQUAL(lines, 600);
+    free(file);
+}
+
+/* ---- there and back */
+
+static size_t some_bytes(uint8_t *to, size_t n, uint32_t way) {
+    static const char *parts[] = {" ",  "  ", "\n", "a",  "the", "'s", "7",  "2025", "\xc3\xa9", "\xe4\xb8\xad",
+                                  "<|", "|>", "im_start", "<|im_end|>", "\xf0\x9f\x98\x80", "\xe0\xa4", "\xff", "\xcc\x81"};
+    size_t at = 0;
+    while (at + 16 < n) {
+        const char *part = parts[any(sizeof parts / sizeof *parts)];
+        if (way == 0) to[at++] = (uint8_t)any(256);
+        else if (way == 1) at += put_utf8((char *)to + at, any(0xd800));
+        else memcpy(to + at, part, strlen(part)), at += strlen(part);
+    }
+    return at;
+}
+
+static void there_and_back(const sk_vocab *v, skald_encode_flags flags) {
+    static uint8_t text[400], back[400];
+    static int32_t ids[400];
+    for (uint32_t round = 0; round < 6000; round++) {
+        size_t n = some_bytes(text, 20 + any(300), round % 3), n_back = sizeof back;
+        uint32_t n_ids = 400;
+        CHECK_EQUAL(sk_encode(ids, &n_ids, v, &memory, flags, (char *)text, n), SKALD_OK);
+        CHECK_EQUAL(sk_decode((char *)back, &n_back, v, SKALD_DECODE_SPECIAL, ids, n_ids), SKALD_OK);
+        if (!CHECK_SAID(n_back == n && memcmp(text, back, n) == 0, "round %u", round)) return;
+    }
+}
+
+/* ---- streaming */
+
+/* What a stream must give: the text with U+FFFD for each run of bytes that begins a character and cannot end it. */
+static size_t repaired(char *to, const uint8_t *text, size_t n) {
+    size_t at = 0, length = 0;
+    while (at < n) {
+        uint32_t code, step = sk_utf8_next(&code, text + at, n - at);
+        bool whole = step > 1 || text[at] < 0x80;
+        if (!whole)
+            while (at + step < n && sk_utf8_continues(text + at, step, text[at + step])) step++;
+        memcpy(to + length, whole ? (const char *)text + at : "\xef\xbf\xbd", whole ? step : 3);
+        length += whole ? step : 3;
+        at += step;
+    }
+    return length;
+}
+
+/* Pushes the ids and checks that each call gives whole characters, and SHORT leaves all as it was. */
+static size_t stream(char *to, const sk_vocab *v, const int32_t *ids, uint32_t n_ids) {
+    skald_decoder d = {.flags = SKALD_DECODE_SPECIAL};
+    size_t length = 0;
+    for (uint32_t i = 0; i <= n_ids; i++) {
+        int32_t id = i < n_ids ? ids[i] : -1;
+        size_t need = 0, room;
+        skald_decoder before = d;
+        skald_status s = sk_decoder_push(NULL, &need, &d, v, id);
+        CHECK_EQUAL(s, need ? SKALD_SHORT : SKALD_OK);
+        if (need) {
+            CHECK(memcmp(&before, &d, sizeof d) == 0);
+            room = need - 1;
+            CHECK_EQUAL(sk_decoder_push(to + length, &room, &d, v, id), SKALD_SHORT);
+            CHECK(room == need && memcmp(&before, &d, sizeof d) == 0);
+            CHECK_EQUAL(sk_decoder_push(to + length, &room, &d, v, id), SKALD_OK);
+            CHECK_EQUAL(room, need);
+        }
+        for (size_t at = length; at < length + need;) {
+            uint32_t code, step = sk_utf8_next(&code, (uint8_t *)to + at, length + need - at);
+            CHECK(step > 1 || (uint8_t)to[at] < 0x80);
+            at += step;
+        }
+        length += need;
+    }
+    CHECK_EQUAL(d.n_pending, 0);
+    return length;
+}
+
+static void streaming(const sk_vocab *v) {
+    static uint8_t text[80];
+    static char want[300], got[300];
+    static int32_t ids[80];
+    for (uint32_t round = 0; round < 3000; round++) {
+        size_t n = some_bytes(text, 20 + any(50), round % 3), n_want = repaired(want, text, n);
+        uint32_t n_ids = 80, per_byte = round % 2;
+        CHECK_EQUAL(sk_encode(ids, &n_ids, v, &memory, 0, (char *)text, n), SKALD_OK);
+        for (uint32_t i = 0; per_byte && i < n; i++) ids[i] = v->byte_id[text[i]];
+        size_t n_got = stream(got, v, ids, per_byte ? (uint32_t)n : n_ids);
+        if (!CHECK_SAID(n_got == n_want && memcmp(got, want, n_want) == 0, "round %u", round)) return;
+    }
+    skald_decoder d = {.n_pending = 4}, flag = {.flags = 2};
+    size_t room = sizeof got;
+    CHECK_EQUAL(sk_decoder_push(got, &room, &d, v, 0), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decoder_push(got, &room, &flag, v, 0), SKALD_ARGUMENT);
+    d.n_pending = 0;
+    CHECK_EQUAL(sk_decoder_push(got, &room, &d, v, (int32_t)v->n_tokens), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decoder_push(got, &room, &d, v, -2), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decoder_push(got, &room, NULL, v, 0), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decoder_push(got, NULL, &d, v, 0), SKALD_ARGUMENT);
+}
+
+/* ---- sizes, flags, roles */
+
+static void sizes(const sk_vocab *v) {
+    const char *text = "Hello, world! How are you?";
+    int32_t all[32], some[32];
+    uint32_t n_all = 32, n = 0;
+    CHECK_EQUAL(sk_encode(all, &n_all, v, &memory, 0, text, strlen(text)), SKALD_OK);
+    CHECK_EQUAL(sk_encode(NULL, &n, v, &memory, 0, text, strlen(text)), SKALD_SHORT);
+    CHECK_EQUAL(n, n_all);
+    memset(some, 0x55, sizeof some);
+    n = n_all - 1;
+    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 0, text, strlen(text)), SKALD_SHORT);
+    CHECK_EQUAL(n, n_all);
+    CHECK(memcmp(some, all, (n_all - 1) * sizeof *all) == 0 && some[n_all - 1] == 0x55555555);
+    n = 32;
+    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 0, NULL, 0), SKALD_OK);
+    CHECK_EQUAL(n, 0);
+    CHECK_EQUAL(sk_encode(some, NULL, v, &memory, 0, text, 3), SKALD_ARGUMENT);
+    n = 3;
+    CHECK_EQUAL(sk_encode(NULL, &n, v, &memory, 0, text, 3), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 0, NULL, 3), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 4, text, 3), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 0, text, (size_t)1 << 31), SKALD_ARGUMENT);
+    CHECK_EQUAL(n, 3);
+
+    char back[64];
+    size_t length = 0, whole = strlen(text);
+    CHECK_EQUAL(sk_decode(NULL, &length, v, 0, all, n_all), SKALD_SHORT);
+    CHECK_EQUAL(length, whole);
+    memset(back, '#', sizeof back);
+    length = 10;
+    CHECK_EQUAL(sk_decode(back, &length, v, 0, all, n_all), SKALD_SHORT);
+    CHECK(length == whole && memcmp(back, text, 10) == 0 && back[10] == '#');
+    length = whole;
+    CHECK_EQUAL(sk_decode(back, &length, v, 0, all, n_all), SKALD_OK);
+    CHECK(length == whole && memcmp(back, text, whole) == 0 && back[whole] == '#');
+    for (int32_t wrong = -1; wrong <= (int32_t)v->n_tokens; wrong += (int32_t)v->n_tokens + 1)
+        CHECK_EQUAL(sk_decode(back, &length, v, 0, &wrong, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decode(back, &length, v, 2, all, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decode(back, &length, v, 0, NULL, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decode(back, NULL, v, 0, all, 1), SKALD_ARGUMENT);
+}
+
+static void roles(test_vocab *t) {
+    char back[32];
+    size_t length = sizeof back;
+    int32_t ids[] = {1, t->vocab.byte_id['x'], 2};
+    CHECK_EQUAL(sk_decode(back, &length, &t->vocab, 0, ids, 3), SKALD_OK);
+    CHECK(length == 1 && back[0] == 'x');
+    length = sizeof back;
+    CHECK_EQUAL(sk_decode(back, &length, &t->vocab, SKALD_DECODE_SPECIAL, ids, 3), SKALD_OK);
+    CHECK(length == 23 && memcmp(back, "<|im_start|>x<|im_end|>", 23) == 0);
+    CHECK_EQUAL(t->vocab.role[SKALD_TOKEN_END_OF_TURN], 2); /* the layout's, because the file names none */
+    CHECK(sk_vocab_is_end(&t->vocab, 2) && !sk_vocab_is_end(&t->vocab, 1) && !sk_vocab_is_end(&t->vocab, -1));
+
+    skald_report why = {.size = sizeof why};
+    uint32_t n = 3;
+    CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, SKALD_ENCODE_BOS, "x", 1), SKALD_OK);
+    CHECK_EQUAL(n, 1);
+    t->source.add_bos = 1;
+    CHECK_EQUAL(test_vocab_build(t, &why), SKALD_OK);
+    n = 3;
+    CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, SKALD_ENCODE_BOS, "x", 1), SKALD_OK);
+    CHECK(n == 2 && ids[0] == 1);
+    n = 3;
+    CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, 0, "x", 1), SKALD_OK);
+    CHECK_EQUAL(n, 1);
+}
+
+/* ---- long words and failing hosts */
+
+static void pathological(const sk_vocab *v) {
+    static const char *units[] = {"a", " ", "\xcc\x81", "7", "\n", "<", "ab", "\xff", " \n", "'"};
+    const size_t room = 1 << 20;
+    char *text = malloc(room), *back = malloc(room);
+    int32_t *ids = malloc(room * sizeof *ids);
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        size_t step = strlen(units[u]), n = room / step * step, length = room;
+        for (size_t i = 0; i < n; i += step) memcpy(text + i, units[u], step);
+        uint32_t n_ids = (uint32_t)room;
+        clock_t begin = clock();
+        CHECK_EQUAL(sk_encode(ids, &n_ids, v, &memory, SKALD_ENCODE_SPECIAL, text, n), SKALD_OK);
+        double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+        CHECK_SAID(seconds < 1.0 * SK_SLOWER, "1 MiB of \"%s\" took %.2f s", units[u], seconds);
+        CHECK_EQUAL(sk_decode(back, &length, v, SKALD_DECODE_SPECIAL, ids, n_ids), SKALD_OK);
+        CHECK_SAID((length == n && memcmp(back, text, n) == 0) || v->byte_id[0xff] < 0, "1 MiB of \"%s\"", units[u]);
+        CHECK_EQUAL(the_host.live, 0);
+    }
+    free(text);
+    free(back);
+    free(ids);
+}
+
+/* Words of growing length: the block is given back and asked for again, and each request may fail. */
+static void failing_host(const sk_vocab *v) {
+    static char text[3000];
+    static int32_t ids[3000];
+    size_t n = 0;
+    for (uint32_t word = 0; word < 6; word++) {
+        if (word) text[n++] = ' ';
+        for (uint32_t i = 0; i < 130 + 70 * word; i++) text[n++] = (char)('a' + any(26));
+    }
+    for (long at = 1;; at++) {
+        the_host = (host){0};
+        the_host.fail_at = at;
+        uint32_t n_ids = 3000;
+        skald_status s = sk_encode(ids, &n_ids, v, &memory, 0, text, n);
+        CHECK_EQUAL(the_host.live, 0);
+        if (the_host.calls < at) {
+            CHECK_EQUAL(s, SKALD_OK);
+            CHECK_SAID(at > 3, "only %ld allocations", at);
+            break;
+        }
+        CHECK_EQUAL(s, SKALD_MEMORY);
+        CHECK_EQUAL(n_ids, 3000);
+    }
+    the_host = (host){0};
+}
+
+int main(void) {
+    test_vocab *smollm2 = built(DATA "smollm2.vocab"), *tiny = built(DATA "tiny.vocab");
+    golden(&smollm2->vocab);
+    for (uint32_t b = 0; b < 256; b++) CHECK(tiny->vocab.byte_id[b] >= 0);
+    there_and_back(&tiny->vocab, 0);
+    there_and_back(&tiny->vocab, SKALD_ENCODE_SPECIAL);
+    streaming(&tiny->vocab);
+    sizes(&smollm2->vocab);
+    pathological(&smollm2->vocab);
+    pathological(&tiny->vocab);
+    failing_host(&smollm2->vocab);
+    roles(smollm2);
+    test_vocab_free(smollm2);
+    test_vocab_free(tiny);
+    return sk_checked();
+}
