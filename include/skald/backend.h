@@ -12,7 +12,7 @@
  *  - Op functions return nothing: the stream keeps its first failure, later ops pass by, and stream_seal tells.
  *  - Descriptors begin with their size and may grow; a backend copies what it needs before it returns. Optional parts
  *    are absent when their buffer is NULL (rows) or their count is 0.
- *  - No function but buffer_create, cache_create, stream_create and open may ask the host for memory.
+ *  - No function but buffer_create, store_create, stream_create and open may ask the host for memory.
  *  - A step writes only behind the committed length of its sequences, so dropping it is doing nothing.
  *  - Shapes: a "row" is one token's vector. Numbers are f32 unless a type says otherwise.
  *

@@ -1,0 +1,259 @@
+/* The operations as backend.h words them, row by row in double: no row sees another, so neighbours cannot matter. */
+#include "device/device.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct frame {
+    skald_device *d;
+    const device_pass *pass;
+    double *scratch;
+} frame;
+
+static uint32_t n_rows_of(const frame *f, const skald_rows *r) {
+    if (r->extent == SKALD_EXTENT_ROWS) return f->pass->n_rows;
+    return r->extent == SKALD_EXTENT_WANTED ? f->pass->n_wanted : r->n_rows;
+}
+
+/* Logits of this pass stand behind those of the step's earlier passes. */
+static float *row(const frame *f, const skald_rows *r, uint32_t i) {
+    if (r->extent == SKALD_EXTENT_LOGITS) i += f->pass->first_wanted;
+    return device_at(f->d, r->offset + i * r->stride);
+}
+
+static const uint32_t *table(const frame *f, device_address address) { return device_at(f->d, address); }
+
+static const float *numbers(const frame *f, const skald_weight *w) {
+    return (const float *)((const uint32_t *)device_at(f->d, w->offset) + 1);
+}
+
+static void apply_norm(const frame *f, const skald_norm *n, double *to, const float *x, uint32_t width) {
+    double mean = 0, square = 0;
+    for (uint32_t i = 0; i < width; i++) to[i] = x[i];
+    if (n->kind == SKALD_NORM_NONE) return;
+    for (uint32_t i = 0; n->kind == SKALD_NORM_LAYER && i < width; i++) mean += to[i] / width;
+    for (uint32_t i = 0; i < width; i++) square += (to[i] - mean) * (to[i] - mean) / width;
+    const float *weight = row(f, &n->weight, 0);
+    const float *bias = n->kind == SKALD_NORM_LAYER && n->bias.buffer ? row(f, &n->bias, 0) : NULL;
+    for (uint32_t i = 0; i < width; i++)
+        to[i] = (to[i] - mean) / sqrt(square + (double)n->eps) * (double)weight[i] + (bias ? (double)bias[i] : 0);
+}
+
+static void embed_row(const frame *f, const skald_embed *op, uint32_t r) {
+    float *out = row(f, &op->out, r);
+    int32_t token = ((const int32_t *)device_at(f->d, f->pass->tokens))[r];
+    uint32_t width = op->table.n_in, position = table(f, f->pass->positions)[r];
+    const float *given = (const float *)device_at(f->d, f->pass->embeddings) + (uint64_t)r * width;
+    for (uint32_t k = 0; k < width; k++) {
+        const skald_weight *from[2] = {&op->table, &op->positions};
+        uint32_t index[2] = {(uint32_t)token, position};
+        double x[2] = {0, 0};
+        for (int i = token < 0; i < 1 + (op->positions.buffer != NULL); i++) {
+            uint64_t columns = (uint64_t)k * from[i]->n_out + index[i];
+            uint64_t backwards = (uint64_t)index[i] * width + (width - 1 - k);
+            x[i] = numbers(f, from[i])[from[i]->layout == DEVICE_LAYOUT_COLUMNS ? columns : backwards];
+        }
+        if (token < 0) x[0] = given[k];
+        out[k] = (float)(x[0] * (double)op->scale + x[1]);
+    }
+}
+
+static void normalize_row(const frame *f, const skald_normalize *op, uint32_t r) {
+    float *out = row(f, &op->out, r);
+    apply_norm(f, &op->norm, f->scratch, row(f, &op->x, r), op->x.width);
+    for (uint32_t i = 0; i < op->x.width; i++) out[i] = (float)f->scratch[i];
+}
+
+static void project_row(const frame *f, const skald_project *op, uint32_t r) {
+    uint32_t n_in = op->x.width;
+    double *x = f->scratch, *sum = f->scratch + n_in;
+    apply_norm(f, &op->norm, x, row(f, &op->x, r), n_in);
+    for (uint32_t w = 0; w < op->n_weights; w++) {
+        uint32_t n_out = op->weight[w].n_out;
+        const float *column = numbers(f, &op->weight[w]);
+        memset(sum, 0, n_out * sizeof *sum);
+        for (uint32_t k = 0; k < n_in; k++, column += n_out)
+            for (uint32_t o = 0; o < n_out; o++) sum[o] += x[k] * (double)column[o];
+        const float *bias = op->bias[w].buffer ? row(f, &op->bias[w], 0) : NULL;
+        const float *add = op->add.buffer ? row(f, &op->add, r) : NULL;
+        float *out = row(f, &op->out[w], r);
+        for (uint32_t o = 0; o < n_out; o++)
+            out[o] = (float)(sum[o] + (bias ? (double)bias[o] : 0) + (add ? (double)add[o] : 0));
+    }
+}
+
+static void angles_row(const frame *f, const skald_angles *op, uint32_t r) {
+    float *out = row(f, &op->out, r);
+    const double *frequency = device_at(f->d, op->frequency.offset);
+    for (uint32_t i = 0; i < op->frequency.width; i++) {
+        double angle = table(f, f->pass->positions)[r] * frequency[i];
+        out[2 * i] = (float)(cos(angle) * (double)op->magnitude);
+        out[2 * i + 1] = (float)(sin(angle) * (double)op->magnitude);
+    }
+}
+
+/* ---- the cache */
+
+static const device_store *store_of(const frame *f) { return device_at(f->d, f->pass->store); }
+
+static uint32_t page_of(const frame *f, uint32_t r, uint32_t position) {
+    return table(f, store_of(f)->table)[table(f, f->pass->page_list)[r] + position / SKALD_PAGE_TOKENS];
+}
+
+static void turn(const frame *f, const skald_append *op, double *head, uint32_t r) {
+    const float *angle = op->rope ? row(f, &op->angles, r) : NULL;
+    for (uint32_t i = 0; angle && i < op->n_pairs; i++) {
+        uint32_t a = op->rope == SKALD_ROPE_PAIRS ? 2 * i : i,
+                 b = op->rope == SKALD_ROPE_PAIRS ? a + 1 : i + op->n_pairs;
+        double x = head[a], y = head[b], c = angle[2 * i], s = angle[2 * i + 1];
+        head[a] = x * c - y * s;
+        head[b] = x * s + y * c;
+    }
+}
+
+static void append_row(const frame *f, const skald_append *op, uint32_t r) {
+    const device_store *store = store_of(f);
+    uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, r, position),
+             in_page = position % SKALD_PAGE_TOKENS;
+    uint32_t dim = op->head_dim_k;
+    for (uint32_t h = 0; h < op->n_heads; h++) {
+        float *q = row(f, &op->q, r) + (uint64_t)h * dim;
+        apply_norm(f, &op->q_norm, f->scratch, q, dim);
+        turn(f, op, f->scratch, r);
+        for (uint32_t i = 0; i < dim; i++) q[i] = (float)f->scratch[i];
+    }
+    for (uint32_t h = 0; h < op->n_kv_heads; h++) {
+        const float *k = row(f, &op->k, r) + (uint64_t)h * dim, *v = row(f, &op->v, r) + (uint64_t)h * op->head_dim_v;
+        device_address to = device_head(f->d, store, op->layer, SKALD_PART_K, h, page, in_page);
+        apply_norm(f, &op->k_norm, f->scratch, k, dim);
+        turn(f, op, f->scratch, r);
+        for (uint32_t i = 0; i < dim; i++) device_save(f->d, store->type[SKALD_PART_K], to, i, (float)f->scratch[i]);
+        to = device_head(f->d, store, op->layer, SKALD_PART_V, h, page, in_page);
+        for (uint32_t i = 0; i < op->head_dim_v; i++) device_save(f->d, store->type[SKALD_PART_V], to, i, v[i]);
+    }
+}
+
+static double score(const frame *f, const skald_attend *op, const float *q, uint32_t kv_head, uint32_t page,
+                    uint32_t position) {
+    const device_store *store = store_of(f);
+    device_address key = device_head(f->d, store, op->layer, SKALD_PART_K, kv_head, page, position % SKALD_PAGE_TOKENS);
+    double dot = 0, cap = op->soft_cap;
+    for (uint32_t i = 0; i < op->head_dim_k; i++)
+        dot += (double)q[i] * (double)device_load(f->d, store->type[SKALD_PART_K], key, i);
+    dot *= (double)op->scale;
+    return cap > 0 ? cap * tanh(dot / cap) : dot;
+}
+
+/* Twice over the visible keys: the largest score, then the weighted sum. */
+static void attend_head(const frame *f, const skald_attend *op, uint32_t r, uint32_t head) {
+    const device_store *store = store_of(f);
+    uint32_t kv_head = head / (op->n_heads / op->n_kv_heads), last = table(f, f->pass->positions)[r],
+             dim = op->head_dim_v;
+    uint32_t first = op->window > 0 && last >= op->window ? last - op->window + 1 : 0;
+    const float *q = row(f, &op->q, r) + (uint64_t)head * op->head_dim_k;
+    double sink = op->sinks.buffer ? (double)row(f, &op->sinks, 0)[head] : -HUGE_VAL, most = sink, *sum = f->scratch;
+    for (uint32_t p = first; p <= last; p++) {
+        double x = score(f, op, q, kv_head, page_of(f, r, p), p);
+        if (!(x <= most)) most = x; /* NaN goes on */
+    }
+    double total = exp(sink - most);
+    memset(sum, 0, dim * sizeof *sum);
+    for (uint32_t p = first; p <= last; p++) {
+        uint32_t page = page_of(f, r, p);
+        double share = exp(score(f, op, q, kv_head, page, p) - most);
+        device_address value = device_head(f->d, store, op->layer, SKALD_PART_V, kv_head, page, p % SKALD_PAGE_TOKENS);
+        total += share;
+        for (uint32_t i = 0; i < dim; i++)
+            sum[i] += share * (double)device_load(f->d, store->type[SKALD_PART_V], value, i);
+    }
+    float *out = row(f, &op->out, r) + (uint64_t)head * dim;
+    for (uint32_t i = 0; i < dim; i++) out[i] = (float)(sum[i] / total);
+}
+
+static skald_status attend_row(const frame *f, const skald_attend *op, uint32_t r) {
+    uint32_t last = table(f, f->pass->positions)[r];
+    for (uint32_t p = op->window > 0 && last >= op->window ? last - op->window + 1 : 0; p <= last; p++)
+        if (page_of(f, r, p) >= store_of(f)->n_pages) return SKALD_DEVICE;
+    for (uint32_t h = 0; h < op->n_heads; h++) attend_head(f, op, r, h);
+    return SKALD_OK;
+}
+
+/* ---- the rest */
+
+static double activate(skald_activation kind, double x) {
+    switch (kind) {
+    case SKALD_ACTIVATION_SILU: return x / (1 + exp(-x));
+    case SKALD_ACTIVATION_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case SKALD_ACTIVATION_GELU: return 0.5 * x * (1 + erf(x * 0.70710678118654752));
+    default: return x > 0 ? x : x * 0; /* NaN stays */
+    }
+}
+
+static void gate_row(const frame *f, const skald_gate *op, uint32_t r) {
+    const float *gate = row(f, &op->gate, r), *up = op->up.buffer ? row(f, &op->up, r) : NULL;
+    float *out = row(f, &op->out, r);
+    for (uint32_t i = 0; i < op->gate.width; i++)
+        out[i] = (float)(activate(op->activation, gate[i]) * (up ? (double)up[i] : 1));
+}
+
+static void select_row(const frame *f, const skald_select *op, uint32_t i) {
+    memcpy(row(f, &op->out, i), row(f, &op->x, table(f, f->pass->wanted)[i]), (size_t)op->x.width * sizeof(float));
+}
+
+skald_status device_execute(skald_device *d, const device_pass *pass, const device_op *op) {
+    const frame f = {d, pass, device_at(d, pass->scratch)};
+    skald_status status = SKALD_OK;
+    uint32_t n = pass->n_rows;
+    if (op->kind == SKALD_OP_NORMALIZE) n = n_rows_of(&f, &op->as.normalize.x);
+    if (op->kind == SKALD_OP_PROJECT) n = n_rows_of(&f, &op->as.project.x);
+    if (op->kind == SKALD_OP_GATE) n = n_rows_of(&f, &op->as.gate.gate);
+    if (op->kind == SKALD_OP_SELECT) n = pass->n_wanted;
+    for (uint32_t r = 0; r < n && status == SKALD_OK; r++) {
+        switch (op->kind) {
+        case SKALD_OP_EMBED: embed_row(&f, &op->as.embed, r); break;
+        case SKALD_OP_NORMALIZE: normalize_row(&f, &op->as.normalize, r); break;
+        case SKALD_OP_PROJECT: project_row(&f, &op->as.project, r); break;
+        case SKALD_OP_ANGLES: angles_row(&f, &op->as.angles, r); break;
+        case SKALD_OP_APPEND: append_row(&f, &op->as.append, r); break;
+        case SKALD_OP_ATTEND: status = attend_row(&f, &op->as.attend, r); break;
+        case SKALD_OP_GATE: gate_row(&f, &op->as.gate, r); break;
+        case SKALD_OP_SELECT: select_row(&f, &op->as.select, r); break;
+        default: status = SKALD_DEVICE;
+        }
+    }
+    return status;
+}
+
+/* ---- failing: everything that the operation may write is NaN afterwards */
+
+static void spoil_rows(const frame *f, const skald_rows *r) {
+    for (uint32_t i = 0; i < n_rows_of(f, r); i++) memset(row(f, r, i), 0xff, (size_t)r->width * sizeof(float));
+}
+
+static void spoil_store(const frame *f, const skald_append *op) {
+    const device_store *store = store_of(f);
+    for (uint32_t r = 0; r < f->pass->n_rows; r++) {
+        uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, r, position);
+        for (uint32_t i = 0; i < 2 * op->n_kv_heads; i++) {
+            uint32_t part = i & 1, dim = part == SKALD_PART_K ? op->head_dim_k : op->head_dim_v;
+            device_address to = device_head(f->d, store, op->layer, part, i / 2, page, position % SKALD_PAGE_TOKENS);
+            for (uint32_t e = 0; e < dim; e++) device_save(f->d, store->type[part], to, e, NAN);
+        }
+    }
+    spoil_rows(f, &op->q);
+}
+
+void device_spoil(skald_device *d, const device_pass *pass, const device_op *op) {
+    const frame f = {d, pass, device_at(d, pass->scratch)};
+    switch (op->kind) {
+    case SKALD_OP_EMBED: spoil_rows(&f, &op->as.embed.out); break;
+    case SKALD_OP_NORMALIZE: spoil_rows(&f, &op->as.normalize.out); break;
+    case SKALD_OP_PROJECT:
+        for (uint32_t i = 0; i < op->as.project.n_weights; i++) spoil_rows(&f, &op->as.project.out[i]);
+        break;
+    case SKALD_OP_ANGLES: spoil_rows(&f, &op->as.angles.out); break;
+    case SKALD_OP_APPEND: spoil_store(&f, &op->as.append); break;
+    case SKALD_OP_ATTEND: spoil_rows(&f, &op->as.attend.out); break;
+    case SKALD_OP_GATE: spoil_rows(&f, &op->as.gate.out); break;
+    default: spoil_rows(&f, &op->as.select.out); break;
+    }
+}

@@ -1,0 +1,269 @@
+/* Recording on the test device: each descriptor is copied, checked and sent to device memory; nothing is computed. */
+#include "device/device.h"
+#include <string.h>
+
+/* The descriptor's size, by skald_op_kind. */
+static uint32_t known_size(skald_op_kind kind) {
+    static const uint32_t sizes[] = {sizeof(skald_embed),  sizeof(skald_normalize), sizeof(skald_project),
+                                     sizeof(skald_angles), sizeof(skald_append),    sizeof(skald_attend),
+                                     sizeof(skald_gate),   sizeof(skald_select)};
+    return kind < sizeof sizes / sizeof *sizes ? sizes[kind] : 0;
+}
+
+/* Copies what host and device both know. A tail that only the host knows must be zero: not set. */
+static const char *copy(device_op *to, skald_op_kind kind, const void *from) {
+    uint32_t known = known_size(kind), given;
+    if (known == 0) return "an operation that this device does not know";
+    *to = (device_op){.kind = kind};
+    memcpy(&given, from, sizeof given);
+    for (uint32_t i = known; i < given; i++)
+        if (((const unsigned char *)from)[i]) return "an operation with a part that this device does not know";
+    memcpy(&to->as, from, given < known ? given : known);
+    return NULL;
+}
+
+static const char *refuse_norm(const skald_norm *n) {
+    return n->kind > SKALD_NORM_LAYER ? "a kind of norm that this device does not know" : NULL;
+}
+
+static const char *refuse_weight(const skald_weight *w, uint32_t n_in) {
+    if (w->layout != DEVICE_LAYOUT_COLUMNS) return "a product with a weight that was planned for look-up";
+    return w->n_in != n_in ? "a weight of another width than its rows" : NULL;
+}
+
+static const char *refuse_append(const skald_append *op) {
+    const char *why = refuse_norm(&op->q_norm);
+    if (!why) why = refuse_norm(&op->k_norm);
+    if (!why && op->rope > SKALD_ROPE_HALVES) why = "a kind of rotation that this device does not know";
+    if (!why && op->rope && op->n_pairs > op->head_dim_k / 2) why = "a rotation wider than its head";
+    return why;
+}
+
+static const char *refuse(const device_op *op) {
+    const char *why = NULL;
+    switch (op->kind) {
+    case SKALD_OP_NORMALIZE: return refuse_norm(&op->as.normalize.norm);
+    case SKALD_OP_PROJECT: {
+        const skald_project *p = &op->as.project;
+        if (p->n_weights < 1 || p->n_weights > 3) return "a product with no weight or with more than three";
+        if (p->add.buffer && p->n_weights != 1) return "rows to add to with more than one weight";
+        why = refuse_norm(&p->norm);
+        for (uint32_t i = 0; !why && i < p->n_weights; i++) why = refuse_weight(&p->weight[i], p->x.width);
+        return why;
+    }
+    case SKALD_OP_APPEND: return refuse_append(&op->as.append);
+    case SKALD_OP_GATE:
+        return op->as.gate.activation < SKALD_ACTIVATION_SILU || op->as.gate.activation > SKALD_ACTIVATION_RELU
+                   ? "an activation that this device does not know"
+                   : NULL;
+    case SKALD_OP_EMBED:
+        return (op->as.embed.positions.buffer || op->as.embed.positions.n_in) &&
+                       op->as.embed.positions.n_in != op->as.embed.table.n_in
+                   ? "learned positions of another width than the table"
+                   : NULL;
+    default: return why;
+    }
+}
+
+const char *device_refuses(skald_device *d, skald_op_kind kind, const void *op) {
+    device_op own;
+    (void)d;
+    const char *why = copy(&own, kind, op);
+    return why ? why : refuse(&own);
+}
+
+/* ---- checks of one recording; after a failure no operation begins, so the first one stays */
+
+static bool fail(skald_stream *s, skald_status status, const char *text) {
+    s->failure = status;
+    s->failure_text = text;
+    return false;
+}
+
+static bool begin(skald_stream *s, device_op *own, skald_op_kind kind, const void *op) {
+    if (s->failure != SKALD_OK) return false;
+    if (s->sealed) return fail(s, SKALD_ARGUMENT, "an operation after stream_seal");
+    const char *why = copy(own, kind, op);
+    if (!why) why = refuse(own);
+    return why ? fail(s, SKALD_UNSUPPORTED, why) : true;
+}
+
+/* Rows that a descriptor must have room for. */
+static uint32_t most_rows(const skald_stream *s, const skald_rows *r) {
+    const skald_stream_plan *p = &s->plan;
+    switch (r->extent) {
+    case SKALD_EXTENT_ROWS: return p->n_rows;
+    case SKALD_EXTENT_WANTED: return p->n_wanted < p->n_rows ? p->n_wanted : p->n_rows;
+    case SKALD_EXTENT_LOGITS: return p->n_wanted;
+    default: return r->n_rows;
+    }
+}
+
+/* Wanted rows and logits are equally many; they differ in where the first one lies. */
+static bool as_many(skald_extent a, skald_extent b) {
+    return a == b ||
+           (a + b == SKALD_EXTENT_WANTED + SKALD_EXTENT_LOGITS && a >= SKALD_EXTENT_WANTED && b >= SKALD_EXTENT_WANTED);
+}
+
+static bool rows_of(skald_stream *s, skald_rows *r, skald_extent extent, uint64_t width, skald_dtype type) {
+    if (!r->buffer) return fail(s, SKALD_ARGUMENT, "rows that are not optional are absent");
+    uint64_t n_bytes = type == SKALD_F64 ? 8 : 4, row = r->width * n_bytes, end = r->buffer->n_bytes;
+    if (r->buffer->device != s->device) return fail(s, SKALD_ARGUMENT, "rows on another device");
+    if (r->type != type) return fail(s, SKALD_ARGUMENT, "rows of a type that the operation does not take");
+    if (!as_many(r->extent, extent)) return fail(s, SKALD_ARGUMENT, "rows whose extent does not fit the operation");
+    if (r->width != width) return fail(s, SKALD_ARGUMENT, "rows of a width that does not fit the operation");
+    if (r->n_rows < most_rows(s, r)) return fail(s, SKALD_ARGUMENT, "rows with less room than a pass may need");
+    if (r->offset % n_bytes || r->stride % n_bytes) return fail(s, SKALD_ARGUMENT, "rows that are not aligned");
+    if (r->n_rows == 0) return true;
+    if (r->n_rows > 1 && r->stride < row) return fail(s, SKALD_ARGUMENT, "rows that overlap each other");
+    if (r->offset > end || row > end - r->offset ||
+        (r->n_rows > 1 && r->stride > (end - r->offset - row) / (r->n_rows - 1)))
+        return fail(s, SKALD_ARGUMENT, "rows behind the end of their buffer");
+    r->offset += r->buffer->address;
+    return true;
+}
+
+static bool rows(skald_stream *s, skald_rows *r, skald_extent extent, uint64_t width) {
+    return rows_of(s, r, extent, width, SKALD_F32);
+}
+
+static bool one_row(skald_stream *s, skald_rows *r, uint64_t width) { return rows(s, r, SKALD_EXTENT_FIXED, width); }
+
+static bool maybe_row(skald_stream *s, skald_rows *r, uint64_t width) { return !r->buffer || one_row(s, r, width); }
+
+static bool norm(skald_stream *s, skald_norm *n, uint32_t width) {
+    if (n->kind == SKALD_NORM_NONE) return true;
+    return one_row(s, &n->weight, width) && (n->kind != SKALD_NORM_LAYER || maybe_row(s, &n->bias, width));
+}
+
+static skald_status read_mark(skald_device *d, void *arg) {
+    const skald_weight *w = arg;
+    return *(const uint32_t *)device_at(d, w->offset) == DEVICE_WEIGHT_MARK + w->layout ? SKALD_OK : SKALD_ARGUMENT;
+}
+
+static bool weight(skald_stream *s, skald_weight *w) {
+    if (!w->buffer || w->buffer->device != s->device) return fail(s, SKALD_ARGUMENT, "a weight that is not here");
+    if (w->offset > w->buffer->n_bytes || w->n_bytes > w->buffer->n_bytes - w->offset)
+        return fail(s, SKALD_ARGUMENT, "a weight behind the end of its buffer");
+    w->offset += w->buffer->address;
+    return device_do(s->device, read_mark, w) == SKALD_OK || fail(s, SKALD_ARGUMENT, "a weight that was not placed");
+}
+
+static void need_scratch(skald_stream *s, uint64_t doubles) {
+    if (doubles > s->scratch_doubles) s->scratch_doubles = doubles;
+}
+
+/* ---- sending it to the device */
+
+typedef struct send_args {
+    skald_stream *s;
+    const device_op *op;
+} send_args;
+
+static skald_status send(skald_device *d, void *arg) {
+    send_args *a = arg;
+    const device_pass *pass = device_at(d, a->s->block);
+    ((device_op *)device_at(d, pass->ops))[a->s->n_ops] = *a->op;
+    return SKALD_OK;
+}
+
+static void push(skald_stream *s, const device_op *op) {
+    send_args a = {s, op};
+    if (s->n_ops == s->plan.n_ops) fail(s, SKALD_ARGUMENT, "more operations than the plan said");
+    else if (device_do(s->device, send, &a) == SKALD_OK) s->n_ops++;
+    else fail(s, SKALD_DEVICE, "an operation could not be sent to the device");
+}
+
+void device_embed(skald_stream *s, const skald_embed *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_EMBED, given)) return;
+    skald_embed *e = &op.as.embed;
+    if (!rows(s, &e->out, SKALD_EXTENT_ROWS, e->table.n_in) || !weight(s, &e->table)) return;
+    if (e->positions.buffer && !weight(s, &e->positions)) return;
+    s->vocabulary = e->table.n_out;
+    s->embedding_width = e->table.n_in;
+    if (e->positions.buffer) s->position_limit = e->positions.n_out;
+    push(s, &op);
+}
+
+void device_normalize(skald_stream *s, const skald_normalize *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_NORMALIZE, given)) return;
+    skald_normalize *n = &op.as.normalize;
+    if (!rows(s, &n->out, n->x.extent, n->x.width) || !rows(s, &n->x, n->x.extent, n->x.width) ||
+        !norm(s, &n->norm, n->x.width))
+        return;
+    need_scratch(s, n->x.width);
+    push(s, &op);
+}
+
+void device_project(skald_stream *s, const skald_project *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_PROJECT, given)) return;
+    skald_project *p = &op.as.project;
+    skald_extent extent = p->x.extent;
+    if (!rows(s, &p->x, extent, p->x.width) || !norm(s, &p->norm, p->x.width)) return;
+    if (p->add.buffer && !rows(s, &p->add, extent, p->weight[0].n_out)) return;
+    for (uint32_t i = 0; i < p->n_weights; i++) {
+        if (!weight(s, &p->weight[i]) || !rows(s, &p->out[i], extent, p->weight[i].n_out) ||
+            !maybe_row(s, &p->bias[i], p->weight[i].n_out))
+            return;
+        need_scratch(s, (uint64_t)p->x.width + p->weight[i].n_out);
+    }
+    push(s, &op);
+}
+
+void device_angles(skald_stream *s, const skald_angles *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_ANGLES, given)) return;
+    skald_angles *a = &op.as.angles;
+    if (!rows_of(s, &a->frequency, SKALD_EXTENT_FIXED, a->frequency.width, SKALD_F64) ||
+        !rows(s, &a->out, SKALD_EXTENT_ROWS, (uint64_t)2 * a->frequency.width))
+        return;
+    push(s, &op);
+}
+
+void device_append(skald_stream *s, const skald_append *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_APPEND, given)) return;
+    skald_append *a = &op.as.append;
+    if (!rows(s, &a->q, SKALD_EXTENT_ROWS, (uint64_t)a->n_heads * a->head_dim_k) ||
+        !rows(s, &a->k, SKALD_EXTENT_ROWS, (uint64_t)a->n_kv_heads * a->head_dim_k) ||
+        !rows(s, &a->v, SKALD_EXTENT_ROWS, (uint64_t)a->n_kv_heads * a->head_dim_v) ||
+        !norm(s, &a->q_norm, a->head_dim_k) || !norm(s, &a->k_norm, a->head_dim_k))
+        return;
+    if (a->rope && !rows(s, &a->angles, SKALD_EXTENT_ROWS, (uint64_t)2 * a->n_pairs)) return;
+    need_scratch(s, a->head_dim_k);
+    push(s, &op);
+}
+
+void device_attend(skald_stream *s, const skald_attend *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_ATTEND, given)) return;
+    skald_attend *a = &op.as.attend;
+    if (!rows(s, &a->q, SKALD_EXTENT_ROWS, (uint64_t)a->n_heads * a->head_dim_k) ||
+        !rows(s, &a->out, SKALD_EXTENT_ROWS, (uint64_t)a->n_heads * a->head_dim_v) ||
+        !maybe_row(s, &a->sinks, a->n_heads))
+        return;
+    need_scratch(s, a->head_dim_v);
+    push(s, &op);
+}
+
+void device_gate(skald_stream *s, const skald_gate *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_GATE, given)) return;
+    skald_gate *g = &op.as.gate;
+    skald_extent extent = g->gate.extent;
+    if (!rows(s, &g->gate, extent, g->gate.width) || !rows(s, &g->out, extent, g->gate.width) ||
+        (g->up.buffer && !rows(s, &g->up, extent, g->gate.width)))
+        return;
+    push(s, &op);
+}
+
+void device_select(skald_stream *s, const skald_select *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_SELECT, given)) return;
+    skald_select *e = &op.as.select;
+    if (rows(s, &e->x, SKALD_EXTENT_ROWS, e->out.width) && rows(s, &e->out, SKALD_EXTENT_WANTED, e->out.width))
+        push(s, &op);
+}
