@@ -1,0 +1,100 @@
+/* One answer: prompt in, tokens out until the model ends, a limit is reached, the room is full or somebody stops it. */
+#include "answer.h"
+#include "options.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct step_watch {
+    progress *bar;
+    const volatile sig_atomic_t *stop;
+} step_watch;
+
+static int32_t watch_step(void *user, float done) {
+    step_watch *watch = user;
+    if (watch->bar) progress_show(watch->bar, (double)done, "");
+    return watch->stop && *watch->stop;
+}
+
+static skald_status step(answer *a, const int32_t *ids, uint32_t n_ids, progress *bar, skald_report *why) {
+    step_watch watch = {bar, a->stop};
+    skald_step_options options;
+    skald_step_options_init(&options, sizeof options);
+    options.progress = watch_step;
+    options.progress_user = &watch;
+    skald_span span = {.size = sizeof span, .seq = a->seq, .tokens = ids, .n_tokens = n_ids};
+    return skald_step(a->session->context, a->session->cache, &options, why, &span, 1);
+}
+
+/* The complete characters after `id`; -1 for those of a character that never became complete. */
+static skald_status write_token(const answer *a, skald_decoder *decoder, int32_t id) {
+    char small[256], *text = small;
+    size_t n_bytes = sizeof small;
+    skald_status status = skald_decoder_push(text, &n_bytes, decoder, a->session->model, id);
+    if (status == SKALD_SHORT) {
+        text = malloc(n_bytes);
+        status = text ? skald_decoder_push(text, &n_bytes, decoder, a->session->model, id) : SKALD_MEMORY;
+    }
+    if (status == SKALD_OK) {
+        fwrite(text, 1, n_bytes, stdout);
+        fflush(stdout);
+    }
+    if (text != small) free(text);
+    return status;
+}
+
+/* Chooses and writes tokens; the logits of what was read last are there. */
+static skald_status write_tokens(answer *a, skald_decoder *decoder, skald_report *why) {
+    for (;;) {
+        uint32_t n_held;
+        skald_status status = skald_kv_cache_length(&n_held, a->session->cache, a->seq);
+        if (status != SKALD_OK) return status;
+        int32_t id;
+        status = skald_sampler_choose(&id, a->sampler, skald_logits(a->session->context, 0), n_held, NULL, 0);
+        if (status != SKALD_OK) return status;
+        if (!a->ignore_end && skald_model_is_end(a->session->model, id)) {
+            a->end = ANSWER_FINISHED;
+            return SKALD_OK;
+        }
+        status = write_token(a, decoder, id);
+        if (status != SKALD_OK) return status;
+        a->last_time = seconds_now();
+        if (a->n_tokens++ == 0) a->first_time = a->last_time;
+        a->unread = id;
+        if (a->stop && *a->stop) a->end = ANSWER_STOPPED;
+        else if (a->n_tokens == a->n_most) a->end = ANSWER_LIMIT;
+        else if (n_held == a->room) a->end = ANSWER_FULL;
+        else {
+            status = step(a, &id, 1, NULL, why);
+            if (status == SKALD_OK) {
+                a->unread = -1;
+                continue;
+            }
+            if (status != SKALD_CANCELLED) return status;
+            a->end = ANSWER_STOPPED;
+        }
+        return SKALD_OK;
+    }
+}
+
+int answer_write(answer *a, const int32_t *ids, uint32_t n_ids) {
+    skald_report why = {.size = sizeof why};
+    skald_decoder decoder = {0};
+    a->n_tokens = 0;
+    a->unread = -1;
+    progress bar = progress_begin("reading the prompt");
+    skald_status status = step(a, ids, n_ids, &bar, &why);
+    progress_end(&bar);
+    a->read_seconds = seconds_now() - bar.started;
+    a->read = status == SKALD_OK;
+    if (status == SKALD_CANCELLED) {
+        a->end = ANSWER_STOPPED;
+        return 0;
+    }
+    if (status == SKALD_OK) status = write_tokens(a, &decoder, &why);
+    if (a->read) {
+        skald_status flushed = write_token(a, &decoder, -1);
+        if (status == SKALD_OK) status = flushed;
+        fputc('\n', stdout);
+    }
+    return status == SKALD_OK ? 0 : skald_failure(a->session->command, status, &why);
+}

@@ -1,0 +1,34 @@
+/* The loop of every answer: tokens through the model, a token chosen, its text written, again. */
+#ifndef SKALD_PROGRAM_ANSWER_H
+#define SKALD_PROGRAM_ANSWER_H
+#include "session.h"
+#include <signal.h>
+
+typedef enum answer_end {
+    ANSWER_FINISHED, /* the model said so */
+    ANSWER_LIMIT,    /* n_most tokens are out */
+    ANSWER_FULL,     /* no room for the next token */
+    ANSWER_STOPPED,  /* by the person */
+} answer_end;
+
+typedef struct answer {
+    session *session;
+    skald_sampler *sampler;
+    skald_seq seq;
+    uint32_t room;   /* tokens that the sequence may hold */
+    uint32_t n_most; /* tokens of an answer; 0: as many as there is room */
+    int ignore_end;
+    const volatile sig_atomic_t *stop; /* not 0: stop as soon as possible; NULL: nobody asks */
+
+    /* What became of it. */
+    answer_end end;
+    int read;        /* the prompt is in the cache */
+    int32_t unread;  /* the last token of an answer that was cut off: written, but not in the cache; -1: none */
+    uint32_t n_tokens;
+    double read_seconds, first_time, last_time; /* how long, and when */
+} answer;
+
+/* Appends `ids` to the sequence and writes the answer to stdout. 0, or the code to exit with after a complaint. */
+int answer_write(answer *a, const int32_t *ids, uint32_t n_ids);
+
+#endif

@@ -1,0 +1,147 @@
+/* skald run: continues a text, or holds a conversation. */
+#include "chat.h"
+#include "commands.h"
+#include "options.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct run_options {
+    const char *model, *prompt, *file;
+    int chat, ignore_end;
+    uint32_t n_most, threads, room;
+    skald_sampler_options sampler;
+    skald_dtype cache_type;
+} run_options;
+
+static int read_options(run_options *o, int argc, char **argv) {
+    const option table[] = {
+        {"-m", OPTION_TEXT, &o->model, "MODEL", "a GGUF file", 0, 0},
+        {"-p", OPTION_TEXT, &o->prompt, "TEXT", "continue this text as it stands", 0, 0},
+        {"-f", OPTION_TEXT, &o->file, "FILE", "continue the text of a file; - is stdin, as is none of -p, -f, --chat", 0, 0},
+        {"--chat", OPTION_FLAG, &o->chat, NULL, "a conversation; Ctrl-C stops an answer, Ctrl-D ends", 0, 0},
+        {"-n", OPTION_COUNT, &o->n_most, "N", "at most N tokens of answer (until the model ends)", 1, 0},
+        {"--temp", OPTION_REAL, &o->sampler.temperature, "T", "draw at temperature T (0: the most likely token)", 0, 1e6F},
+        {"--top-k", OPTION_COUNT, &o->sampler.top_k, "K", "draw from the K most likely (0: all)", 0, 0},
+        {"--top-p", OPTION_REAL, &o->sampler.top_p, "P", "draw from the smallest set that holds P (1: all)", 0, 1},
+        {"--min-p", OPTION_REAL, &o->sampler.min_p, "P", "drop what is below P of the most likely (0: none)", 0, 1},
+        {"--seed", OPTION_SEED, &o->sampler.seed, "S", "the draw's seed (0)", 0, 0},
+        {"-t", OPTION_COUNT, &o->threads, "THREADS", "threads (the processors there are)", 1, 0},
+        {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room in tokens (what is needed, up to the model's context)", 1, 0},
+        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache, f16 or f32 (f16)", 0, 0},
+        {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
+        {0},
+    };
+    const command_line line = {
+        .command = "run",
+        .usage = "-m MODEL [-p TEXT | -f FILE | --chat] [options]",
+        .about = "Continues a text, or holds a conversation. The answer goes to stdout, statistics go to stderr.\n"
+                 "Greedy unless --temp is given. SKALD_CPU=scalar|avx2|avxvnni|avx512|... bounds the instruction set.",
+        .options = table,
+    };
+    int code = options_read(&line, argc, argv);
+    if (code != GO_ON) return code;
+    if (!o->model) return usage_error("run", "-m MODEL is missing");
+    if ((o->prompt != NULL) + (o->file != NULL) + o->chat > 1)
+        return usage_error("run", "one of -p, -f and --chat at a time");
+    if (!o->prompt && !o->file && !o->chat) {
+        if (isatty(STDIN_FILENO)) return usage_error("run", "-p TEXT, -f FILE or --chat is missing");
+        o->file = "-";
+    }
+    return GO_ON;
+}
+
+/* Room for the prompt and its answer, but not more than the model was trained for. */
+static uint32_t choose_room(const run_options *o, uint32_t n_trained, uint32_t n_prompt) {
+    enum { USUAL = 4096, ANSWER = 1024 };
+    if (o->room) return o->room;
+    uint64_t room = (uint64_t)n_prompt + (o->n_most ? o->n_most : ANSWER);
+    if (!o->n_most && room < USUAL) room = USUAL;
+    if (n_trained && room > n_trained) room = n_trained;
+    return room > INT32_MAX ? INT32_MAX : (uint32_t)room;
+}
+
+static int prepare(answer *a, const run_options *o, uint32_t n_prompt) {
+    session *s = a->session;
+    a->room = choose_room(o, s->info.n_context, n_prompt);
+    a->n_most = o->n_most;
+    a->ignore_end = o->ignore_end;
+    skald_kv_cache_options cache;
+    skald_kv_cache_options_init(&cache, sizeof cache);
+    cache.n_tokens = a->room;
+    cache.k_type = cache.v_type = o->cache_type;
+    skald_context_options context;
+    skald_context_options_init(&context, sizeof context);
+    context.n_logits = 1;
+    int code = session_prepare(s, &cache, &context);
+    if (code) return code;
+    skald_report why = {.size = sizeof why};
+    skald_status status = skald_sampler_create(&a->sampler, s->model, &o->sampler, &why);
+    if (status == SKALD_OK) status = skald_kv_cache_open(&a->seq, s->cache);
+    return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
+}
+
+static double per_second(double n, double seconds) { return seconds > 0 ? n / seconds : 0; }
+
+static void print_statistics(const answer *a, uint32_t n_prompt, double started) {
+    if (a->end == ANSWER_FULL)
+        fprintf(stderr, "The context of %u tokens is full and the answer ends here; -c makes more room.\n", a->room);
+    double answer_seconds = a->last_time - a->first_time;
+    uint32_t n_steps = a->n_tokens ? a->n_tokens - 1 : 0;
+    fprintf(stderr, "load %.1f ms | prompt %u tokens, %.1f tokens/s | answer %u tokens, %.1f tokens/s",
+            a->session->load_seconds * 1e3, n_prompt, per_second(n_prompt, a->read_seconds), a->n_tokens,
+            per_second(n_steps, answer_seconds));
+    if (a->n_tokens) fprintf(stderr, " | first token after %.1f ms", (a->first_time - started) * 1e3);
+    fputc('\n', stderr);
+}
+
+static int continue_text(answer *a, const run_options *o, const char *text, size_t n_bytes, double started) {
+    session *s = a->session;
+    int32_t *ids;
+    uint32_t n_ids;
+    int code = session_encode(s, &ids, &n_ids, SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS, text, n_bytes);
+    if (code) return code;
+    uint32_t room = choose_room(o, s->info.n_context, n_ids);
+    if (n_ids == 0) code = failure(s->command, "the prompt is empty");
+    else if (n_ids > room)
+        code = failure(s->command, "the prompt is %u tokens long, the context has room for %u: -c makes more room", n_ids,
+                       room);
+    else code = prepare(a, o, n_ids);
+    if (code == 0) code = answer_write(a, ids, n_ids);
+    if (code == 0) print_statistics(a, n_ids, started);
+    free(ids);
+    return code;
+}
+
+static int run_prompt(answer *a, const run_options *o, double started) {
+    if (o->prompt) return continue_text(a, o, o->prompt, strlen(o->prompt), started);
+    char *text;
+    size_t n_bytes;
+    int code = file_read("run", o->file, &text, &n_bytes);
+    if (code) return code;
+    code = continue_text(a, o, text, n_bytes, started);
+    free(text);
+    return code;
+}
+
+int command_run(int argc, char **argv) {
+    double started = seconds_now();
+    run_options o = {.cache_type = SKALD_F16};
+    skald_sampler_options_init(&o.sampler, sizeof o.sampler);
+    int code = read_options(&o, argc, argv);
+    if (code != GO_ON) return code;
+    session s;
+    answer a = {.session = &s};
+    code = session_start(&s, "run", o.threads);
+    if (code == 0) code = session_open(&s, o.model, 0);
+    if (code == 0 && o.chat) {
+        code = prepare(&a, &o, 0);
+        if (code == 0) code = chat(&a);
+    } else if (code == 0) {
+        code = run_prompt(&a, &o, started);
+    }
+    skald_sampler_free(a.sampler);
+    session_close(&s);
+    return code ? code : output_end("run");
+}

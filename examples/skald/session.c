@@ -1,0 +1,143 @@
+/* Opens what a subcommand needs, shows how far that is, and says in one sentence why it did not work. */
+#include "session.h"
+#include "options.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+progress progress_begin(const char *label) { return (progress){.label = label, .started = seconds_now()}; }
+
+void progress_show(progress *p, double done, const char *note) {
+    enum { WIDTH = 30 };
+    static const char bar[] = "##############################";
+    if (!p->shown && (!isatty(STDERR_FILENO) || seconds_now() - p->started < 0.2)) return;
+    p->shown = 1;
+    int full = done < 0 ? 0 : done > 1 ? WIDTH : (int)(done * WIDTH);
+    fprintf(stderr, "\r%s [%.*s%*s] %3d%% %s\033[K", p->label, full, bar, WIDTH - full, "", (int)(done * 100), note);
+}
+
+void progress_end(progress *p) {
+    if (p->shown) fputs("\r\033[K", stderr);
+    p->shown = 0;
+}
+
+int32_t progress_callback(void *user, float done) {
+    progress_show(user, (double)done, "");
+    return 0;
+}
+
+int session_start(session *s, const char *command, uint32_t n_threads) {
+    *s = (session){.command = command, .info = {.size = sizeof s->info}};
+    skald_runtime_options options;
+    skald_runtime_options_init(&options, sizeof options);
+    options.n_threads = n_threads;
+    const char *level = getenv("SKALD_CPU");
+    if (level && *level) options.cpu_level = level;
+    skald_report why = {.size = sizeof why};
+    skald_status status = skald_runtime_create(&s->runtime, &options, &why);
+    if (status == SKALD_ARGUMENT && options.cpu_level)
+        return usage_error(command, "SKALD_CPU cannot be \"%s\": %s", level, why.text);
+    return status == SKALD_OK ? 0 : skald_failure(command, status, &why);
+}
+
+int session_open(session *s, const char *path, uint32_t vocabulary_only) {
+    progress bar = progress_begin("loading");
+    skald_model_options options;
+    skald_model_options_init(&options, sizeof options);
+    options.vocabulary_only = vocabulary_only;
+    options.progress = progress_callback;
+    options.progress_user = &bar;
+    skald_report why = {.size = sizeof why};
+    skald_status status = skald_model_open_path(&s->model, s->runtime, path, &options, &why);
+    progress_end(&bar);
+    s->load_seconds = seconds_now() - bar.started;
+    if (status == SKALD_OK) status = skald_model_get_info(&s->info, s->model);
+    return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
+}
+
+int session_prepare(session *s, const skald_kv_cache_options *cache, const skald_context_options *context) {
+    skald_report why = {.size = sizeof why};
+    skald_status status = skald_kv_cache_create(&s->cache, s->model, cache, &why);
+    if (status == SKALD_OK) status = skald_context_create(&s->context, s->model, context, &why);
+    return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
+}
+
+void session_close(session *s) {
+    skald_context_free(s->context);
+    skald_kv_cache_free(s->cache);
+    skald_model_release(s->model);
+    skald_runtime_release(s->runtime);
+}
+
+skald_status session_step(session *s, skald_seq seq, const int32_t *ids, uint32_t n_ids, uint32_t logits,
+                          skald_report *why) {
+    skald_span span = {.size = sizeof span, .seq = seq, .tokens = ids, .n_tokens = n_ids, .logits = logits};
+    return skald_step(s->context, s->cache, NULL, why, &span, 1);
+}
+
+int session_encode(const session *s, int32_t **ids, uint32_t *n_ids, skald_encode_flags flags, const char *text,
+                   size_t n_bytes) {
+    *ids = NULL;
+    if (n_bytes > INT32_MAX - 16) return failure(s->command, "the text is longer than 2 GiB");
+    *n_ids = (uint32_t)n_bytes + 16; /* a token is seldom less than a byte */
+    for (;;) {
+        int32_t *room = realloc(*ids, *n_ids * sizeof **ids);
+        if (!room) break;
+        *ids = room;
+        skald_status status = skald_encode(*ids, n_ids, s->model, flags, text, n_bytes);
+        if (status == SKALD_OK) return 0;
+        if (status == SKALD_SHORT) continue;
+        free(*ids);
+        return failure(s->command, "the text cannot be encoded: %s", skald_status_text(status));
+    }
+    free(*ids);
+    return failure(s->command, "no memory for the tokens of the text");
+}
+
+uint32_t session_logits_rows(const session *s, uint32_t most) {
+    const uint64_t budget = 64u << 20;
+    uint64_t rows = s->info.n_vocab ? budget / ((uint64_t)s->info.n_vocab * sizeof(float)) : 1;
+    return rows < 1 ? 1 : rows < most ? (uint32_t)rows : most;
+}
+
+static char *read_stream(FILE *file, size_t *n_bytes) {
+    char *bytes = NULL;
+    *n_bytes = 0;
+    for (size_t room = 1 << 16;; room *= 2) {
+        char *more = realloc(bytes, room);
+        if (!more) break;
+        bytes = more;
+        *n_bytes += fread(bytes + *n_bytes, 1, room - 1 - *n_bytes, file);
+        if (*n_bytes < room - 1) {
+            bytes[*n_bytes] = '\0';
+            if (!ferror(file)) return bytes;
+            break;
+        }
+    }
+    free(bytes);
+    return NULL;
+}
+
+int file_read(const char *command, const char *path, char **bytes, size_t *n_bytes) {
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (!file) return failure(command, "%s: %s", path, strerror(errno));
+    errno = 0;
+    *bytes = read_stream(file, n_bytes);
+    int reason = errno;
+    if (file != stdin) fclose(file);
+    return *bytes ? 0 : failure(command, "%s: %s", path, strerror(reason));
+}
+
+int output_end(const char *command) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    return failure(command, "stdout: %s", strerror(errno));
+}

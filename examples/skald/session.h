@@ -1,0 +1,55 @@
+/* What every subcommand opens: a runtime, a model with a progress bar, and a cache with a context when it runs. */
+#ifndef SKALD_PROGRAM_SESSION_H
+#define SKALD_PROGRAM_SESSION_H
+#include <skald/skald.h>
+#include <stddef.h>
+
+double seconds_now(void);
+
+/* A bar on stderr, if that is a terminal and the work takes long enough to be worth one. */
+typedef struct progress {
+    const char *label;
+    double started;
+    int shown;
+} progress;
+
+progress progress_begin(const char *label);
+void progress_show(progress *p, double done, const char *note);
+void progress_end(progress *p);
+/* A skald_progress_fn for a `progress`. */
+int32_t progress_callback(void *user, float done);
+
+typedef struct session {
+    const char *command; /* for error messages */
+    skald_runtime *runtime;
+    skald_model *model;
+    skald_kv_cache *cache;
+    skald_context *context;
+    skald_model_info info;
+    double load_seconds;
+} session;
+
+/* Exit codes: 0, or what usage_error and failure give after their complaint. A session closes from any half. */
+int session_start(session *s, const char *command, uint32_t n_threads);
+int session_open(session *s, const char *path, uint32_t vocabulary_only);
+int session_prepare(session *s, const skald_kv_cache_options *cache, const skald_context_options *context);
+void session_close(session *s);
+
+/* One sequence's tokens through the model. */
+skald_status session_step(session *s, skald_seq seq, const int32_t *ids, uint32_t n_ids, uint32_t logits,
+                          skald_report *why);
+
+/* Freed by the caller. */
+int session_encode(const session *s, int32_t **ids, uint32_t *n_ids, skald_encode_flags flags, const char *text,
+                   size_t n_bytes);
+
+/* How many rows of logits fit into 64 MiB, at least one and at most `most`. */
+uint32_t session_logits_rows(const session *s, uint32_t most);
+
+/* A whole file, "-" is stdin; freed by the caller; one NUL is put behind it. */
+int file_read(const char *command, const char *path, char **bytes, size_t *n_bytes);
+
+/* What was written to stdout has arrived? */
+int output_end(const char *command);
+
+#endif

@@ -1,0 +1,243 @@
+"""What the program skald promises on the command line.   cli.py SKALD SOURCE_FOLDER
+
+Small models from tests/golden/data/tiny stand in for real ones."""
+import hashlib
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SKALD, SOURCE = sys.argv[1], sys.argv[2]
+TINY = os.path.join(SOURCE, "tests", "golden", "data", "tiny")
+COMMANDS = ["run", "info", "tokenize", "eval", "perplexity", "bench"]
+WIDE = {"num_hidden_layers": 61, "num_attention_heads": 128, "num_key_value_heads": 128, "head_dim": 128,
+        "hidden_size": 16384, "intermediate_size": 18432, "vocab_size": 129280, "max_position_embeddings": 4096,
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "torch_dtype": "float16"}
+
+
+def skald(*arguments, text=None, cpu=None, seconds=60):
+    environment = {key: value for key, value in os.environ.items() if key != "SKALD_CPU"}
+    if cpu is not None:
+        environment["SKALD_CPU"] = cpu
+    return subprocess.run([SKALD, *arguments], input=text, capture_output=True, text=True, encoding="utf-8",
+                          env=environment, timeout=seconds, stdin=None if text is not None else subprocess.DEVNULL)
+
+
+def tiny(name):
+    return os.path.join(TINY, name, "model-f32.gguf")
+
+
+def read_npy(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    length = struct.unpack_from("<H", data, 8)[0]
+    header = data[10:10 + length].decode("latin-1")
+    shape = tuple(map(int, re.search(r"'shape': \((\d+), (\d+)\)", header).groups()))
+    return header, shape, data[10 + length:]
+
+
+class Usage(unittest.TestCase):
+    def refused(self, *arguments, code=2, **more):
+        done = skald(*arguments, **more)
+        self.assertEqual(done.returncode, code, (arguments, done.stderr))
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"\w+ \w+")
+        return done.stderr
+
+    def test_help_of_each_command(self):
+        page = skald("--help")
+        self.assertEqual(page.returncode, 0)
+        for command in COMMANDS:
+            self.assertIn(command, page.stdout)
+            done = skald(command, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"usage: skald {command} -m MODEL", done.stdout)
+        self.assertEqual(skald("--version").returncode, 0)
+
+    def test_commands_and_options_that_do_not_exist(self):
+        self.refused()
+        self.refused("rum")
+        for command in COMMANDS:
+            self.assertIn("--nonsense", self.refused(command, "--nonsense"))
+            self.assertIn("-m", self.refused(command))
+            self.refused(command, "-m")
+
+    def test_values_are_read_strictly(self):
+        for value in ["", "0", "-1", "+1", " 1", "1x", "1.5", "0x10", "99999999999999999999"]:
+            self.assertIn("-n", self.refused("run", "-m", "x", "-p", "x", "-n", value))
+        for value in ["", "-1", "nan", "inf", "1e99", "1,5", "warm"]:
+            self.refused("run", "-m", "x", "-p", "x", "--temp", value)
+        self.refused("run", "-m", "x", "-p", "x", "--top-p", "1.5")
+        self.refused("run", "-m", "x", "-p", "x", "--kv", "f64")
+        self.refused("run", "-m", "x", "-p", "x", "--chat")
+        self.refused("run", "-m", "x", "-p", "x", "surprise")
+        self.refused("bench", "-m", "x", "-b", "1,,2")
+        self.refused("bench", "-m", "x", "-t", "0")
+        self.refused("eval", "-m", "x", "--tokens", "x")
+        self.refused("tokenize", "-m", "x", "--jsonl", "in")
+
+    def test_unknown_instruction_set(self):
+        self.assertIn("SKALD_CPU", self.refused("info", "-m", "x.gguf", cpu="abacus"))
+        self.assertNotIn("SKALD_CPU", self.refused("info", "-m", "x.gguf", cpu="scalar", code=1))
+
+    def test_missing_files(self):
+        for command, more in [("run", ["-p", "x"]), ("info", []), ("tokenize", ["x"]), ("perplexity", ["-f", __file__]),
+                              ("bench", [])]:
+            self.assertIn("nowhere.gguf", self.refused(command, "-m", "nowhere.gguf", *more, code=1))
+        self.assertIn("no.json", self.refused("eval", "-m", "x", "--tokens", "no.json", "--logits", "x.npy", code=1))
+
+
+class Info(unittest.TestCase):
+    def test_cache_of_every_kind_of_attention(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+                json.dump(WIDE, file)
+            for path in [folder, os.path.join(folder, "config.json")]:
+                done = skald("info", "-m", path, "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                rows = json.loads(done.stdout)["cache"]["bytes_per_token"]
+                self.assertEqual(rows, {"model": 3997696, "MHA": 3997696, "GQA-8": 249856, "MQA": 31232, "MLA": 70272})
+            page = skald("info", "-m", folder).stdout
+            for name, value in [("MHA", 3997696), ("GQA-8", 249856), ("MQA", 31232), ("MLA", 70272)]:
+                self.assertRegex(page, rf"{name} +{value} ")
+
+    def test_one_object_and_a_page(self):
+        done = skald("info", "-m", tiny("llama_mha"), "--json", "--ops")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        about = json.loads(done.stdout)
+        self.assertEqual(about["architecture"], "llama")
+        self.assertEqual(about["cache"]["attention"], "MHA")
+        self.assertTrue(about["kernels"] and about["ops"] and about["numerics"])
+        self.assertEqual(sum(group["bytes"] for group in about["tensors"]), about["n_file_bytes"])
+        self.assertGreaterEqual(about["memory"]["peak_bytes"], about["memory"]["weights_bytes"])
+        self.assertEqual(about["memory"]["cache_bytes_per_token"], about["cache"]["bytes_per_token"]["model"])
+        page = skald("info", "-m", tiny("llama_mha"), "--ops").stdout
+        self.assertIn("recorded pass", page)
+        self.assertIn(about["ops"][0], page)
+
+
+class Models(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.ids = [(7 * i * i + 3) % 200 for i in range(33)]
+
+    def path(self, name, content=None):
+        path = os.path.join(self.folder, name)
+        if content is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(content)
+        return path
+
+    def evaluate(self, name, *more, cpu=None):
+        ids = self.path("ids.json", json.dumps(self.ids))
+        done = skald("eval", "-m", tiny("llama_mha"), "--tokens", ids, "--logits", self.path(name), *more, cpu=cpu)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return read_npy(self.path(name))
+
+    def test_logits_do_not_depend_on_chunks_threads_and_level(self):
+        header, shape, rows = self.evaluate("all.npy")
+        self.assertIn("'descr': '<f4', 'fortran_order': False", header)
+        self.assertEqual(shape[0], len(self.ids))
+        self.assertEqual(len(rows), 4 * shape[0] * shape[1])
+        for more in [["--chunk", "1"], ["--chunk", "5", "-t", "2"], ["-t", "1"]]:
+            self.assertEqual(self.evaluate("other.npy", *more)[2], rows, more)
+        self.assertEqual(self.evaluate("scalar.npy", cpu="scalar")[2], rows)
+        self.assertNotEqual(self.evaluate("f32.npy", "--kv", "f32")[2], rows)
+
+    def test_eval_refuses_what_is_no_list_of_ids(self):
+        for text in ["", "[", "[1,]", "[1 2]", "[-1]", "[1.5]", "[[1]]", "[]", "{}", "[1] 2", "[99999999]"]:
+            done = skald("eval", "-m", tiny("llama_mha"), "--tokens", self.path("bad.json", text), "--logits",
+                         self.path("out.npy"))
+            self.assertEqual(done.returncode, 1, (text, done.stderr))
+            self.assertFalse(os.path.exists(self.path("out.npy")), text)
+
+    def test_bench_prints_the_hashes_of_eval(self):
+        _, (_, n_vocab), rows = self.evaluate("all.npy")
+        depth, steps = 5, 7
+        lists = [self.ids[:depth + steps], self.ids[:depth + steps]]
+        done = skald("bench", "-m", tiny("llama_mha"), "-p", str(steps), "-n", str(steps), "-b", "1,2", "-d", str(depth),
+                     "-t", "1,2", "-r", "2", "--json", "--tokens", self.path("lists.json", json.dumps(lists)))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        records = json.loads(done.stdout)
+        self.assertEqual([(r["test"], r["threads"], r["batch"], r["tokens"]) for r in records],
+                         [("prefill", 1, 1, 7), ("prefill", 2, 1, 7), ("decode", 1, 1, 7), ("decode", 2, 1, 7),
+                          ("decode", 1, 2, 14), ("decode", 2, 2, 14)])
+        last = depth + steps - 1
+        digest = hashlib.sha256(rows[4 * n_vocab * last:4 * n_vocab * (last + 1)]).hexdigest()
+        for record in records:
+            self.assertEqual(record["sha256"], [digest] * record["batch"])
+            self.assertEqual(set(record) - {"sha256"},
+                             {"test", "threads", "batch", "depth", "tokens", "tokens_per_second", "bytes_per_token",
+                              "read_roof_share", "int8_roof_share", "barrier_ns"})
+            rates = record["tokens_per_second"]
+            self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
+            self.assertGreater(record["read_roof_share"], 0)
+            self.assertEqual(record["barrier_ns"] > 0, record["threads"] > 1)
+
+    def test_tokenize_lines_and_text_agree(self):
+        texts = ["hello", "a \"b\" \\ \n\t", "äöü 中文 \U0001f600", ""]
+        lines = "".join(json.dumps({"n": [1, {"x": None}], "text": text}) + "\n" for text in texts)
+        done = skald("tokenize", "-m", tiny("llama_mha"), "--jsonl", self.path("in.jsonl", lines), self.path("out.jsonl"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(self.path("out.jsonl"), encoding="utf-8") as file:
+            found = [json.loads(line)["ids"] for line in file]
+        for text, ids in zip(texts, found, strict=True):
+            done = skald("tokenize", "-m", tiny("llama_mha"), text=text)
+            self.assertEqual((done.returncode, json.loads(done.stdout)), (0, ids), done.stderr)
+        self.assertEqual(found[3], [])
+        bad = skald("tokenize", "-m", tiny("llama_mha"), "--jsonl", self.path("in.jsonl", "{\"text\": 1}\n"), "-")
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn("line 1", bad.stderr)
+
+    def test_run_is_greedy_and_bounded(self):
+        first = skald("run", "-m", tiny("llama_mha"), "-p", "hello", "-n", "8", "--ignore-eos")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn("answer 8 tokens", first.stderr)
+        again = skald("run", "-m", tiny("llama_mha"), "-n", "8", "--ignore-eos", "-t", "1", text="hello")
+        self.assertEqual(again.stdout, first.stdout)
+        full = skald("run", "-m", tiny("llama_mha"), "-p", "hello", "-c", "16", "--ignore-eos")
+        self.assertEqual(full.returncode, 0, full.stderr)
+        self.assertIn("context of 16 tokens is full", full.stderr)
+        long = skald("run", "-m", tiny("llama_mha"), "-p", "hello hello hello hello", "-c", "1")
+        self.assertEqual(long.returncode, 1)
+        self.assertIn("-c", long.stderr)
+
+    def test_perplexity_is_that_of_eval(self):
+        import math
+        text = "The sea was calm and the birds were silent. " * 3
+        window = 16
+        ids = json.loads(skald("tokenize", "-m", tiny("llama_mha"), text=text).stdout)
+        done = skald("perplexity", "-m", tiny("llama_mha"), "-f", self.path("text", text), "--context", str(window),
+                     "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        total, n = 0.0, 0
+        for at in range(0, len(ids) - window + 1, window):
+            self.ids = ids[at:at + window]
+            _, (_, n_vocab), rows = self.evaluate("window.npy")
+            for i in range(window // 2, window - 1):
+                row = struct.unpack_from(f"<{n_vocab}f", rows, 4 * n_vocab * i)
+                top = max(row)
+                total += top + math.log(sum(math.exp(x - top) for x in row)) - row[self.ids[i + 1]]
+                n += 1
+        found = json.loads(done.stdout)
+        self.assertEqual(found["tokens"], n)
+        self.assertAlmostEqual(found["mean_nll"], total / n, places=9)
+
+
+class Manual(unittest.TestCase):
+    def test_hello_is_short_and_stands_in_the_readme(self):
+        with open(os.path.join(SOURCE, "examples", "hello.c"), encoding="utf-8") as file:
+            hello = file.read()
+        self.assertLessEqual(len(hello.splitlines()), 25)
+        with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
+            self.assertIn("```c\n" + hello + "```\n", file.read())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
