@@ -156,11 +156,11 @@ static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t we
         float y[SK_TILE_ROWS * SK_PANEL];
         n = least(end - r, SK_TILE_ROWS);
         if (kind->int_tile) {
-            kind->int_tile(y, SK_PANEL, packed, s->quantized + (size_t)r * n_blocks, n_blocks, n, n_in);
+            kind->int_tile(y, SK_PANEL, packed, w->type, s->quantized + (size_t)r * n_blocks, n_blocks, n, n_in);
         } else if (op->norm.kind != SKALD_NORM_NONE) {
-            kind->float_tile(y, SK_PANEL, packed, s->normed + (size_t)r * n_in, n_in, n, n_in);
+            kind->float_tile(y, SK_PANEL, packed, w->type, s->normed + (size_t)r * n_in, n_in, n, n_in);
         } else {
-            kind->float_tile(y, SK_PANEL, packed, sk_row(s, &op->x, r), op->x.stride / sizeof(float), n, n_in);
+            kind->float_tile(y, SK_PANEL, packed, w->type, sk_row(s, &op->x, r), op->x.stride / sizeof(float), n, n_in);
         }
         for (uint32_t i = 0; i < n; i++) finish_row(s, op, weight, r + i, panel * SK_PANEL, y + i * SK_PANEL);
     }

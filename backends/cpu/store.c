@@ -34,7 +34,7 @@ uint64_t sk_cpu_store_bytes(skald_device *device, const skald_store_plan *plan) 
 }
 
 skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan) {
-    if (!sk_store_element(plan->k_type) || !sk_store_element(plan->v_type)) return SKALD_UNSUPPORTED;
+    if (!sk_store_element(plan->k_type) || plan->k_type != plan->v_type) return SKALD_UNSUPPORTED;
     uint64_t n = sk_cpu_store_bytes(device, plan);
     sk_carver c = {.base = device->host->alloc(device->host->self, n, SKALD_MEMORY_CACHE)};
     if (!c.base) return SKALD_MEMORY;

@@ -22,9 +22,7 @@ static skald_sampler *layout(sk_carver *c, const skald_sampler_options *o, uint3
 }
 
 SKALD_API void skald_sampler_options_init(skald_sampler_options *options, uint32_t size) {
-    if (!options || size < sizeof options->size) return;
-    options->size = size;
-    sk_struct_give(options, &defaults, sizeof defaults, "skald_sampler_options", NULL);
+    sk_options_init(options, size, &defaults, sizeof defaults);
 }
 
 static skald_status make(skald_sampler **out, skald_model *model, const skald_sampler_options *o, uint32_t n_vocab,

@@ -94,6 +94,10 @@ static inline double sk_exp_double(double x) { /* |x| < 700 */
 /* base^exponent for base > 0. */
 static inline double sk_power(double base, double exponent) { return sk_exp_double(exponent * sk_log_double(base)); }
 
+/* Correctly rounded, as IEEE 754 asks of every machine; never a call. */
+static inline float sk_sqrt(float x) { return __builtin_sqrtf(x); }
+static inline double sk_sqrt_double(double x) { return __builtin_sqrt(x); }
+
 /* Sine and cosine for |x| < 2^20: pi/2 is taken off in three parts, then Taylor on [-pi/4, pi/4]. */
 static inline void sk_sin_cos(double *sine, double *cosine, double x) {
     double n = (x * 0.63661977236758134 + 6755399441055744.0) - 6755399441055744.0;

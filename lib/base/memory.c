@@ -56,6 +56,13 @@ skald_status sk_options_copy(void *to, uint32_t size, const void *defaults, cons
     return SKALD_OK;
 }
 
+void sk_options_init(void *to, uint32_t size, const void *defaults, uint32_t known) {
+    if (!to || size < sizeof size) return;
+    memset(to, 0, size);
+    memcpy(to, defaults, size < known ? size : known);
+    memcpy(to, &size, sizeof size);
+}
+
 skald_status sk_struct_give(void *to, const void *from, uint32_t size, const char *name, skald_report *why) {
     uint32_t given;
     memcpy(&given, to, sizeof given);

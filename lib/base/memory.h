@@ -44,6 +44,8 @@ static inline uint64_t sk_divide_up(uint64_t n, uint64_t by) { return n / by + (
  * A struct from a newer header may be longer: its unknown tail must be zero. `from` may be NULL. */
 skald_status sk_options_copy(void *to, uint32_t size, const void *defaults, const void *from, const char *name,
                              skald_report *why);
+/* A caller's ..._options_init: the first `size` bytes of the defaults, with its own size in front. */
+void sk_options_init(void *to, uint32_t size, const void *defaults, uint32_t known);
 /* The other way round: fills the first `size` bytes that the caller's struct has room for. */
 skald_status sk_struct_give(void *to, const void *from, uint32_t size, const char *name, skald_report *why);
 

@@ -95,14 +95,14 @@ static skald_status one_integer(const sk_gguf *g, const char *key, integer *out,
 }
 
 skald_status sk_gguf_u32(const sk_gguf *g, const char *key, uint32_t *out, skald_report *why) {
-    integer n;
+    integer n = {0};
     skald_status s = one_integer(g, key, &n, 0, UINT32_MAX, why);
     if (s == SKALD_OK) *out = (uint32_t)n.size;
     return s;
 }
 
 skald_status sk_gguf_u64(const sk_gguf *g, const char *key, uint64_t *out, skald_report *why) {
-    integer n;
+    integer n = {0};
     skald_status s = one_integer(g, key, &n, 0, UINT64_MAX, why);
     if (s == SKALD_OK) *out = n.size;
     return s;
@@ -114,7 +114,7 @@ static int64_t with_sign(integer n) {
 }
 
 skald_status sk_gguf_i32(const sk_gguf *g, const char *key, int32_t *out, skald_report *why) {
-    integer n;
+    integer n = {0};
     skald_status s = one_integer(g, key, &n, (uint64_t)INT32_MAX + 1, INT32_MAX, why);
     if (s == SKALD_OK) *out = (int32_t)with_sign(n);
     return s;

@@ -3,6 +3,7 @@
 #define SK_TESTS_CHECK_H
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static long sk_checks_done, sk_checks_failed;
 
@@ -23,10 +24,16 @@ __attribute__((format(printf, 4, 5))) static inline int sk_check(int holds, cons
 
 #define CHECK(holds) sk_check(!!(holds), __FILE__, __LINE__, "%s", #holds)
 #define CHECK_SAID(holds, ...) sk_check(!!(holds), __FILE__, __LINE__, __VA_ARGS__)
-#define CHECK_EQUAL(got, want)                                                                                         \
-    sk_check((got) == (want), __FILE__, __LINE__, "%s is %lld, expected %lld", #got, (long long)(got), (long long)(want))
-#define CHECK_TEXT(got, want)                                                                                          \
-    sk_check(strcmp((got), (want)) == 0, __FILE__, __LINE__, "%s is \"%s\", expected \"%s\"", #got, (got), (want))
+#define CHECK_EQUAL(got, want) sk_check_equal((long long)(got), (long long)(want), #got, __FILE__, __LINE__)
+#define CHECK_TEXT(got, want)  sk_check_text((got), (want), #got, __FILE__, __LINE__)
+
+static inline int sk_check_equal(long long got, long long want, const char *what, const char *file, int line) {
+    return sk_check(got == want, file, line, "%s is %lld, expected %lld", what, got, want);
+}
+
+static inline int sk_check_text(const char *got, const char *want, const char *what, const char *file, int line) {
+    return sk_check(strcmp(got, want) == 0, file, line, "%s is \"%s\", expected \"%s\"", what, got, want);
+}
 
 static inline int sk_checked(void) {
     printf("%ld checks, %ld failed\n", sk_checks_done, sk_checks_failed);

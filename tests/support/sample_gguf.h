@@ -6,11 +6,11 @@
 #include <string.h>
 
 typedef struct sample {
-    char bytes[8192];
+    char bytes[16384];
     size_t n_bytes;
 } sample;
 
-static skald_status sample_write(void *user, const void *bytes, size_t n_bytes) {
+static inline skald_status sample_write(void *user, const void *bytes, size_t n_bytes) {
     sample *s = user;
     if (n_bytes > sizeof s->bytes - s->n_bytes) return SKALD_FULL;
     memcpy(s->bytes + s->n_bytes, bytes, n_bytes);
@@ -69,14 +69,14 @@ typedef struct counting {
     uint64_t live, peak;
 } counting;
 
-static void *counting_alloc(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
+static inline void *counting_alloc(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
     counting *c = user;
     c->live += bytes;
     if (c->live > c->peak) c->peak = c->live;
     return sk_libc_allocator.alloc(NULL, bytes, alignment, kind);
 }
 
-static void counting_free(void *user, void *pointer, size_t bytes, size_t alignment) {
+static inline void counting_free(void *user, void *pointer, size_t bytes, size_t alignment) {
     ((counting *)user)->live -= bytes;
     sk_libc_allocator.free(NULL, pointer, bytes, alignment);
 }

@@ -70,7 +70,8 @@ static inline test_vocab *test_vocab_read(const char *path) {
     size_t n_bytes;
     test_vocab *t = calloc(1, sizeof *t);
     t->file = test_read(path, &n_bytes);
-    if (!t->file || memcmp(t->file, "SKVOCAB1", 8) != 0) return fprintf(stderr, "no vocabulary in %s\n", path), exit(2), NULL;
+    if (!t->file || memcmp(t->file, "SKVOCAB1", 8) != 0)
+        return fprintf(stderr, "no vocabulary in %s\n", path), exit(2), NULL;
     const char *at = t->file + 8;
     sk_vocab_source *s = &t->source;
     s->n_tokens = test_u32(&at);

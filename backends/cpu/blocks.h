@@ -1,0 +1,24 @@
+/* The packed form of formats with blocks of 32: one stream per panel, a piece for each 32 k of the 32 outputs.
+ *
+ *     nibbles  [4 groups][32 outputs][4 k]   low halves: k group g, high halves: k group g + 4     512 bytes
+ *     high     [8 groups][2 x 16 outputs]    64 bits, bit 4 i + j for k j of output i              128 bytes, Q5 only
+ *     bytes    [8 groups][32 outputs][4 k]   plus 128, instead of nibbles                         1024 bytes, Q8_0 only
+ *     scales   [32] f16
+ *     mins     [32] f16, added               only formats with a min
+ *
+ * All integers are unsigned: what a symmetric format takes off (8, 16, 128) comes back through the sums of the row. */
+#ifndef SK_CPU_BLOCKS_H
+#define SK_CPU_BLOCKS_H
+
+enum {
+    SK_NIBBLE_BYTES = 512,
+    SK_HIGH_BYTES = 128,
+    SK_OCTET_BYTES = 1024,
+    SK_SCALE_BYTES = 64,
+    SK_Q4_0_PIECE = SK_NIBBLE_BYTES + SK_SCALE_BYTES,
+    SK_Q4_1_PIECE = SK_NIBBLE_BYTES + 2 * SK_SCALE_BYTES,
+    SK_Q5_0_PIECE = SK_NIBBLE_BYTES + SK_HIGH_BYTES + SK_SCALE_BYTES,
+    SK_Q5_1_PIECE = SK_NIBBLE_BYTES + SK_HIGH_BYTES + 2 * SK_SCALE_BYTES,
+    SK_Q8_0_PIECE = SK_OCTET_BYTES + SK_SCALE_BYTES,
+};
+#endif

@@ -1,0 +1,228 @@
+/* Sixteen floats, the same on every machine: lane i of a vec is element i mod 16 of a row. rows_body.h is written over
+ * these functions; a leaf says which form it means (SK_VEC_AVX2, SK_VEC_AVX512) after its begin.h. */
+#ifndef SK_CPU_VEC_H
+#define SK_CPU_VEC_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SK_INLINE static inline __attribute__((always_inline))
+
+#if defined(SK_VEC_AVX512)
+/* clang-format off */
+typedef __m512 vec;
+typedef __mmask16 vec_mask;
+#define VEC_TILE_ROWS 6 /* rows and vecs whose sums fit the registers */
+#define VEC_TILE_VECS 4
+
+SK_INLINE vec vec_set(float x) { return _mm512_set1_ps(x); }
+SK_INLINE vec vec_load(const float *x) { return _mm512_loadu_ps(x); }
+SK_INLINE void vec_store(float *x, vec v) { _mm512_storeu_ps(x, v); }
+SK_INLINE vec vec_load_f16(const uint16_t *x) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)x)); }
+SK_INLINE void vec_store_f16(uint16_t *x, vec v) { _mm256_storeu_si256((__m256i *)x, _mm512_cvtps_ph(v, 0)); }
+SK_INLINE vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+SK_INLINE vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+SK_INLINE vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+SK_INLINE vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+SK_INLINE vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+SK_INLINE vec vec_sqrt(vec a) { return _mm512_sqrt_ps(a); }
+/* a > b ? a : b, so with a NaN b. */
+SK_INLINE vec vec_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+SK_INLINE vec_mask vec_less(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+SK_INLINE vec_mask vec_equal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+SK_INLINE vec vec_select(vec_mask m, vec yes, vec no) { return _mm512_mask_blend_ps(m, no, yes); }
+SK_INLINE uint32_t vec_mask_bits(vec_mask m) { return m; }
+/* Lanes first <= i < end, 0 <= first <= end <= 16. */
+SK_INLINE vec_mask vec_range(uint32_t first, uint32_t end) { return (vec_mask)((1u << end) - (1u << first)); }
+/* The first n lanes, the others zero; n <= 16. */
+SK_INLINE vec vec_load_first(const float *x, uint32_t n) { return _mm512_maskz_loadu_ps(vec_range(0, n), x); }
+SK_INLINE void vec_store_first(float *x, vec v, uint32_t n) { _mm512_mask_storeu_ps(x, vec_range(0, n), v); }
+/* p * 2^n for whole n, -126 <= n <= 128, rounded once. */
+SK_INLINE vec vec_scale(vec p, vec n) { return _mm512_scalef_ps(p, n); }
+/* (a, b) of each pair turns by (cos, sin) of the pair: (a cos - b sin, a sin + b cos). */
+SK_INLINE vec vec_turn(vec x, vec cs) {
+    vec b = _mm512_mul_ps(_mm512_movehdup_ps(x), _mm512_permute_ps(cs, 0xb1));
+    return _mm512_fmaddsub_ps(_mm512_moveldup_ps(x), cs, b);
+}
+/* 32 elements become those at even and at odd places. */
+SK_INLINE void vec_part(vec *even, vec *odd, vec a, vec b) {
+    const __m512i at = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    *even = _mm512_permutex2var_ps(a, at, b);
+    *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(at, _mm512_set1_epi32(1)), b);
+}
+/* Lane i with lane i + 8. */
+SK_INLINE __m256 vec_low(vec a) { return _mm512_castps512_ps256(a); }
+SK_INLINE __m256 vec_high(vec a) { return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)); }
+/* The lanes rounded to whole numbers, |x| <= 127.5, as bytes; returns their sum. */
+SK_INLINE int32_t vec_store_i8(int8_t *q, vec x) {
+    __m128i b = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(x));
+    __m128i sum = _mm_sad_epu8(_mm_xor_si128(b, _mm_set1_epi8(-128)), _mm_setzero_si128());
+    _mm_storeu_si128((__m128i *)q, b);
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_unpackhi_epi64(sum, sum))) - 2048;
+}
+/* The largest magnitude of both as bits: Inf and NaN above all numbers. */
+SK_INLINE uint32_t vec_max_magnitude(vec a, vec b) {
+    const __m512i clear = _mm512_set1_epi32(0x7fffffff);
+    __m512i m = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(a), clear),
+                                 _mm512_and_si512(_mm512_castps_si512(b), clear));
+    __m256i h = _mm256_max_epi32(_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64(m, 1));
+    __m128i q = _mm_max_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+    q = _mm_max_epi32(q, _mm_shuffle_epi32(q, 0x4e));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
+}
+
+#elif defined(SK_VEC_AVX2)
+typedef struct vec { __m256 l, h; } vec;
+typedef struct vec_mask { __m256 l, h; } vec_mask;
+#define VEC_TILE_ROWS 3
+#define VEC_TILE_VECS 2
+
+SK_INLINE vec vec_set(float x) { __m256 v = _mm256_set1_ps(x); return (vec){v, v}; }
+SK_INLINE vec vec_load(const float *x) { return (vec){_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8)}; }
+SK_INLINE void vec_store(float *x, vec v) { _mm256_storeu_ps(x, v.l), _mm256_storeu_ps(x + 8, v.h); }
+SK_INLINE vec vec_load_f16(const uint16_t *x) {
+    return (vec){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x)),
+                 _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(x + 8)))};
+}
+SK_INLINE void vec_store_f16(uint16_t *x, vec v) {
+    _mm_storeu_si128((__m128i *)x, _mm256_cvtps_ph(v.l, 0));
+    _mm_storeu_si128((__m128i *)(x + 8), _mm256_cvtps_ph(v.h, 0));
+}
+SK_INLINE vec vec_add(vec a, vec b) { return (vec){_mm256_add_ps(a.l, b.l), _mm256_add_ps(a.h, b.h)}; }
+SK_INLINE vec vec_sub(vec a, vec b) { return (vec){_mm256_sub_ps(a.l, b.l), _mm256_sub_ps(a.h, b.h)}; }
+SK_INLINE vec vec_mul(vec a, vec b) { return (vec){_mm256_mul_ps(a.l, b.l), _mm256_mul_ps(a.h, b.h)}; }
+SK_INLINE vec vec_div(vec a, vec b) { return (vec){_mm256_div_ps(a.l, b.l), _mm256_div_ps(a.h, b.h)}; }
+SK_INLINE vec vec_fma(vec a, vec b, vec c) {
+    return (vec){_mm256_fmadd_ps(a.l, b.l, c.l), _mm256_fmadd_ps(a.h, b.h, c.h)};
+}
+SK_INLINE vec vec_sqrt(vec a) { return (vec){_mm256_sqrt_ps(a.l), _mm256_sqrt_ps(a.h)}; }
+SK_INLINE vec vec_max(vec a, vec b) { return (vec){_mm256_max_ps(a.l, b.l), _mm256_max_ps(a.h, b.h)}; }
+SK_INLINE vec_mask vec_less(vec a, vec b) {
+    return (vec_mask){_mm256_cmp_ps(a.l, b.l, _CMP_LT_OQ), _mm256_cmp_ps(a.h, b.h, _CMP_LT_OQ)};
+}
+SK_INLINE vec_mask vec_equal(vec a, vec b) {
+    return (vec_mask){_mm256_cmp_ps(a.l, b.l, _CMP_EQ_OQ), _mm256_cmp_ps(a.h, b.h, _CMP_EQ_OQ)};
+}
+SK_INLINE vec vec_select(vec_mask m, vec yes, vec no) {
+    return (vec){_mm256_blendv_ps(no.l, yes.l, m.l), _mm256_blendv_ps(no.h, yes.h, m.h)};
+}
+SK_INLINE uint32_t vec_mask_bits(vec_mask m) {
+    return (uint32_t)_mm256_movemask_ps(m.l) | (uint32_t)_mm256_movemask_ps(m.h) << 8;
+}
+SK_INLINE vec_mask vec_range(uint32_t first, uint32_t end) {
+    const __m256i lane = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), next = _mm256_add_epi32(lane, _mm256_set1_epi32(8));
+    const __m256i from = _mm256_set1_epi32((int32_t)first - 1), to = _mm256_set1_epi32((int32_t)end);
+    return (vec_mask){_mm256_castsi256_ps(_mm256_and_si256(_mm256_cmpgt_epi32(lane, from), _mm256_cmpgt_epi32(to, lane))),
+                      _mm256_castsi256_ps(_mm256_and_si256(_mm256_cmpgt_epi32(next, from), _mm256_cmpgt_epi32(to, next)))};
+}
+SK_INLINE vec vec_load_first(const float *x, uint32_t n) {
+    vec_mask m = vec_range(0, n);
+    return (vec){_mm256_maskload_ps(x, _mm256_castps_si256(m.l)), _mm256_maskload_ps(x + 8, _mm256_castps_si256(m.h))};
+}
+SK_INLINE void vec_store_first(float *x, vec v, uint32_t n) {
+    vec_mask m = vec_range(0, n);
+    _mm256_maskstore_ps(x, _mm256_castps_si256(m.l), v.l);
+    _mm256_maskstore_ps(x + 8, _mm256_castps_si256(m.h), v.h);
+}
+/* Two factors, each a normal number, so that 2^128 and rounding to infinity come out right. */
+SK_INLINE __m256 vec_scale_half(__m256 p, __m256 n) {
+    const __m256i bias = _mm256_set1_epi32(127);
+    __m256i e = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(e, 1);
+    __m256i a = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+    __m256i b = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(e, half), bias), 23);
+    return _mm256_mul_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(a)), _mm256_castsi256_ps(b));
+}
+SK_INLINE vec vec_scale(vec p, vec n) { return (vec){vec_scale_half(p.l, n.l), vec_scale_half(p.h, n.h)}; }
+SK_INLINE __m256 vec_turn_half(__m256 x, __m256 cs) {
+    __m256 b = _mm256_mul_ps(_mm256_movehdup_ps(x), _mm256_permute_ps(cs, 0xb1));
+    return _mm256_fmaddsub_ps(_mm256_moveldup_ps(x), cs, b);
+}
+SK_INLINE vec vec_turn(vec x, vec cs) { return (vec){vec_turn_half(x.l, cs.l), vec_turn_half(x.h, cs.h)}; }
+SK_INLINE __m256 vec_part_half(__m256 even_or_odd) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even_or_odd), 0xd8));
+}
+SK_INLINE void vec_part(vec *even, vec *odd, vec a, vec b) {
+    even->l = vec_part_half(_mm256_shuffle_ps(a.l, a.h, 0x88)), odd->l = vec_part_half(_mm256_shuffle_ps(a.l, a.h, 0xdd));
+    even->h = vec_part_half(_mm256_shuffle_ps(b.l, b.h, 0x88)), odd->h = vec_part_half(_mm256_shuffle_ps(b.l, b.h, 0xdd));
+}
+SK_INLINE __m256 vec_low(vec a) { return a.l; }
+SK_INLINE __m256 vec_high(vec a) { return a.h; }
+SK_INLINE int32_t vec_store_i8(int8_t *q, vec x) {
+    __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.l), _mm256_cvtps_epi32(x.h));
+    words = _mm256_permute4x64_epi64(words, 0xd8);
+    __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    __m128i sum = _mm_sad_epu8(_mm_xor_si128(b, _mm_set1_epi8(-128)), _mm_setzero_si128());
+    _mm_storeu_si128((__m128i *)q, b);
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_unpackhi_epi64(sum, sum))) - 2048;
+}
+SK_INLINE uint32_t vec_max_magnitude(vec a, vec b) {
+    const __m256i clear = _mm256_set1_epi32(0x7fffffff);
+    __m256i x = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(a.l), clear),
+                                 _mm256_and_si256(_mm256_castps_si256(a.h), clear));
+    __m256i y = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(b.l), clear),
+                                 _mm256_and_si256(_mm256_castps_si256(b.h), clear));
+    x = _mm256_max_epi32(x, y);
+    __m128i q = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    q = _mm_max_epi32(q, _mm_shuffle_epi32(q, 0x4e));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
+}
+#endif
+
+#if defined(SK_VEC_AVX512) || defined(SK_VEC_AVX2)
+/* The lanes fold 8-4-2-1: lane i takes lane i + 8, then i + 4, ... */
+SK_INLINE float vec_sum(vec a) {
+    __m256 e = _mm256_add_ps(vec_low(a), vec_high(a));
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+SK_INLINE float vec_max_lane(vec a) {
+    __m256 e = _mm256_max_ps(vec_low(a), vec_high(a));
+    __m128 q = _mm_max_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1));
+    q = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
+}
+SK_INLINE float vec_lane0(vec a) { return _mm_cvtss_f32(_mm256_castps256_ps128(vec_low(a))); }
+#endif
+/* clang-format on */
+
+/* The rest is the same for every form. */
+SK_INLINE vec vec_load_f16_first(const uint16_t *x, uint32_t n) {
+    uint16_t all[16] = {0};
+    memcpy(all, x, n * sizeof *x);
+    return vec_load_f16(all);
+}
+
+/* Nearest whole number, ties to even, for |x| < 2^22. */
+SK_INLINE vec vec_nearest(vec x) { return vec_sub(vec_add(x, vec_set(12582912.0f)), vec_set(12582912.0f)); }
+
+SK_INLINE vec vec_step(vec p, vec r, float c) { return vec_fma(p, r, vec_set(c)); }
+
+/* sk_exp2 of base/exact.h. */
+SK_INLINE vec vec_exp2(vec x) {
+    vec n = vec_nearest(x), r = vec_sub(x, n), p = vec_set(0x1.444p-13f);
+    p = vec_step(p, r, 0x1.5f48c0p-10f);
+    p = vec_step(p, r, 0x1.3b2a1cp-7f);
+    p = vec_step(p, r, 0x1.c6aeccp-5f);
+    p = vec_step(p, r, 0x1.ebfbe0p-3f);
+    p = vec_step(p, r, 0x1.62e430p-1f);
+    p = vec_scale(vec_step(p, r, 1.0f), n);
+    p = vec_select(vec_less(x, vec_set(-126.0f)), vec_set(0.0f), p);
+    return vec_select(vec_less(x, vec_set(128.0f)), p, vec_max(vec_set(__builtin_inff()), x));
+}
+
+/* sk_exp of base/exact.h. */
+SK_INLINE vec vec_exp(vec x) {
+    vec n = vec_nearest(vec_mul(x, vec_set(0x1.715476p+0f)));
+    vec r = vec_fma(n, vec_set(-0x1.62e400p-1f), x), p = vec_set(0x1.6d7536p-10f);
+    r = vec_fma(n, vec_set(-0x1.7f7d1cp-20f), r);
+    p = vec_step(p, r, 0x1.126faap-7f);
+    p = vec_step(p, r, 0x1.5554acp-5f);
+    p = vec_step(p, r, 0x1.555404p-3f);
+    p = vec_step(p, r, 0.5f);
+    p = vec_step(p, r, 1.0f);
+    p = vec_scale(vec_step(p, r, 1.0f), n);
+    p = vec_select(vec_less(x, vec_set(-87.0f)), vec_set(0.0f), p);
+    return vec_select(vec_less(x, vec_set(88.75f)), p, vec_max(vec_set(__builtin_inff()), x));
+}
+#endif

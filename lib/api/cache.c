@@ -1,0 +1,205 @@
+/* The door to lib/cache: one thread at a time, pages on the model's device. */
+#include "base/report.h"
+#include "cache/cache.h"
+#include "model/model.h"
+#include "api/plan.h"
+
+static const skald_kv_cache_options defaults = {.size = sizeof defaults, .k_type = SKALD_F16, .v_type = SKALD_F16};
+
+void skald_kv_cache_options_init(skald_kv_cache_options *options, uint32_t size) {
+    sk_options_init(options, size, &defaults, sizeof defaults);
+}
+
+uint64_t skald_kv_bytes_per_token(const skald_model_info *shape, skald_dtype k_type, skald_dtype v_type) {
+    skald_model_info s = {.size = sizeof s};
+    if (!shape || shape->size < offsetof(skald_model_info, latent_rope_dim) + sizeof s.latent_rope_dim) return 0;
+    s = *shape;
+    if (s.latent_dim) {
+        const uint64_t latent = skald_dtype_bytes(k_type, (uint64_t)s.latent_dim + s.latent_rope_dim);
+        return sk_mul(s.n_layers, latent);
+    }
+    const uint64_t k = skald_dtype_bytes(k_type, s.head_dim_k), v = skald_dtype_bytes(v_type, s.head_dim_v);
+    return k && v ? sk_mul(s.n_layers, sk_mul(s.n_kv_heads, k + v)) : 0;
+}
+
+/* The geometry: every layer alike. `layers` has room for n_layers. */
+static skald_store_plan store_plan(skald_store_layer *layers, const sk_config *c, const skald_kv_cache_options *o) {
+    for (uint32_t i = 0; i < c->n_layers; i++)
+        layers[i] = (skald_store_layer){c->n_kv_heads, c->head_dim_k, c->head_dim_v, 0};
+    const uint64_t tokens = o->n_tokens ? o->n_tokens : c->n_context && c->n_context < 4096 ? c->n_context : 4096;
+    const uint64_t pages = sk_divide_up(tokens, SKALD_PAGE_TOKENS);
+    return (skald_store_plan){.size = sizeof(skald_store_plan), .n_layers = c->n_layers, .layers = layers,
+                              .n_pages = pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages,
+                              .n_sequences = o->n_sequences ? o->n_sequences : 1, .k_type = o->k_type,
+                              .v_type = o->v_type};
+}
+
+typedef struct {
+    skald_store_plan store;
+    skald_store_layer *layers;
+    skald_kv_cache *cache;
+    uint64_t block_bytes;
+} shape;
+
+/* The handle's block: bookkeeping, then the layers' geometry. */
+static void carve(sk_carver *c, shape *s, uint32_t n_layers) {
+    s->cache = sk_cache_carve(c, s->store.n_pages, s->store.n_sequences);
+    s->layers = sk_carve(c, n_layers, sizeof *s->layers, SK_CACHE_LINE);
+}
+
+static skald_status check(const shape *s, skald_report *why) {
+    if (s->store.n_sequences > 65535)
+        return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", s->store.n_sequences);
+    if ((uint64_t)s->store.n_pages * s->store.n_sequences > UINT32_MAX || s->store.n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
+        return sk_fail(why, SKALD_ARGUMENT, "n_tokens asks for %u pages, more than a cache can have", s->store.n_pages);
+    return SKALD_OK;
+}
+
+/* Geometry is told to the device once to measure and once to make; its layers live in scratch or in the block. */
+skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device, const sk_config *config,
+                           const skald_kv_cache_options *options, const skald_allocator *memory, skald_report *why) {
+    skald_kv_cache_options o;
+    skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
+    if (status != SKALD_OK) return status;
+    const uint64_t n = sk_mul(config->n_layers, sizeof(skald_store_layer));
+    skald_store_layer *layers = sk_allocate(memory, 1, n, SKALD_MEMORY_LOAD);
+    if (!layers) return sk_fail(why, SKALD_MEMORY, "no memory to plan a cache");
+    shape s = {.store = store_plan(layers, config, &o)};
+    sk_carver c = {0};
+    carve(&c, &s, config->n_layers);
+    status = check(&s, why);
+    const skald_model_info info = {.size = sizeof info, .n_layers = config->n_layers, .n_kv_heads = config->n_kv_heads,
+                                   .head_dim_k = config->head_dim_k, .head_dim_v = config->head_dim_v};
+    *out = (sk_cache_sizes){.handle_bytes = c.used, .store_bytes = backend->store_bytes(device, &s.store),
+                            .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
+    out->page_bytes = sk_mul(sk_mul(out->bytes_per_token, SKALD_PAGE_TOKENS), s.store.n_pages);
+    sk_release(memory, layers, n);
+    return status;
+}
+
+skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model, const skald_kv_cache_options *options,
+                                   skald_report *why) {
+    if (!out || !model) return sk_fail(why, SKALD_ARGUMENT, "skald_kv_cache_create: out or model is NULL");
+    *out = NULL;
+    skald_kv_cache_options o;
+    skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
+    if (status != SKALD_OK) return status;
+    if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
+    const sk_config *config = &model->config;
+    sk_cache_sizes sizes;
+    status = sk_cache_plan(&sizes, model->backend, model->device, config, options, sk_model_memory(model), why);
+    if (status != SKALD_OK) return status;
+    sk_carver c = {.base = sk_allocate_zeroed(sk_model_memory(model), 1, sizes.handle_bytes, SKALD_MEMORY_HANDLE)};
+    if (!c.base) return sk_fail(why, SKALD_MEMORY, "no memory for a cache");
+    shape s = {.store = {0}};
+    skald_store_layer none[1];
+    sk_config empty = *config;
+    empty.n_layers = 0;
+    s.store = store_plan(none, &empty, &o);
+    carve(&c, &s, config->n_layers);
+    s.store = store_plan(s.layers, config, &o);
+    skald_kv_cache *cache = s.cache;
+    cache->block_bytes = sizes.handle_bytes;
+    cache->bytes_per_token = sizes.bytes_per_token;
+    cache->k_type = o.k_type, cache->v_type = o.v_type;
+    cache->model = model;
+    cache->backend = model->backend;
+    skald_model_retain(model);
+    status = model->backend->store_create(&cache->store, model->device, &s.store);
+    if (status == SKALD_OK) {
+        *out = cache;
+        return SKALD_OK;
+    }
+    skald_kv_cache_free(cache);
+    if (status == SKALD_UNSUPPORTED)
+        return sk_fail(why, status, "k_type or v_type: %s has no such pages", model->backend->name);
+    return sk_fail(why, status, "no memory for %u pages, %llu bytes", s.store.n_pages, (unsigned long long)sizes.store_bytes);
+}
+
+skald_status skald_kv_cache_free(skald_kv_cache *cache) {
+    if (!cache) return SKALD_OK;
+    if (sk_enter(&cache->busy) != SKALD_OK) return SKALD_BUSY;
+    if (atomic_load(&cache->paused)) {
+        sk_leave(&cache->busy);
+        return SKALD_BUSY;
+    }
+    skald_model *model = cache->model;
+    if (cache->store) cache->backend->store_free(cache->store);
+    sk_release(sk_model_memory(model), cache, cache->block_bytes);
+    skald_model_release(model);
+    return SKALD_OK;
+}
+
+/* ---- sequences */
+
+static skald_status enter(skald_kv_cache *cache) {
+    if (!cache) return SKALD_ARGUMENT;
+    skald_status status = sk_enter(&cache->busy);
+    if (status == SKALD_OK && atomic_load(&cache->paused)) {
+        sk_leave(&cache->busy);
+        status = SKALD_BUSY;
+    }
+    return status;
+}
+
+static skald_status leave(skald_kv_cache *cache, skald_status status) {
+    sk_leave(&cache->busy);
+    return status;
+}
+
+skald_status skald_kv_cache_open(skald_seq *out, skald_kv_cache *cache) {
+    if (!out) return SKALD_ARGUMENT;
+    skald_status status = enter(cache);
+    return status == SKALD_OK ? leave(cache, sk_cache_open(out, cache)) : status;
+}
+
+skald_status skald_kv_cache_reserve(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens) {
+    skald_status status = enter(cache);
+    if (status != SKALD_OK) return status;
+    sk_sequence *s = sk_cache_find(cache, seq);
+    return leave(cache, s ? sk_cache_reserve(cache, s, n_tokens) : SKALD_ARGUMENT);
+}
+
+skald_status skald_kv_cache_fork(skald_seq *out, skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens) {
+    if (!out) return SKALD_ARGUMENT;
+    skald_status status = enter(cache);
+    if (status != SKALD_OK) return status;
+    sk_sequence *s = sk_cache_find(cache, seq);
+    return leave(cache, s && n_tokens <= s->length ? sk_cache_fork(out, cache, s, n_tokens) : SKALD_ARGUMENT);
+}
+
+skald_status skald_kv_cache_rewind(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens) {
+    skald_status status = enter(cache);
+    if (status != SKALD_OK) return status;
+    sk_sequence *s = sk_cache_find(cache, seq);
+    if (!s || n_tokens > s->length) return leave(cache, SKALD_ARGUMENT);
+    sk_cache_rewind(cache, s, n_tokens);
+    return leave(cache, SKALD_OK);
+}
+
+skald_status skald_kv_cache_release(skald_kv_cache *cache, skald_seq seq) {
+    skald_status status = enter(cache);
+    if (status != SKALD_OK) return status;
+    sk_sequence *s = sk_cache_find(cache, seq);
+    if (!s) return leave(cache, SKALD_ARGUMENT);
+    sk_cache_release(cache, s);
+    return leave(cache, SKALD_OK);
+}
+
+skald_status skald_kv_cache_length(uint32_t *n_tokens, skald_kv_cache *cache, skald_seq seq) {
+    if (!n_tokens) return SKALD_ARGUMENT;
+    skald_status status = enter(cache);
+    if (status != SKALD_OK) return status;
+    sk_sequence *s = sk_cache_find(cache, seq);
+    if (s) *n_tokens = s->length;
+    return leave(cache, s ? SKALD_OK : SKALD_ARGUMENT);
+}
+
+skald_status skald_kv_cache_get_stats(skald_kv_cache_stats *stats, skald_kv_cache *cache) {
+    if (!stats) return SKALD_ARGUMENT;
+    skald_status status = enter(cache);
+    if (status != SKALD_OK) return status;
+    skald_kv_cache_stats all = {.size = sizeof all};
+    sk_cache_count(&all, cache);
+    return leave(cache, sk_struct_give(stats, &all, sizeof all, "skald_kv_cache_stats", NULL));
+}

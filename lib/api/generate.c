@@ -1,0 +1,124 @@
+/* The short way: prompt in, text out, made of the public calls that a host would use itself. */
+#include "base/fpmode.h"
+#include "base/report.h"
+#include "model/model.h"
+#include <string.h>
+
+typedef struct {
+    skald_model *model;
+    const skald_generate_options *o;
+    skald_text_fn say;
+    void *user;
+    skald_report *why;
+    uint32_t room; /* of the cache, in tokens */
+    skald_kv_cache *cache;
+    skald_context *context;
+    skald_sampler *sampler;
+    skald_seq seq;
+    int32_t *tokens; /* [room]: the prompt, then the answer */
+    uint32_t n_tokens;
+    char *text; /* the prompt in the model's layout, or NULL */
+    size_t text_bytes;
+    skald_decoder decoder;
+} generation;
+
+static const skald_generate_options defaults = {.size = sizeof defaults};
+
+void skald_generate_options_init(skald_generate_options *options, uint32_t size) {
+    sk_options_init(options, size, &defaults, sizeof defaults);
+}
+
+static skald_status make(generation *g) {
+    skald_kv_cache_options cache;
+    skald_context_options context;
+    const skald_allocator *memory = sk_model_memory(g->model);
+    skald_kv_cache_options_init(&cache, sizeof cache);
+    skald_context_options_init(&context, sizeof context);
+    cache.n_tokens = g->room;
+    context.n_logits = 1;
+    g->tokens = sk_allocate(memory, g->room, sizeof *g->tokens, SKALD_MEMORY_SCRATCH);
+    if (!g->tokens) return sk_fail(g->why, SKALD_MEMORY, "no memory for %u tokens", g->room);
+    skald_status status = skald_kv_cache_create(&g->cache, g->model, &cache, g->why);
+    if (status == SKALD_OK) status = skald_context_create(&g->context, g->model, &context, g->why);
+    if (status == SKALD_OK) status = skald_sampler_create(&g->sampler, g->model, g->o->sampler, g->why);
+    return status == SKALD_OK ? skald_kv_cache_open(&g->seq, g->cache) : status;
+}
+
+static void unmake(generation *g) {
+    const skald_allocator *memory = sk_model_memory(g->model);
+    skald_sampler_free(g->sampler);
+    skald_context_free(g->context);
+    skald_kv_cache_free(g->cache);
+    sk_release(memory, g->tokens, (uint64_t)g->room * sizeof *g->tokens);
+    sk_release(memory, g->text, g->text_bytes);
+}
+
+static skald_status lay_out(generation *g, const char *prompt) {
+    const skald_message message = {"user", prompt};
+    size_t n = 0;
+    skald_status status = skald_chat_format(NULL, &n, g->model, 1, 0, &message, 1);
+    if (status != SKALD_SHORT)
+        return status == SKALD_OK ? status : sk_fail(g->why, status, "the model has no known chat layout");
+    g->text = sk_allocate(sk_model_memory(g->model), 1, n, SKALD_MEMORY_SCRATCH);
+    if (!g->text) return sk_fail(g->why, SKALD_MEMORY, "no memory for the prompt");
+    g->text_bytes = n;
+    return skald_chat_format(g->text, &n, g->model, 1, 0, &message, 1);
+}
+
+static skald_status read_prompt(generation *g, const char *prompt) {
+    skald_status status = g->o->chat ? lay_out(g, prompt) : SKALD_OK;
+    if (status != SKALD_OK) return status;
+    const char *text = g->text ? g->text : prompt;
+    const size_t n = g->text ? g->text_bytes : strlen(prompt);
+    g->n_tokens = g->room;
+    status = skald_encode(g->tokens, &g->n_tokens, g->model, SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS, text, n);
+    if (status == SKALD_SHORT)
+        return sk_fail(g->why, SKALD_FULL, "the prompt has %u tokens, there is room for %u", g->n_tokens, g->room);
+    if (status != SKALD_OK) return sk_fail(g->why, status, "the prompt cannot be encoded");
+    return g->n_tokens ? SKALD_OK : sk_fail(g->why, SKALD_ARGUMENT, "the prompt is empty");
+}
+
+/* Gives out the text of one id; END when the host has enough. */
+static skald_status say(generation *g, int32_t id) {
+    char text[512];
+    size_t n = sizeof text;
+    skald_status status = skald_decoder_push(text, &n, &g->decoder, g->model, id);
+    if (status != SKALD_OK || n == 0) return status;
+    return g->say(g->user, text, n) ? SKALD_END : SKALD_OK;
+}
+
+static skald_status answer(generation *g) {
+    skald_span span = {.size = sizeof span, .seq = g->seq, .tokens = g->tokens, .n_tokens = g->n_tokens};
+    const uint32_t limit = g->o->n_tokens && g->o->n_tokens < g->room - g->n_tokens ? g->o->n_tokens : g->room - g->n_tokens;
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < limit && status == SKALD_OK; i++) {
+        int32_t id;
+        status = skald_step(g->context, g->cache, NULL, g->why, &span, 1);
+        if (status == SKALD_OK)
+            status = skald_sampler_choose(&id, g->sampler, skald_logits(g->context, 0), g->n_tokens, g->tokens, g->n_tokens);
+        if (status != SKALD_OK || skald_model_is_end(g->model, id)) break;
+        g->tokens[g->n_tokens] = id;
+        span.tokens = &g->tokens[g->n_tokens++];
+        span.n_tokens = 1;
+        status = say(g, id);
+    }
+    if (status == SKALD_OK) status = say(g, -1);
+    return status == SKALD_END ? SKALD_OK : status;
+}
+
+skald_status skald_generate(skald_model *model, const char *prompt, const skald_generate_options *options,
+                            skald_text_fn text, void *user, skald_report *why) {
+    if (!model || !prompt || !text) return sk_fail(why, SKALD_ARGUMENT, "skald_generate: model, prompt or text is NULL");
+    skald_generate_options o;
+    skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_generate_options", why);
+    if (status != SKALD_OK) return status;
+    if (!model->vocab) return sk_fail(why, SKALD_UNSUPPORTED, "the model has no tokenizer");
+    const uint32_t trained = model->config.n_context;
+    generation g = {.model = model, .o = &o, .say = text, .user = user, .why = why,
+                    .room = o.n_context ? o.n_context : trained && trained < 4096 ? trained : 4096};
+    status = make(&g);
+    if (status == SKALD_OK) status = read_prompt(&g, prompt);
+    if (status == SKALD_OK) status = answer(&g);
+    unmake(&g);
+    return status;
+}

@@ -1,0 +1,57 @@
+/* What everything together will ask for, before anything is asked. */
+#include "api/plan.h"
+#include "base/fpmode.h"
+#include "base/os/thread.h"
+#include "base/report.h"
+#include <string.h>
+
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+static const sk_device_slot *find_slot(const skald_runtime *r, const char *name) {
+    for (uint32_t i = 0; i < r->n_devices; i++)
+        if (strcmp(r->devices[i].backend->name, name ? name : "cpu") == 0) return &r->devices[i];
+    return NULL;
+}
+
+static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
+                         const skald_kv_cache_options *cache, const skald_context_options *context, skald_report *why,
+                         const skald_source *parts, uint32_t n_parts) {
+    sk_model_sizes m;
+    sk_cache_sizes k = {0};
+    sk_context_sizes c = {0};
+    skald_status status = sk_model_measure(&m, runtime, model, parts, n_parts, why);
+    const sk_device_slot *slot = find_slot(runtime, model->device);
+    if (status == SKALD_OK && !model->vocabulary_only) {
+        status = sk_cache_plan(&k, slot->backend, slot->device, &m.config, cache, &runtime->memory, why);
+        if (status == SKALD_OK)
+            status = sk_context_plan(&c, slot->backend, slot->device, &m.config, runtime, context, why);
+    }
+    if (status != SKALD_OK) return status;
+    const uint64_t kept = sk_add(m.model_bytes, m.weights_bytes), load = sk_add(m.files_bytes, m.staging_bytes);
+    out->model_bytes = m.model_bytes;
+    out->weights_bytes = m.weights_bytes;
+    out->load_bytes = load;
+    out->cache_bytes = sk_add(k.handle_bytes, k.store_bytes);
+    out->context_bytes = sk_add(c.handle_bytes, sk_add(c.buffer_bytes, c.stream_bytes));
+    out->peak_bytes = larger(sk_add(kept, load), sk_add(kept, sk_add(out->cache_bytes, out->context_bytes)));
+    out->stack_bytes = runtime->host.n_threads ? (runtime->host.n_threads - 1) * (uint64_t)SK_OS_THREAD_STACK : 0;
+    out->device_bytes = m.device_bytes ? sk_add(m.device_bytes, sk_add(k.page_bytes, c.activation_bytes)) : 0;
+    out->cache_bytes_per_token = k.bytes_per_token;
+    return SKALD_OK;
+}
+
+skald_status skald_memory_get_plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
+                                   const skald_kv_cache_options *cache, const skald_context_options *context,
+                                   skald_report *why, const skald_source *parts, uint32_t n_parts) {
+    static const skald_model_options defaults = {.size = sizeof defaults};
+    if (!out || !runtime || !parts || !n_parts)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_memory_get_plan: an argument is NULL");
+    skald_model_options o;
+    skald_memory_plan all = {.size = sizeof all};
+    skald_status status = sk_options_copy(&o, sizeof o, &defaults, model, "skald_model_options", why);
+    if (status != SKALD_OK) return status;
+    uint64_t mode = sk_fp_enter();
+    status = plan(&all, runtime, &o, cache, context, why, parts, n_parts);
+    sk_fp_leave(mode);
+    return status == SKALD_OK ? sk_struct_give(out, &all, sizeof all, "skald_memory_plan", why) : status;
+}

@@ -1,0 +1,23 @@
+/* Sizes that both a plan and a creation come through. */
+#ifndef SK_API_PLAN_H
+#define SK_API_PLAN_H
+#include "forward/forward.h"
+
+typedef struct sk_cache_sizes {
+    uint64_t handle_bytes, store_bytes; /* asked of the host's allocator */
+    uint64_t page_bytes;                /* of all pages, wherever they are */
+    uint64_t bytes_per_token;
+} sk_cache_sizes;
+
+skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device, const sk_config *config,
+                           const skald_kv_cache_options *options, const skald_allocator *memory, skald_report *why);
+
+typedef struct sk_context_sizes {
+    uint64_t handle_bytes, buffer_bytes, stream_bytes; /* asked of the host's allocator */
+    uint64_t activation_bytes;                         /* wherever they are */
+} sk_context_sizes;
+
+skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend, skald_device *device,
+                             const sk_config *config, const skald_runtime *runtime, const skald_context_options *options,
+                             skald_report *why);
+#endif

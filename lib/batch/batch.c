@@ -1,0 +1,96 @@
+#include "batch/batch.h"
+#include "base/report.h"
+
+void sk_batch_carve(sk_batch *b, sk_carver *c, uint32_t n_rows, uint32_t n_logits) {
+    *b = (sk_batch){.n_rows_max = n_rows, .n_logits_max = n_logits};
+    b->tokens = sk_carve(c, n_rows, sizeof *b->tokens, SK_CACHE_LINE);
+    b->positions = sk_carve(c, n_rows, sizeof *b->positions, SK_CACHE_LINE);
+    b->page_list = sk_carve(c, n_rows, sizeof *b->page_list, SK_CACHE_LINE);
+    b->wanted = sk_carve(c, n_rows, sizeof *b->wanted, SK_CACHE_LINE);
+}
+
+const skald_span *sk_span_at(const skald_span *spans, uint32_t i) {
+    return (const skald_span *)(const void *)((const char *)spans + (size_t)i * spans->size);
+}
+
+static uint32_t wanted_of(const skald_span *span) {
+    return span->logits == SKALD_LOGITS_ALL ? span->n_tokens : span->logits == SKALD_LOGITS_LAST ? 1u : 0u;
+}
+
+static skald_status check_span(skald_kv_cache *cache, const skald_span *span, uint32_t i, uint32_t n_vocab,
+                               skald_report *why) {
+    const sk_sequence *s = sk_cache_find(cache, span->seq);
+    if (!s) return sk_fail(why, SKALD_ARGUMENT, "span %u: the cache has no sequence %u", i, span->seq);
+    if (s->stepping) return sk_fail(why, SKALD_ARGUMENT, "span %u: sequence %u is there twice", i, span->seq);
+    if (span->n_tokens == 0) return sk_fail(why, SKALD_ARGUMENT, "span %u has no tokens", i);
+    if (!span->tokens == !span->embeddings)
+        return sk_fail(why, SKALD_ARGUMENT, "span %u: tokens or embeddings, one of the two", i);
+    if (span->logits > SKALD_LOGITS_ALL)
+        return sk_fail(why, SKALD_ARGUMENT, "span %u: logits is %u, 0 to 2 expected", i, span->logits);
+    if (span->n_tokens > INT32_MAX - s->length)
+        return sk_fail(why, SKALD_ARGUMENT, "span %u: %u tokens are too many", i, span->n_tokens);
+    for (uint32_t t = 0; span->tokens && t < span->n_tokens; t++)
+        if (span->tokens[t] < 0 || (uint32_t)span->tokens[t] >= n_vocab)
+            return sk_fail(why, SKALD_ARGUMENT, "span %u: token %u is %d, from 0 to %u expected", i, t, span->tokens[t],
+                           n_vocab - 1);
+    return SKALD_OK;
+}
+
+skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans,
+                           uint32_t n_vocab, skald_report *why) {
+    if (n_spans == 0 || !spans) return sk_fail(why, SKALD_ARGUMENT, "a step needs a span");
+    if (spans->size < sizeof *spans || spans->size > 4096 || spans->size % sizeof(void *))
+        return sk_fail(why, SKALD_ARGUMENT, "span 0: size is %u, set it to sizeof(skald_span)", spans->size);
+    skald_status status = SKALD_OK;
+    uint64_t wanted = 0, n_tokens = 0;
+    uint32_t i = 0;
+    for (; i < n_spans && status == SKALD_OK; i++) {
+        const skald_span *span = sk_span_at(spans, i);
+        status = check_span(cache, span, i, n_vocab, why);
+        if (status != SKALD_OK) break;
+        sk_cache_find(cache, span->seq)->stepping = 1; /* a second span of it is then seen */
+        wanted += wanted_of(span);
+        n_tokens += span->n_tokens;
+    }
+    for (uint32_t k = 0; k < i; k++) sk_cache_find(cache, sk_span_at(spans, k)->seq)->stepping = 0;
+    if (status != SKALD_OK) return status;
+    if (wanted > b->n_logits_max)
+        return sk_fail(why, SKALD_ARGUMENT, "%llu rows of logits are wanted, the context has room for %u",
+                       (unsigned long long)wanted, b->n_logits_max);
+    b->spans = spans;
+    b->n_spans = n_spans;
+    b->span = b->token = 0;
+    b->n_done = 0, b->n_tokens = n_tokens;
+    b->pass = (skald_pass){.size = sizeof b->pass, .tokens = b->tokens, .positions = b->positions,
+                           .page_list = b->page_list, .wanted = b->wanted, .pages = cache->lists};
+    return SKALD_OK;
+}
+
+/* Rows of one span into the pass, as many as there is room for. A pass holds rows of one kind: ids or embeddings. */
+static bool add_rows(sk_batch *b, skald_kv_cache *cache, const skald_span *span) {
+    const sk_sequence *s = sk_cache_find(cache, span->seq);
+    skald_pass *p = &b->pass;
+    if (p->n_rows && (p->embeddings || span->embeddings)) return false;
+    p->embeddings = span->embeddings;
+    for (; b->token < span->n_tokens && p->n_rows < b->n_rows_max; b->token++) {
+        const uint32_t r = p->n_rows++;
+        b->tokens[r] = span->tokens ? span->tokens[b->token] : -1 - (int32_t)b->token;
+        b->positions[r] = s->length + b->token;
+        b->page_list[r] = sk_cache_list(cache, s);
+        const bool last = b->token + 1 == span->n_tokens;
+        if (span->logits == SKALD_LOGITS_ALL || (span->logits == SKALD_LOGITS_LAST && last)) b->wanted[p->n_wanted++] = r;
+    }
+    if (b->token < span->n_tokens) return false;
+    b->token = 0;
+    b->span++;
+    return true;
+}
+
+skald_status sk_batch_next(sk_batch *b, skald_kv_cache *cache) {
+    b->n_done += b->pass.n_rows;
+    b->pass.first_wanted += b->pass.n_wanted;
+    b->pass.n_rows = b->pass.n_wanted = 0;
+    b->pass.embeddings = NULL;
+    while (b->span < b->n_spans && b->pass.n_rows < b->n_rows_max && add_rows(b, cache, sk_span_at(b->spans, b->span))) {}
+    return b->pass.n_rows ? SKALD_OK : SKALD_END;
+}

@@ -1,0 +1,125 @@
+/* Running a step: pages are taken, passes go through the device, and only then a few integers are stored. */
+#include "base/os/os.h"
+#include "base/report.h"
+#include "forward/forward.h"
+
+#define PROGRESS_NANOSECONDS 1000000u
+
+static skald_poll ask(void *self) {
+    sk_poll *p = self;
+    if (!p->deadline && !p->progress) return SKALD_POLL_GO;
+    const uint64_t now = p->host->nanoseconds(p->host->self);
+    if (p->progress && sk_os_thread() == p->thread && now >= p->next_progress) {
+        p->next_progress = now + PROGRESS_NANOSECONDS;
+        if (p->progress(p->progress_user, p->done)) return SKALD_POLL_CANCEL;
+    }
+    return p->deadline && now >= p->deadline ? SKALD_POLL_PAUSE : SKALD_POLL_GO;
+}
+
+static sk_sequence *sequence_of(const sk_run *run, uint32_t span) {
+    return sk_cache_find(run->cache, sk_span_at(run->batch.spans, span)->seq);
+}
+
+/* All pages or none: counted for all spans before the first is taken. */
+static skald_status take_pages(sk_run *run, skald_report *why) {
+    const sk_batch *b = &run->batch;
+    uint64_t need = 0;
+    for (uint32_t i = 0; i < b->n_spans; i++)
+        need = sk_add(need, sk_cache_need(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens));
+    if (need > run->cache->n_free)
+        return sk_fail(why, SKALD_FULL, "the step needs %llu pages of %u tokens, %u are free",
+                       (unsigned long long)(need > UINT32_MAX ? UINT32_MAX : need), SKALD_PAGE_TOKENS, run->cache->n_free);
+    for (uint32_t i = 0; i < b->n_spans; i++) {
+        skald_status status = sk_cache_prepare(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens);
+        if (status != SKALD_OK) return sk_fail(why, status, "the device could not copy a page");
+    }
+    return SKALD_OK;
+}
+
+void sk_run_drop(sk_run *run) {
+    if (!run->cache) return;
+    if (run->in_pass) run->model->backend->stream_drop(run->stream);
+    for (uint32_t i = 0; i < run->batch.n_spans; i++) sk_cache_abort(run->cache, sequence_of(run, i));
+    atomic_store(&run->cache->paused, 0);
+    run->in_pass = false;
+    run->cache = NULL;
+}
+
+skald_status sk_run_begin(sk_run *run, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans,
+                          skald_report *why) {
+    skald_status status = sk_batch_open(&run->batch, cache, spans, n_spans, run->model->config.n_vocab, why);
+    if (status != SKALD_OK) return status;
+    run->cache = cache;
+    run->in_pass = false;
+    run->n_logits = 0;
+    status = take_pages(run, why);
+    if (status != SKALD_OK) sk_run_drop(run);
+    return status;
+}
+
+static void set_poll(sk_run *run, const skald_step_options *o) {
+    const skald_host *host = &run->model->runtime->host;
+    const uint64_t now = host->nanoseconds(host->self);
+    run->poll = (sk_poll){.host = host, .thread = sk_os_thread(), .progress = o->progress,
+                          .progress_user = o->progress_user, .next_progress = now};
+    if (o->microseconds) run->poll.deadline = now + (uint64_t)o->microseconds * 1000;
+}
+
+/* One pass from wherever it stands. */
+static skald_status go_pass(sk_run *run) {
+    const skald_backend *backend = run->model->backend;
+    if (!run->in_pass) {
+        run->batch.pass.poll = ask;
+        run->batch.pass.poll_self = &run->poll;
+        skald_status status = backend->stream_start(run->stream, run->cache->store, &run->batch.pass);
+        if (status != SKALD_OK) return status;
+        run->in_pass = true;
+    }
+    run->poll.done = (float)((double)run->batch.n_done / (double)run->batch.n_tokens);
+    skald_status status = backend->stream_run(run->stream);
+    if (status != SKALD_PENDING && status != SKALD_OK) return status;
+    if (status == SKALD_OK) {
+        run->in_pass = false;
+        const skald_pass *p = &run->batch.pass;
+        if (run->host_logits && p->n_wanted)
+            status = backend->stream_read(run->host_logits + (size_t)p->first_wanted * run->model->config.n_vocab,
+                                          run->stream, &run->rows.logits, p->first_wanted, p->n_wanted);
+    }
+    return status;
+}
+
+static void commit(sk_run *run) {
+    const sk_batch *b = &run->batch;
+    for (uint32_t i = 0; i < b->n_spans; i++)
+        sk_cache_commit(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens);
+    run->n_logits = b->pass.first_wanted;
+    atomic_store(&run->cache->paused, 0);
+    run->cache = NULL;
+}
+
+skald_status sk_run_go(sk_run *run, const skald_step_options *options, skald_report *why) {
+    set_poll(run, options);
+    for (;;) {
+        skald_status status = run->in_pass ? SKALD_OK : sk_batch_next(&run->batch, run->cache);
+        if (status == SKALD_END) break;
+        status = go_pass(run);
+        if (status == SKALD_PENDING) {
+            atomic_store(&run->cache->paused, 1);
+            return status;
+        }
+        if (status != SKALD_OK) {
+            sk_run_drop(run);
+            return sk_fail(why, status, status == SKALD_CANCELLED ? "the step was cancelled" : "the device failed");
+        }
+    }
+    commit(run);
+    return SKALD_OK;
+}
+
+const float *sk_run_logits(const sk_run *run, uint32_t index) {
+    if (index >= run->n_logits) return NULL;
+    if (run->host_logits) return run->host_logits + (size_t)index * run->model->config.n_vocab;
+    const skald_rows *rows = &run->rows.logits;
+    const char *base = run->model->backend->buffer_address(rows->buffer);
+    return (const float *)(const void *)(base + rows->offset + index * rows->stride);
+}

@@ -1,0 +1,81 @@
+/* A table of operations that computes nothing: it counts them, asks a backend about each, and writes one as text. */
+#include "base/report.h"
+#include "forward/forward.h"
+
+static sk_trace *trace_of(skald_stream *stream) { return (sk_trace *)(void *)stream; }
+
+/* Counts an op; true when its text is wanted. */
+static bool met(sk_trace *t, skald_op_kind kind, const void *op) {
+    if (t->backend && !t->refused) t->refused = t->backend->refuses(t->device, kind, op);
+    return t->n_ops++ == t->wanted;
+}
+
+#define SAY(t, ...) ((t)->length = sk_format((t)->text, (t)->room, __VA_ARGS__))
+
+static const char *kernel_of(const sk_trace *t, const skald_weight *w) {
+    return t->backend ? t->backend->weight_kernel(t->device, w) : "";
+}
+
+static const char *norm_name(const skald_norm *n) {
+    return n->kind == SKALD_NORM_RMS ? "rms norm, " : n->kind == SKALD_NORM_LAYER ? "layer norm, " : "";
+}
+
+static void embed(skald_stream *stream, const skald_embed *op) {
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_EMBED, op))
+        SAY(t, "%u embed: %u ids of %s -> %u", t->wanted, op->table.n_out, skald_dtype_name(op->table.type),
+            op->out.width);
+}
+
+static void normalize(skald_stream *stream, const skald_normalize *op) {
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_NORMALIZE, op)) SAY(t, "%u normalize: %s%u", t->wanted, norm_name(&op->norm), op->x.width);
+}
+
+static void project(skald_stream *stream, const skald_project *op) {
+    sk_trace *t = trace_of(stream);
+    if (!met(t, SKALD_OP_PROJECT, op)) return;
+    char outs[160];
+    size_t n = 0;
+    for (uint32_t i = 0; i < op->n_weights && n < sizeof outs; i++)
+        n += sk_format(outs + n, sizeof outs - n, "%s%u (%s%s)", i ? ", " : "", op->weight[i].n_out,
+                       kernel_of(t, &op->weight[i]), op->bias[i].width ? ", bias" : "");
+    SAY(t, "%u project: %s%u -> %s%s", t->wanted, norm_name(&op->norm), op->x.width, outs,
+        op->add.width ? ", added to the stream" : "");
+}
+
+static void angles(skald_stream *stream, const skald_angles *op) {
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_ANGLES, op)) SAY(t, "%u angles: %u pairs", t->wanted, op->frequency.width);
+}
+
+static void append(skald_stream *stream, const skald_append *op) {
+    static const char *const turns[] = {"not turned", "turned in pairs", "turned by halves"};
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_APPEND, op))
+        SAY(t, "%u append: layer %u, %u KV heads of %u and %u, %s", t->wanted, op->layer, op->n_kv_heads, op->head_dim_k,
+            op->head_dim_v, turns[op->rope < 3 ? op->rope : 0]);
+}
+
+static void attend(skald_stream *stream, const skald_attend *op) {
+    sk_trace *t = trace_of(stream);
+    if (!met(t, SKALD_OP_ATTEND, op)) return;
+    const char *kind = op->n_kv_heads == op->n_heads ? "MHA" : op->n_kv_heads == 1 ? "MQA" : "GQA";
+    SAY(t, "%u attend: layer %u, %s %u over %u heads of %u", t->wanted, op->layer, kind, op->n_heads, op->n_kv_heads,
+        op->head_dim_k);
+}
+
+static void gate(skald_stream *stream, const skald_gate *op) {
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_GATE, op)) SAY(t, "%u gate: silu, %u", t->wanted, op->out.width);
+}
+
+static void select_rows(skald_stream *stream, const skald_select *op) {
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_SELECT, op)) SAY(t, "%u select: rows whose logits are wanted, %u", t->wanted, op->x.width);
+}
+
+void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
+    static const skald_ops table = {sizeof table, 0, embed, normalize, project, angles, append, attend, gate, select_rows};
+    sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);
+}

@@ -1,0 +1,357 @@
+/* Opening a model: everything is measured first, then asked for at once, then filled.
+ *
+ *     files ──▶ sizes ──▶ staging ──▶ handle ──▶ weights on the device
+ *     (scratch)           (scratch)   (one block)  (one buffer)
+ */
+#include "base/report.h"
+#include "model/model.h"
+#include <string.h>
+
+typedef struct {
+    skald_runtime *runtime;
+    const sk_device_slot *slot;
+    const skald_model_options *options;
+    skald_report *why;
+    sk_files files;
+    const sk_family *family;
+    sk_config config;
+    sk_placing placing;
+    void *staging;
+    uint64_t staging_bytes, model_bytes;
+    bool has_vocab;
+    sk_vocab_source vocab;
+} opening;
+
+/* ---- vocabulary: arrays of strings over the file's header, made in the staging */
+
+static skald_status token_arrays(sk_gguf_array *tokens, sk_gguf_array *merges, opening *o) {
+    const sk_gguf *g = &o->files.part[0];
+    skald_status status = sk_gguf_texts(g, "tokenizer.ggml.tokens", tokens, o->why);
+    if (status == SKALD_ABSENT) return status;
+    if (status == SKALD_OK) status = sk_gguf_texts(g, "tokenizer.ggml.merges", merges, o->why);
+    if (status == SKALD_ABSENT) return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.merges is missing");
+    if (status == SKALD_OK && (tokens->count > (1u << 24) || merges->count > (1u << 24)))
+        return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: too many tokens or merges");
+    return status;
+}
+
+static void carve_strings(sk_carver *c, uint64_t n_tokens, uint64_t n_merges, sk_string **tokens, sk_string **merges,
+                          int32_t **types) {
+    *tokens = sk_carve(c, n_tokens, sizeof **tokens, SK_CACHE_LINE);
+    *merges = sk_carve(c, n_merges, sizeof **merges, SK_CACHE_LINE);
+    *types = sk_carve(c, n_tokens, sizeof **types, SK_CACHE_LINE);
+}
+
+/* UNSUPPORTED: a tokenizer of another kind. ABSENT: none at all. */
+static skald_status check_kind(const opening *o) {
+    sk_text kind;
+    skald_status status = sk_gguf_text(&o->files.part[0], "tokenizer.ggml.model", &kind, o->why);
+    if (status != SKALD_OK) return status;
+    if (kind.length == 4 && memcmp(kind.at, "none", 4) == 0) return SKALD_ABSENT;
+    if (kind.length == 4 && memcmp(kind.at, "gpt2", 4) == 0) return SKALD_OK;
+    return sk_fail(o->why, SKALD_UNSUPPORTED, "key tokenizer.ggml.model: \"%.*s\" is not known", SK_TEXT(kind));
+}
+
+static skald_status want_vocab_staging(opening *o) {
+    sk_gguf_array tokens, merges;
+    skald_status status = check_kind(o);
+    if (status == SKALD_OK) status = token_arrays(&tokens, &merges, o);
+    if (status == SKALD_ABSENT) return SKALD_OK;
+    if (status != SKALD_OK) return status;
+    sk_carver c = {0};
+    sk_string *t, *m;
+    int32_t *types;
+    carve_strings(&c, tokens.count, merges.count, &t, &m, &types);
+    o->has_vocab = true;
+    if (c.used > o->staging_bytes) o->staging_bytes = c.used;
+    return SKALD_OK;
+}
+
+static void fill_strings(sk_string *to, sk_gguf_array *texts) {
+    for (uint64_t i = 0, n = texts->count; i < n; i++) {
+        sk_text text = sk_gguf_next_text(texts);
+        to[i] = (sk_string){text.at, text.length};
+    }
+}
+
+static skald_status read_types(opening *o, int32_t *types, uint64_t n) {
+    sk_gguf_array array;
+    skald_status status = sk_gguf_integers(&o->files.part[0], "tokenizer.ggml.token_type", &array, o->why);
+    if (status != SKALD_OK) return status;
+    if (array.count != n)
+        return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.token_type: %llu types for %llu tokens",
+                       (unsigned long long)array.count, (unsigned long long)n);
+    for (uint64_t i = 0; i < n; i++) types[i] = (int32_t)sk_gguf_integer_at(&array, i);
+    o->vocab.types = types;
+    return SKALD_OK;
+}
+
+/* Ids by what they are for; -1 in a file means none. */
+static skald_status read_roles(opening *o) {
+    static const struct {
+        uint32_t role;
+        const char *key;
+    } keys[] = {
+        {SKALD_TOKEN_BOS, "tokenizer.ggml.bos_token_id"},
+        {SKALD_TOKEN_EOS, "tokenizer.ggml.eos_token_id"},
+        {SKALD_TOKEN_END_OF_TURN, "tokenizer.ggml.eot_token_id"},
+        {SKALD_TOKEN_UNKNOWN, "tokenizer.ggml.unknown_token_id"},
+        {SKALD_TOKEN_SEPARATOR, "tokenizer.ggml.seperator_token_id"},
+        {SKALD_TOKEN_PADDING, "tokenizer.ggml.padding_token_id"},
+        {SKALD_TOKEN_FIM_PREFIX, "tokenizer.ggml.fim_pre_token_id"},
+        {SKALD_TOKEN_FIM_SUFFIX, "tokenizer.ggml.fim_suf_token_id"},
+        {SKALD_TOKEN_FIM_MIDDLE, "tokenizer.ggml.fim_mid_token_id"},
+        {SKALD_TOKEN_FIM_REPO, "tokenizer.ggml.fim_rep_token_id"},
+        {SKALD_TOKEN_FIM_FILE, "tokenizer.ggml.fim_sep_token_id"},
+    };
+    for (uint32_t i = 0; i < SK_TOKEN_ROLES; i++) o->vocab.role[i] = -1;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        uint32_t id;
+        skald_status status = sk_gguf_u32(&o->files.part[0], keys[i].key, &id, o->why);
+        if (status == SKALD_ABSENT || (status == SKALD_OK && id == UINT32_MAX)) continue;
+        if (status != SKALD_OK) return status;
+        if (id >= o->vocab.n_tokens)
+            return sk_fail(o->why, SKALD_FORMAT, "key %s is %u, the vocabulary has %u", keys[i].key, id,
+                           o->vocab.n_tokens);
+        o->vocab.role[keys[i].role] = (int32_t)id;
+    }
+    return SKALD_OK;
+}
+
+static skald_status read_text(opening *o, const char *key, sk_string *out) {
+    sk_text text;
+    skald_status status = sk_gguf_text(&o->files.part[0], key, &text, o->why);
+    if (status == SKALD_OK) *out = (sk_string){text.at, text.length};
+    return status == SKALD_ABSENT ? SKALD_OK : status;
+}
+
+static skald_status read_vocab(opening *o) {
+    sk_gguf_array tokens, merges;
+    sk_string *t, *m;
+    int32_t *types;
+    bool add_bos = false;
+    sk_carver c = {.base = o->staging};
+    if (!o->has_vocab) return SKALD_OK;
+    skald_status status = token_arrays(&tokens, &merges, o);
+    if (status != SKALD_OK) return status;
+    carve_strings(&c, tokens.count, merges.count, &t, &m, &types);
+    o->vocab = (sk_vocab_source){.kind = SK_VOCAB_BYTE_BPE, .n_tokens = (uint32_t)tokens.count,
+                                 .n_merges = (uint32_t)merges.count, .tokens = t, .merges = m, .add_bos = -1};
+    if (!o->options->vocabulary_only && o->vocab.n_tokens > o->config.n_vocab)
+        return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: %u tokens, token_embd.weight has %u",
+                       o->vocab.n_tokens, o->config.n_vocab);
+    fill_strings(t, &tokens);
+    fill_strings(m, &merges);
+    status = read_types(o, types, tokens.count);
+    if (status == SKALD_ABSENT) status = SKALD_OK;
+    if (status == SKALD_OK) status = read_text(o, "tokenizer.ggml.pre", &o->vocab.pre);
+    if (status == SKALD_OK) status = read_text(o, "tokenizer.chat_template", &o->vocab.chat_template);
+    if (status == SKALD_OK) status = sk_gguf_bool(&o->files.part[0], "tokenizer.ggml.add_bos_token", &add_bos, o->why);
+    if (status == SKALD_OK) o->vocab.add_bos = add_bos;
+    if (status == SKALD_ABSENT) status = SKALD_OK;
+    return status == SKALD_OK ? read_roles(o) : status;
+}
+
+/* ---- the handle's block */
+
+static const char *carve_text(sk_carver *c, sk_text text) {
+    char *copy = sk_carve(c, sk_add(text.length, 1), 1, 1);
+    if (!copy) return NULL;
+    memcpy(copy, text.at, (size_t)text.length);
+    copy[text.length] = 0;
+    return copy;
+}
+
+static skald_status carve_part(sk_carver *c, sk_gguf *to, const sk_gguf *from, uint32_t index, skald_report *why) {
+    sk_gguf part;
+    char *header = sk_carve(c, from->size.header_bytes, 1, SK_CACHE_LINE);
+    sk_gguf_layout(&part, &from->size, c);
+    if (!c->base) return SKALD_OK;
+    memcpy(header, from->header, (size_t)from->size.header_bytes);
+    skald_status status = sk_gguf_parse(&part, header, index, why);
+    *to = part;
+    return status;
+}
+
+/* Every tensor of every part, with a name that ends in NUL. */
+static void carve_tensors(sk_carver *c, skald_model *m, const opening *o) {
+    sk_model_tensor *tensors = sk_carve(c, o->files.n_tensors, sizeof *tensors, SK_CACHE_LINE);
+    for (uint32_t i = 0; i < o->files.n_tensors; i++) {
+        const char *name = carve_text(c, o->files.tensor[i]->name);
+        if (tensors) tensors[i] = (sk_model_tensor){name, NULL, ""};
+    }
+    if (!m) return;
+    m->tensors = tensors;
+    m->n_tensors = o->files.n_tensors;
+    for (uint32_t p = 0, i = 0; p < m->n_parts; p++)
+        for (uint32_t t = 0; t < m->part[p].size.n_tensors; t++) tensors[i++].file = &m->part[p].tensor[t];
+}
+
+static void carve_keys(sk_carver *c, skald_model *m, const sk_gguf *g) {
+    const char **keys = sk_carve(c, g->size.n_entries, sizeof *keys, SK_CACHE_LINE);
+    for (uint32_t i = 0; i < g->size.n_entries; i++) {
+        const char *key = carve_text(c, g->entry[i].key);
+        if (keys) keys[i] = key;
+    }
+    if (m) m->keys = keys, m->n_keys = g->size.n_entries;
+}
+
+static sk_text text_or_none(const sk_gguf *g, const char *key) {
+    sk_text text = {"", 0};
+    return sk_gguf_text(g, key, &text, NULL) == SKALD_OK ? text : (sk_text){"", 0};
+}
+
+static skald_status carve_vocab(sk_carver *c, skald_model *m, opening *o) {
+    if (!o->has_vocab) return SKALD_OK;
+    sk_vocab *vocab = sk_carve(c, 1, sizeof *vocab, SK_CACHE_LINE), measured;
+    skald_status status = sk_vocab_lay_out(vocab ? vocab : &measured, c, &o->vocab, o->why);
+    if (status != SKALD_OK || !m) return status;
+    m->vocab = vocab;
+    return sk_vocab_fill(vocab, &o->vocab, o->why);
+}
+
+/* With an empty carver it measures; with the block it makes everything of the handle but weights. */
+static skald_status carve_model(sk_carver *c, opening *o) {
+    const sk_gguf *first = &o->files.part[0];
+    const uint32_t n_layers = o->options->vocabulary_only ? 0 : o->config.n_layers;
+    skald_model *m = sk_carve(c, 1, sizeof *m, SK_CACHE_LINE);
+    sk_layer *layers = sk_carve(c, n_layers, sizeof *layers, SK_CACHE_LINE);
+    sk_gguf *parts = sk_carve(c, o->files.n_parts, sizeof *parts, SK_CACHE_LINE);
+    if (m) m->layers = layers, m->part = parts, m->n_parts = o->files.n_parts, m->config = o->config;
+    for (uint32_t i = 0; i < o->files.n_parts; i++) {
+        skald_status status = carve_part(c, m ? &parts[i] : NULL, &o->files.part[i], i, o->why);
+        if (status != SKALD_OK) return status;
+    }
+    const char *architecture = carve_text(c, text_or_none(first, "general.architecture"));
+    const char *name = carve_text(c, text_or_none(first, "general.name"));
+    if (m) m->architecture = architecture, m->name = name;
+    carve_keys(c, m, first);
+    carve_tensors(c, m, o);
+    return carve_vocab(c, m, o);
+}
+
+/* ---- the way of both calls */
+
+static skald_status find_device(opening *o) {
+    const char *name = o->options->device ? o->options->device : "cpu";
+    for (uint32_t i = 0; i < o->runtime->n_devices && !o->slot; i++)
+        if (strcmp(o->runtime->devices[i].backend->name, name) == 0) o->slot = &o->runtime->devices[i];
+    return o->slot ? SKALD_OK : sk_fail(o->why, SKALD_ABSENT, "no device \"%s\" is loaded", name);
+}
+
+static skald_status measure(opening *o, const skald_source *parts, uint32_t n_parts) {
+    skald_status status = find_device(o);
+    if (status == SKALD_OK) status = sk_files_open(&o->files, &o->runtime->memory, parts, n_parts, 0, o->why);
+    if (status != SKALD_OK) return status;
+    if (!o->options->vocabulary_only) {
+        status = sk_model_configure(&o->config, &o->family, &o->files, o->why);
+        o->placing = (sk_placing){.backend = o->slot->backend, .device = o->slot->device, .config = &o->config,
+                                  .files = &o->files, .why = o->why};
+        if (status == SKALD_OK) status = sk_place_plan(&o->placing, o->family);
+        o->staging_bytes = o->placing.staging_bytes;
+    }
+    if (status == SKALD_OK) status = want_vocab_staging(o);
+    if (status != SKALD_OK || !o->staging_bytes) return status;
+    o->staging = sk_allocate(&o->runtime->memory, 1, o->staging_bytes, SKALD_MEMORY_LOAD);
+    if (!o->staging)
+        return sk_fail(o->why, SKALD_MEMORY, "no memory to load with: %llu bytes", (unsigned long long)o->staging_bytes);
+    status = read_vocab(o);
+    sk_carver c = {0};
+    if (status == SKALD_OK) status = carve_model(&c, o);
+    o->model_bytes = c.used;
+    return status;
+}
+
+static void close_opening(opening *o) {
+    sk_release(&o->runtime->memory, o->staging, o->staging_bytes);
+    sk_files_close(&o->files);
+}
+
+skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const skald_model_options *options,
+                              const skald_source *parts, uint32_t n_parts, skald_report *why) {
+    opening o = {.runtime = runtime, .options = options, .why = why};
+    skald_status status = measure(&o, parts, n_parts);
+    if (status == SKALD_OK) {
+        skald_device_info info = {.size = sizeof info};
+        o.slot->backend->get_info(&info, o.slot->device);
+        *out = (sk_model_sizes){.model_bytes = o.model_bytes, .files_bytes = o.files.block_bytes,
+                                .staging_bytes = o.staging_bytes, .config = o.config};
+        if (!options->vocabulary_only) {
+            out->weights_bytes = o.slot->backend->buffer_bytes(o.slot->device, o.placing.weights_bytes);
+            out->device_bytes = info.host_memory ? 0 : o.placing.weights_bytes;
+        }
+    }
+    close_opening(&o);
+    return status;
+}
+
+static void name_kernels(skald_model *m, const opening *o) {
+    for (uint32_t i = 0; i < m->n_tensors; i++) {
+        const sk_gguf_tensor *t = m->tensors[i].file;
+        skald_weight w = {.n_in = (uint32_t)t->shape[0], .n_out = (uint32_t)t->shape[1], .type = t->type};
+        uint64_t staging;
+        const bool is_matrix = t->n_dims == 2 && m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK;
+        if (is_matrix && !o->options->vocabulary_only) m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
+        m->n_file_bytes += t->n_bytes;
+        m->n_parameters += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
+    }
+}
+
+static skald_status load_weights(skald_model *m, opening *o, sk_model_check *check) {
+    if (o->options->vocabulary_only) return SKALD_OK;
+    o->placing.trunk = &m->trunk;
+    o->placing.layers = m->layers;
+    skald_status status = sk_place_plan(&o->placing, o->family);
+    if (status == SKALD_OK) status = check(m, o->why);
+    if (status != SKALD_OK) return status;
+    status = m->backend->buffer_create(&m->weights, m->device, o->placing.weights_bytes, SKALD_MEMORY_WEIGHTS);
+    if (status != SKALD_OK)
+        return sk_fail(o->why, status, "no memory for the weights: %llu bytes",
+                       (unsigned long long)o->placing.weights_bytes);
+    return sk_place_load(&o->placing, o->family, m->weights, o->staging, o->options);
+}
+
+static void free_model(skald_model *m) {
+    skald_runtime *runtime = m->runtime;
+    if (m->weights) m->backend->buffer_free(m->weights);
+    sk_release(&runtime->memory, m, m->block_bytes);
+    skald_runtime_release(runtime);
+}
+
+static skald_status make(skald_model **out, opening *o, sk_model_check *check) {
+    sk_carver c = {.base = sk_allocate_zeroed(&o->runtime->memory, 1, o->model_bytes, SKALD_MEMORY_HANDLE)};
+    if (!c.base)
+        return sk_fail(o->why, SKALD_MEMORY, "no memory for the model: %llu bytes", (unsigned long long)o->model_bytes);
+    skald_model *m = (skald_model *)(void *)c.base;
+    skald_status status = carve_model(&c, o);
+    atomic_init(&m->owners, 1);
+    m->runtime = o->runtime;
+    m->backend = o->slot->backend;
+    m->device = o->slot->device;
+    m->block_bytes = o->model_bytes;
+    sk_runtime_retain(o->runtime);
+    if (status == SKALD_OK) name_kernels(m, o);
+    if (status == SKALD_OK) status = load_weights(m, o, check);
+    if (status == SKALD_OK) *out = m;
+    else free_model(m);
+    return status;
+}
+
+skald_status sk_model_open(skald_model **out, skald_runtime *runtime, const skald_model_options *options,
+                           sk_model_check *check, const skald_source *parts, uint32_t n_parts, skald_report *why) {
+    opening o = {.runtime = runtime, .options = options, .why = why};
+    skald_status status = measure(&o, parts, n_parts);
+    if (status == SKALD_OK) status = make(out, &o, check);
+    close_opening(&o);
+    return status;
+}
+
+void skald_model_retain(skald_model *model) {
+    if (model) atomic_fetch_add(&model->owners, 1);
+}
+
+void skald_model_release(skald_model *model) {
+    if (model && atomic_fetch_sub(&model->owners, 1) == 1) free_model(model);
+}
+
+const skald_allocator *sk_model_memory(const skald_model *model) { return &model->runtime->memory; }
