@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 typedef struct sk_chat {
-    const char *marker;         /* a template that holds this text and none of the rows above it has this layout */
-    const char *begin;          /* before the first message */
+    const char *marker; /* a template that holds this text and none of the rows above it has this layout */
+    const char *begin;  /* before the first message */
     const char *before_role, *after_role, *after_text;
     const char *default_system; /* said where the first message is not a system's; NULL: nothing is */
     const char *end_of_turn;    /* the token that ends an answer */

@@ -2,17 +2,29 @@
 #include "text/pre.h"
 #include <string.h>
 
-#define GPT2_WORDS "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define CL100K(digits)                                                                                                 \
-    CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define GPT2_WORDS     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define CONTRACTIONS   "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define SPACES         "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define CL100K(digits) CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
+#define UPPER          "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER          "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define O200K(suffix, digits)                                                                                          \
     "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" suffix "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" suffix           \
     "|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACES
-#define CJK "[\xe4\xb8\x80-\xe9\xbe\xa5\xe0\xa0\x80-\xe4\xb8\x80\xea\xb0\x80-\xed\x9f\xbf]+" /* U+4E00-9FA5 0800-4E00 AC00-D7FF */
+#define CJK u8"[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
+/* The letters that DeepSeek's tokenizer lists: the cased ones of an older Unicode, with gaps. */
+#define CASED_LETTERS                                                                                                  \
+    u8"\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-\u02af\u0370-\u0373\u0376"        \
+    u8"\u0377\u037b-\u037d\u037f\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03f5\u03f7-\u0481\u048a-\u052f"         \
+    u8"\u0531-\u0556\u10a0-\u10c5\u13a0-\u13f5\u13f8-\u13fd\u1c90-\u1cba\u1cbd-\u1cbf\u1d00-\u1d2b\u1d6b-\u1d77"       \
+    u8"\u1d79-\u1d9a\u1e00-\u1f15\u1f18-\u1f1d\u1f20-\u1f45\u1f48-\u1f4d\u1f50-\u1f57\u1f59\u1f5b\u1f5d"               \
+    u8"\u1f5f-\u1f7d\u1f80-\u1fb4\u1fb6-\u1fbc\u1fbe\u1fc2-\u1fc4\u1fc6-\u1fcc\u1fd0-\u1fd3\u1fd6-\u1fdb"              \
+    u8"\u1fe0-\u1fec\u1ff2-\u1ff4\u1ff6-\u1ffc\u2102\u2107\u210a-\u2113\u2115\u2119-\u211d\u2124\u2126\u2128"          \
+    u8"\u212a-\u212d\u212f-\u2134\u2139\u213c-\u213f\u2145-\u2149\u214e\u2183\u2184\u2c00-\u2c7b\u2c7e-\u2ce4"         \
+    u8"\u2ceb-\u2cee\u2cf2\u2cf3\ua640-\ua66d\ua680-\ua69b\ua722-\ua76f\ua771-\ua787\ua78b-\ua78e\uab70-\uabbf"        \
+    u8"\ufb00-\ufb06\ufb13-\ufb17\uff21-\uff3a\uff41-\uff5a\U00010400-\U0001044f\U000104b0-\U000104d3"                 \
+    u8"\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2\U000118a0-\U000118df"                           \
+    u8"\U0001e900-\U0001e943"
 
 static const sk_pre gpt2 = {{GPT2_WORDS}, false, false};
 static const sk_pre digits_gpt2 = {{"\\p{N}", GPT2_WORDS}, false, false};
@@ -21,27 +33,54 @@ static const sk_pre cl100k = {{CL100K("\\p{N}{1,3}")}, false, false};
 static const sk_pre qwen2 = {{CL100K("\\p{N}")}, false, false};
 static const sk_pre qwen35 = {{CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
                                             "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES},
-                              false, false};
+                              false,
+                              false};
 static const sk_pre gpt4o = {{O200K(CONTRACTIONS "?", "\\p{N}{1,3}")}, false, false};
 static const sk_pre tekken = {{O200K("", "\\p{N}")}, true, true};
 static const sk_pre deepseek_coder = {{"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, "\\p{N}"}, false, false};
+/* Its fourth expression is published as \s+$, which would look at a run of spaces once for each of them; this one makes
+ * the same pieces: all up to the last character that is no space, and the spaces behind it. */
+static const sk_pre deepseek_llm = {{"[\\r\\n]", "\\s?[A-Za-z" CASED_LETTERS "]+",
+                                     u8"\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+",
+                                     "[\\s\\S]*\\S|\\s+", CJK, "\\p{N}+"},
+                                    false,
+                                    false};
 static const sk_pre deepseek_v3 = {
-    {"\\p{N}{1,3}", "[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+",
+    {"\\p{N}{1,3}", u8"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
      "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
      "| ?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACES},
-    false, false};
+    false,
+    false};
 static const sk_pre plain = {{"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_WORDS, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false};
 
 static const struct {
     const char *name;
     const sk_pre *pre;
 } names[] = {
-    {"gpt-2", &gpt2},         {"gpt2", &gpt2},           {"phi-2", &gpt2},          {"mpt", &gpt2},
-    {"olmo", &gpt2},          {"smollm", &digits_gpt2},  {"starcoder", &digits_gpt2}, {"refact", &digits_gpt2},
-    {"command-r", &digits_gpt2}, {"codeshell", &digits_gpt2}, {"llama-bpe", &llama3}, {"llama3", &llama3},
-    {"llama-v3", &llama3},    {"dbrx", &cl100k},         {"smaug-bpe", &cl100k},    {"qwen2", &qwen2},
-    {"deepseek-r1-qwen", &qwen2}, {"stablelm2", &qwen2}, {"qwen35", &qwen35},       {"gpt-4o", &gpt4o},
-    {"tekken", &tekken},      {"deepseek-coder", &deepseek_coder}, {"deepseek-v3", &deepseek_v3},
+    {"gpt-2", &gpt2},
+    {"gpt2", &gpt2},
+    {"phi-2", &gpt2},
+    {"mpt", &gpt2},
+    {"olmo", &gpt2},
+    {"smollm", &digits_gpt2},
+    {"starcoder", &digits_gpt2},
+    {"refact", &digits_gpt2},
+    {"command-r", &digits_gpt2},
+    {"codeshell", &digits_gpt2},
+    {"llama-bpe", &llama3},
+    {"llama3", &llama3},
+    {"llama-v3", &llama3},
+    {"dbrx", &cl100k},
+    {"smaug-bpe", &cl100k},
+    {"qwen2", &qwen2},
+    {"deepseek-r1-qwen", &qwen2},
+    {"stablelm2", &qwen2},
+    {"qwen35", &qwen35},
+    {"gpt-4o", &gpt4o},
+    {"tekken", &tekken},
+    {"deepseek-coder", &deepseek_coder},
+    {"deepseek-llm", &deepseek_llm},
+    {"deepseek-v3", &deepseek_v3},
     {"default", &plain},
 };
 

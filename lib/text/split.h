@@ -19,11 +19,11 @@
 typedef struct sk_split {
     uint32_t n_states, n_classes; /* the last class is the end of the text */
     uint32_t n_segments;
-    uint8_t ascii[128];                           /* class of a character below 128 */
-    uint32_t segment[SK_SPLIT_SEGMENTS];          /* first code point of each; all of them share membership in ranges */
-    uint8_t row[SK_SPLIT_SEGMENTS];               /* of a segment in class_of */
+    uint8_t ascii[128];                  /* class of a character below 128 */
+    uint32_t segment[SK_SPLIT_SEGMENTS]; /* first code point of each; all of them share membership in ranges */
+    uint8_t row[SK_SPLIT_SEGMENTS];      /* of a segment in class_of */
     uint8_t class_of[SK_SPLIT_ROWS][SK_UNICODE_N_KINDS];
-    uint8_t next[SK_SPLIT_CELLS];                 /* [n_states, n_classes]; state 0 is dead, state 1 the start */
+    uint8_t next[SK_SPLIT_CELLS]; /* [n_states, n_classes]; state 0 is dead, state 1 the start */
 } sk_split;
 
 /* Compiles `n_bytes` of `expression`. UNSUPPORTED: a construct outside the list above, or too many states.

@@ -169,7 +169,7 @@ static skald_status make_states(compiler *c) {
     follow(c, 0, UNKNOWN, c->list, &n);
     if (s == SKALD_OK) s = find_state(c, n, &start);
     for (uint32_t state = 0; state < c->out->n_states && s == SKALD_OK; state++)
-        for (uint32_t class = 0; class < c->out->n_classes && s == SKALD_OK; class++) s = make_cell(c, state, class);
+        for (uint32_t class = 0; class < c->out->n_classes && s == SKALD_OK; class ++) s = make_cell(c, state, class);
     return s;
 }
 

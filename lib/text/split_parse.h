@@ -27,7 +27,9 @@ typedef struct sk_split_set {
 typedef struct sk_split_code {
     sk_split_step step[SK_SPLIT_CODE];
     sk_split_set set[SK_SPLIT_SETS];
-    struct { uint32_t low, high; } range[SK_SPLIT_RANGES]; /* both ends belong to it */
+    struct {
+        uint32_t low, high;
+    } range[SK_SPLIT_RANGES]; /* both ends belong to it */
     uint32_t n_steps, n_sets, n_ranges;
 } sk_split_code;
 

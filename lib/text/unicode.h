@@ -6,9 +6,11 @@
 
 /* General categories in the order of the table that make_unicode.py writes. Zs, Zl, Zp and the control characters of
  * the last kind are what Unicode calls White_Space; the other control characters are Cc. */
+/* clang-format off */
 #define SK_UNICODE_KINDS(X)                                                                                            \
-    X(Lu) X(Ll) X(Lt) X(Lm) X(Lo) X(Mn) X(Mc) X(Me) X(Nd) X(Nl) X(No) X(Pc) X(Pd) X(Ps) X(Pe) X(Pi) X(Pf) X(Po) X(Sm)  \
-    X(Sc) X(Sk) X(So) X(Zs) X(Zl) X(Zp) X(Cc) X(Cf) X(Cs) X(Co) X(Cn)
+    X(Lu) X(Ll) X(Lt) X(Lm) X(Lo) X(Mn) X(Mc) X(Me) X(Nd) X(Nl) X(No) X(Pc) X(Pd) X(Ps) X(Pe) X(Pi) X(Pf) X(Po)        \
+    X(Sm) X(Sc) X(Sk) X(So) X(Zs) X(Zl) X(Zp) X(Cc) X(Cf) X(Cs) X(Co) X(Cn)
+/* clang-format on */
 enum {
 #define SK_UNICODE_ENUM(name) SK_UNICODE_##name,
     SK_UNICODE_KINDS(SK_UNICODE_ENUM)

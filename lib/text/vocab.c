@@ -132,7 +132,9 @@ static skald_status add_merge(sk_vocab *v, uint32_t rank, sk_string text, skald_
                                                      v->bytes + v->start[right], token_length(v, (uint32_t)right));
     if (id < 0)
         return sk_fail(why, SKALD_FORMAT, "merge %u: %s is not a token", rank,
-                       left < 0 ? "its left part" : right < 0 ? "its right part" : "what it makes");
+                       left < 0    ? "its left part"
+                       : right < 0 ? "its right part"
+                                   : "what it makes");
     uint32_t slot = hash_pair((uint32_t)left, (uint32_t)right), chain = 0;
     sk_vocab_merge *m;
     for (;; slot++) {

@@ -34,13 +34,13 @@ enum {
 typedef struct sk_vocab_source {
     sk_vocab_kind kind;
     uint32_t n_tokens, n_merges;
-    const sk_string *tokens;       /* [n_tokens] texts in the byte-level alphabet of GPT-2 */
-    const int32_t *types;          /* [n_tokens] or NULL: all are normal */
-    const sk_string *merges;       /* [n_merges] "left right", the first is merged first */
-    sk_string pre;                 /* tokenizer.ggml.pre */
-    sk_string chat_template;       /* may be empty */
-    int32_t role[SK_TOKEN_ROLES];  /* ids by skald_token_role, -1: none */
-    int32_t add_bos;               /* 1, 0, or -1: the file does not say */
+    const sk_string *tokens;      /* [n_tokens] texts in the byte-level alphabet of GPT-2 */
+    const int32_t *types;         /* [n_tokens] or NULL: all are normal */
+    const sk_string *merges;      /* [n_merges] "left right", the first is merged first */
+    sk_string pre;                /* tokenizer.ggml.pre */
+    sk_string chat_template;      /* may be empty */
+    int32_t role[SK_TOKEN_ROLES]; /* ids by skald_token_role, -1: none */
+    int32_t add_bos;              /* 1, 0, or -1: the file does not say */
 } sk_vocab_source;
 
 typedef struct sk_vocab_merge {
@@ -55,12 +55,12 @@ typedef struct sk_vocab {
     uint8_t *type;                   /* [n_tokens] */
     uint32_t *token_slot;            /* id + 1 by hash of the bytes, 0: empty */
     sk_vocab_merge *merge_slot;
-    uint32_t *special;               /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
-    sk_split *split;                 /* [n_splits] */
-    const sk_chat *chat;             /* NULL: no known layout */
-    int32_t byte_id[256];            /* -1: no token for the byte */
+    uint32_t *special;    /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
+    sk_split *split;      /* [n_splits] */
+    const sk_chat *chat;  /* NULL: no known layout */
+    int32_t byte_id[256]; /* -1: no token for the byte */
     int32_t role[SK_TOKEN_ROLES];
-    uint8_t special_begins[32];      /* a bit per byte that begins a special token */
+    uint8_t special_begins[32]; /* a bit per byte that begins a special token */
     bool ignore_merges, add_bos;
 } sk_vocab;
 
@@ -73,7 +73,7 @@ skald_status sk_vocab_fill(sk_vocab *vocab, const sk_vocab_source *source, skald
 int32_t sk_vocab_find(const sk_vocab *vocab, const uint8_t *bytes, size_t n_bytes);
 /* The merge of two neighbours, NULL: they stay apart. */
 const sk_vocab_merge *sk_vocab_merge_of(const sk_vocab *vocab, uint32_t left, uint32_t right);
-/* The longest special token at the beginning of `text`, -1: none. `control`: those that are not the user's count too. */
+/* The longest special token at the beginning of `text`, -1: none. `control`: not the user's alone. */
 int32_t sk_vocab_special(const sk_vocab *vocab, bool control, const uint8_t *text, size_t n_bytes);
 /* 1 when generation stops at this id. */
 int32_t sk_vocab_is_end(const sk_vocab *vocab, int32_t id);

@@ -2,7 +2,8 @@
 
 Copies a byte-level BPE vocabulary out of a GGUF file, in a form that needs a fraction of the room: a token that a merge
 makes has no text of its own. Little-endian:
-    "SKVOCAB1", u32 n_tokens, u32 n_merges, i32 bos, eos, unknown, padding, u16 length + pre, u16 length + chat template,
+    "SKVOCAB1", u32 n_tokens, u32 n_merges, i32 bos, eos, unknown, padding,
+    u16 length + pre, u16 length + chat template,
     a byte per token: its type, plus 128 when the next merge that has not made a token yet makes it,
     u16 length + text of each token without the 128, two u16 ids per merge."""
 import struct, sys

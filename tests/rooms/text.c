@@ -126,8 +126,10 @@ static void golden(const sk_vocab *v) {
 /* ---- there and back */
 
 static size_t some_bytes(uint8_t *to, size_t n, uint32_t way) {
-    static const char *parts[] = {" ",  "  ", "\n", "a",  "the", "'s", "7",  "2025", "\xc3\xa9", "\xe4\xb8\xad",
-                                  "<|", "|>", "im_start", "<|im_end|>", "\xf0\x9f\x98\x80", "\xe0\xa4", "\xff", "\xcc\x81"};
+    static const char *parts[] = {" ",        "  ",   "\n",       "a",          "the",
+                                  "'s",       "7",    "2025",     "\xc3\xa9",   "\xe4\xb8\xad",
+                                  "<|",       "|>",   "im_start", "<|im_end|>", "\xf0\x9f\x98\x80",
+                                  "\xe0\xa4", "\xff", "\xcc\x81"};
     size_t at = 0;
     while (at + 16 < n) {
         const char *part = parts[any(sizeof parts / sizeof *parts)];
