@@ -24,7 +24,8 @@ static void five_digits(char *out, uint32_t n) {
     for (int i = 5; i-- > 0; n /= 10) out[i] = (char)('0' + n % 10);
 }
 
-skald_status sk_split_path(char *out, size_t room, const char *first, uint32_t index, uint32_t count, skald_report *why) {
+skald_status sk_split_path(char *out, size_t room, const char *first, uint32_t index, uint32_t count,
+                           skald_report *why) {
     size_t n = strlen(first), tail = sizeof split_end - 1;
     char want[sizeof split_end];
     memcpy(want, split_end, sizeof want);
@@ -69,8 +70,8 @@ static skald_status check_part(const origin *from, const sk_gguf_size *size, uin
         return sk_fail(why, SKALD_FORMAT, "part %u of %u: keys split.no and split.count say number %u of %u (from 0)",
                        index + 1, from->n_parts, size->split_index, said);
     if (size->split_tensors != from->split_tensors)
-        return sk_fail(why, SKALD_FORMAT, "part %u of %u: key split.tensors.count is %llu, in part 1 it is %llu", index + 1,
-                       from->n_parts, (wide)size->split_tensors, (wide)from->split_tensors);
+        return sk_fail(why, SKALD_FORMAT, "part %u of %u: key split.tensors.count is %llu, in part 1 it is %llu",
+                       index + 1, from->n_parts, (wide)size->split_tensors, (wide)from->split_tensors);
     return SKALD_OK;
 }
 
@@ -88,7 +89,7 @@ static char *lay_out_part(sk_gguf *g, const sk_gguf_size *size, sk_carver *c) {
     return sk_carve(c, size->header_bytes, 1, 1);
 }
 
-/* First round. Lists come first in the block but their length is known last: the parts are counted from a cache line. */
+/* First round. Lists come first in the block but their length is known last: parts are counted from a cache line on. */
 static skald_status measure(sk_files *f, origin *from, uint64_t extra_bytes, skald_report *why) {
     sk_carver parts = {0}, lists = {0};
     uint64_t n_tensors = 0;
@@ -111,7 +112,8 @@ static skald_status measure(sk_files *f, origin *from, uint64_t extra_bytes, ska
     f->n_parts = from->n_parts;
     f->n_tensors = (uint32_t)n_tensors;
     lay_out_lists(f, &lists, extra_bytes);
-    f->block_bytes = parts.broken || lists.broken ? UINT64_MAX : sk_add(sk_align(lists.used, SK_CACHE_LINE), parts.used);
+    f->block_bytes =
+        parts.broken || lists.broken ? UINT64_MAX : sk_add(sk_align(lists.used, SK_CACHE_LINE), parts.used);
     return SKALD_OK;
 }
 
@@ -144,8 +146,8 @@ static skald_status merge(sk_files *f, skald_report *why) {
     for (uint32_t i = 1; i < f->n_tensors; i++) {
         const sk_gguf_tensor *a = f->tensor[f->by_name[i - 1]], *b = f->tensor[f->by_name[i]];
         if (sk_text_compare(a->name, b->name) == 0)
-            return sk_fail(why, SKALD_FORMAT, "tensor %.*s: it is in part %u and in part %u", SK_TEXT(b->name), a->part + 1,
-                           b->part + 1);
+            return sk_fail(why, SKALD_FORMAT, "tensor %.*s: it is in part %u and in part %u", SK_TEXT(b->name),
+                           a->part + 1, b->part + 1);
     }
     return SKALD_OK;
 }
@@ -169,7 +171,8 @@ skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const s
                            uint64_t extra_bytes, skald_report *why) {
     *out = (sk_files){.memory = memory};
     origin from = {.parts = parts, .n_parts = n_parts, .n_given = n_parts};
-    if (n_parts == 0 || n_parts > 99999) return sk_fail(why, SKALD_ARGUMENT, "skald_source: %u parts are given", n_parts);
+    if (n_parts == 0 || n_parts > 99999)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_source: %u parts are given", n_parts);
     skald_status s = sk_source_part(&from.first, parts, 0, why);
     if (s == SKALD_OK) s = measure(out, &from, extra_bytes, why);
     if (s == SKALD_OK) s = read_all(out, &from, extra_bytes, why);
@@ -196,10 +199,10 @@ const sk_gguf_tensor *sk_files_find(const sk_files *files, const char *name) {
     return NULL;
 }
 
-skald_status sk_files_read(const sk_files *files, void *to, const sk_gguf_tensor *tensor, uint64_t offset, size_t n_bytes,
-                           skald_report *why) {
+skald_status sk_files_read(const sk_files *files, void *to, const sk_gguf_tensor *tensor, uint64_t offset,
+                           size_t n_bytes, skald_report *why) {
     if (offset > tensor->n_bytes || n_bytes > tensor->n_bytes - offset)
-        return sk_fail(why, SKALD_ARGUMENT, "tensor %.*s: %llu bytes at %llu of %llu are asked for", SK_TEXT(tensor->name),
-                       (wide)n_bytes, (wide)offset, (wide)tensor->n_bytes);
+        return sk_fail(why, SKALD_ARGUMENT, "tensor %.*s: %llu bytes at %llu of %llu are asked for",
+                       SK_TEXT(tensor->name), (wide)n_bytes, (wide)offset, (wide)tensor->n_bytes);
     return sk_source_read(&files->source[tensor->part], to, tensor->offset + offset, n_bytes, why);
 }

@@ -25,10 +25,11 @@ void sk_files_close(sk_files *files);
 
 const sk_gguf_tensor *sk_files_find(const sk_files *files, const char *name); /* NULL: absent */
 /* Bytes of a tensor, counted from its beginning. */
-skald_status sk_files_read(const sk_files *files, void *to, const sk_gguf_tensor *tensor, uint64_t offset, size_t n_bytes,
-                           skald_report *why);
+skald_status sk_files_read(const sk_files *files, void *to, const sk_gguf_tensor *tensor, uint64_t offset,
+                           size_t n_bytes, skald_report *why);
 
 /* From ".../name-00001-of-00003.gguf" to the path of part `index`, counted from 0. FORMAT: `first` is not named so, or
  * the result is longer than `room`. */
-skald_status sk_split_path(char *out, size_t room, const char *first, uint32_t index, uint32_t count, skald_report *why);
+skald_status sk_split_path(char *out, size_t room, const char *first, uint32_t index, uint32_t count,
+                           skald_report *why);
 #endif

@@ -115,8 +115,8 @@ uint32_t sk_gguf_type_bytes(uint32_t type) {
 }
 
 const char *sk_gguf_type_name(uint32_t type) {
-    static const char names[][6] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "text", "array", "u64", "i64",
-                                    "f64"};
+    static const char names[][6] = {"u8",   "i8",   "u16",   "i16", "u32", "i32", "f32",
+                                    "bool", "text", "array", "u64", "i64", "f64"};
     return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
 }
 
@@ -217,7 +217,8 @@ static bool tensor(walk *w, sk_gguf_tensor *out, uint64_t index, const sk_gguf_s
     if (!number(w, &type, 4) || !number(w, &t.offset, 8)) return false;
     t.type = (skald_dtype)type;
     if (t.offset % size->alignment)
-        return refuse(w, SKALD_FORMAT, "offset %llu is not a multiple of the alignment %u", (wide)t.offset, size->alignment);
+        return refuse(w, SKALD_FORMAT, "offset %llu is not a multiple of the alignment %u", (wide)t.offset,
+                      size->alignment);
     if (!tensor_bytes(w, &t, size->file_bytes)) return false;
     if (w->at > largest_header) return refuse(w, SKALD_UNSUPPORTED, "the header is larger than 1 GiB");
     if (out) *out = t;
@@ -240,8 +241,8 @@ static bool preamble(walk *w, sk_gguf_size *out) {
     uint64_t room = left(w);
     if (n_entries > room / least_entry || n_tensors > (room - n_entries * least_entry) / least_tensor ||
         n_entries > UINT32_MAX / 2 || n_tensors > UINT32_MAX / 2)
-        return refuse(w, SKALD_FORMAT, "%llu keys and %llu tensors do not fit into the %llu bytes left", (wide)n_entries,
-                      (wide)n_tensors, (wide)room);
+        return refuse(w, SKALD_FORMAT, "%llu keys and %llu tensors do not fit into the %llu bytes left",
+                      (wide)n_entries, (wide)n_tensors, (wide)room);
     out->version = (uint32_t)version;
     out->n_entries = (uint32_t)n_entries;
     out->n_tensors = (uint32_t)n_tensors;
@@ -255,7 +256,8 @@ static bool settings(walk *w, sk_gguf_size *out) {
         return refuse(w, SKALD_FORMAT, "key general.alignment: %llu is not a power of two up to %u", (wide)alignment,
                       largest_alignment);
     if (count > most_parts || (index && index >= count))
-        return refuse(w, SKALD_FORMAT, "keys split.no and split.count: number %llu of %llu parts", (wide)index, (wide)count);
+        return refuse(w, SKALD_FORMAT, "keys split.no and split.count: number %llu of %llu parts", (wide)index,
+                      (wide)count);
     out->alignment = (uint32_t)alignment;
     out->split_index = (uint32_t)index;
     out->split_count = (uint32_t)count;

@@ -1,6 +1,6 @@
 /* GGUF version 2 and 3: an untrusted header becomes tables in which every pointer, count and range has been checked.
  *
- *     source ── measure ──▶ sizes ── layout ──▶ room in a block ── parse ──▶ tables over the header's bytes in memory
+ *     source -- measure --> sizes -- layout --> room in a block -- parse --> tables over the header in memory
  *
  * Parsing asks for no memory and may be repeated over any copy of the header, so a model keeps one in its own block. */
 #ifndef SK_FILE_GGUF_H
@@ -52,7 +52,7 @@ typedef struct sk_gguf_size {
 
 typedef struct sk_gguf_entry {
     sk_text key;
-    uint32_t type;     /* of the value, or of each element of an array; never SK_GGUF_ARRAY */
+    uint32_t type; /* of the value, or of each element of an array; never SK_GGUF_ARRAY */
     bool is_array;
     uint64_t count;    /* elements; 1 for a single value */
     const char *value; /* the raw bytes of the first element, unaligned and little-endian */
@@ -64,8 +64,8 @@ typedef struct sk_gguf_tensor {
     uint32_t n_dims;
     uint64_t shape[SK_GGUF_MAX_DIMS]; /* fastest first, 1 where unused */
     uint64_t offset;                  /* in its file, not in the data */
-    uint64_t n_bytes;                 /* offset + n_bytes is inside the file, and no tensor shares a byte with another */
-    uint32_t part;                    /* which file of a split model */
+    uint64_t n_bytes; /* offset + n_bytes is inside the file, and no tensor shares a byte with another */
+    uint32_t part;    /* which file of a split model */
 } sk_gguf_tensor;
 
 typedef struct sk_gguf {

@@ -34,7 +34,8 @@ const sk_gguf_tensor *sk_gguf_find_tensor(const sk_gguf *g, const char *name) {
 }
 
 skald_status sk_gguf_key(char *out, size_t room, sk_text architecture, const char *rest, skald_report *why) {
-    if (architecture.length < 200 && sk_format(out, room, "%.*s.%s", SK_TEXT(architecture), rest) < room) return SKALD_OK;
+    if (architecture.length < 200 && sk_format(out, room, "%.*s.%s", SK_TEXT(architecture), rest) < room)
+        return SKALD_OK;
     if (room) out[0] = 0;
     return sk_fail(why, SKALD_FORMAT, "key general.architecture: %llu bytes are too long", (wide)architecture.length);
 }
@@ -124,7 +125,8 @@ skald_status sk_gguf_f32(const sk_gguf *g, const char *key, float *out, skald_re
     const sk_gguf_entry *e = sk_gguf_find(g, key);
     if (!e) return SKALD_ABSENT;
     bool whole = is_integer(e->type);
-    if (e->is_array || !(whole || e->type == SK_GGUF_F32 || e->type == SK_GGUF_F64)) return mistyped(g, e, "a number", why);
+    if (e->is_array || !(whole || e->type == SK_GGUF_F32 || e->type == SK_GGUF_F64))
+        return mistyped(g, e, "a number", why);
     integer n = whole ? load_integer(e->type, e->value) : (integer){false, 0};
     double x = whole ? (double)n.size : load_float(e->type, e->value);
     if (!(x >= -(double)FLT_MAX && x <= (double)FLT_MAX))
@@ -206,8 +208,8 @@ skald_status sk_gguf_per_layer(const sk_gguf *g, const char *key, uint32_t *out,
     if (!e) return SKALD_ABSENT;
     if (!is_integer(e->type) && e->type != SK_GGUF_BOOL) return mistyped(g, e, "an integer or one per layer", why);
     if (e->is_array && e->count < n)
-        return sk_fail_at(why, SKALD_FORMAT, (uint64_t)(e->value - g->header), "key %.*s: %u values expected, %llu found",
-                          SK_TEXT(e->key), n, (wide)e->count);
+        return sk_fail_at(why, SKALD_FORMAT, (uint64_t)(e->value - g->header),
+                          "key %.*s: %u values expected, %llu found", SK_TEXT(e->key), n, (wide)e->count);
     uint64_t stride = e->is_array ? sk_gguf_type_bytes(e->type) : 0, given = e->is_array ? n : 1;
     for (uint64_t i = 0; i < given; i++) {
         integer number = load_integer(e->type, e->value + i * stride);

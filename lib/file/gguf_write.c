@@ -159,7 +159,8 @@ skald_status sk_gguf_finish(sk_gguf_writer *w, skald_report *why) {
     begin_data(w);
     if (w->status == SKALD_OK && w->at - w->data_at != w->declared) w->status = SKALD_ARGUMENT;
     if (w->status == SKALD_OK) return SKALD_OK;
-    return sk_fail_at(why, w->status, w->at, "writing GGUF: %llu keys and %llu tensors missing, %llu of %llu bytes of data",
+    return sk_fail_at(why, w->status, w->at,
+                      "writing GGUF: %llu keys and %llu tensors missing, %llu of %llu bytes of data",
                       (unsigned long long)w->entries_left, (unsigned long long)w->tensors_left,
                       (unsigned long long)(w->data_at ? w->at - w->data_at : 0), (unsigned long long)w->declared);
 }

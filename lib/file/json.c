@@ -113,7 +113,8 @@ static bool check_members(check *c, uint32_t depth, char close) {
         }
         if (!check_value(c, depth + 1)) return false;
         char next = peek(c);
-        if (next != ',' && next != close) return wrong(c, close == '}' ? "a comma or } is missing" : "a comma or ] is missing");
+        if (next != ',' && next != close)
+            return wrong(c, close == '}' ? "a comma or } is missing" : "a comma or ] is missing");
         c->at++;
         if (next == close) return true;
     }
@@ -335,8 +336,9 @@ static bool round_to_double(const uint32_t limb[LIMBS], int shift, bool rest, ui
     for (int i = 0; i < n_bits; i++) *out = *out << 1 | bit(limb, top - i);
     for (int i = 0; i < top - n_bits; i++) rest |= bit(limb, i) != 0;
     if (bit(limb, top - n_bits) && (rest || (*out & 1))) ++*out;
-    if (exponent >= -1022) *out += (uint64_t)(exponent + 1022) << 52; /* a carry out of the 53 bits lands in the exponent */
-    return exponent <= 1023 && *out < 0x7ff0000000000000u;
+    if (exponent >= -1022)
+        *out += (uint64_t)(exponent + 1022) << 52; /* a carry out of the 53 bits lands in the exponent */
+    return *out < 0x7ff0000000000000u;
 }
 
 bool sk_json_to_double(sk_json value, double *out) {
@@ -375,7 +377,8 @@ static skald_status member(sk_json object, const char *key, sk_json *out) {
 
 static skald_status mistyped(const char *key, const char *expected, sk_json found, skald_report *why) {
     size_t n = (size_t)(found.end - found.at);
-    return sk_fail(why, SKALD_FORMAT, "JSON key %s: %s expected, found %.*s", key, expected, (int)(n < 24 ? n : 24), found.at);
+    return sk_fail(why, SKALD_FORMAT, "JSON key %s: %s expected, found %.*s", key, expected, (int)(n < 24 ? n : 24),
+                   found.at);
 }
 
 skald_status sk_json_i64(sk_json object, const char *key, int64_t *out, skald_report *why) {
@@ -418,7 +421,8 @@ skald_status sk_json_text(sk_json object, const char *key, char *out, size_t roo
     if (s != SKALD_OK) return s;
     if (sk_json_kind_of(value) != SK_JSON_TEXT) return mistyped(key, "a text", value, why);
     size_t n = sk_json_to_text(value, NULL, 0);
-    if (n >= room) return sk_fail(why, SKALD_FORMAT, "JSON key %s: a text of %zu bytes, %zu are allowed", key, n, room - 1);
+    if (n >= room)
+        return sk_fail(why, SKALD_FORMAT, "JSON key %s: a text of %zu bytes, %zu are allowed", key, n, room - 1);
     sk_json_to_text(value, out, room);
     if (memchr(out, 0, n)) return sk_fail(why, SKALD_FORMAT, "JSON key %s: the text contains a NUL", key);
     out[n] = 0;

@@ -1,5 +1,5 @@
-/* JSON (RFC 8259) in memory, untrusted: one call checks the whole text, after it walking cannot fail. No memory is asked
- * for; a value is a place in the caller's bytes, which must stay as they are. */
+/* JSON (RFC 8259) in memory, untrusted: one call checks the whole text, after it walking cannot fail. No memory is
+ * asked for; a value is a place in the caller's bytes, which must stay as they are. */
 #ifndef SK_FILE_JSON_H
 #define SK_FILE_JSON_H
 #include <skald/skald.h>
@@ -35,8 +35,8 @@ skald_status sk_json_find(sk_json object, const char *key, sk_json *out);
 /* Whether a text value says exactly this, escapes understood. */
 bool sk_json_is(sk_json text, const char *what);
 
-/* Members of an object by key. ABSENT without a sentence: no such key, or null. FORMAT naming the key: of another kind or
- * out of range. *out is then unchanged. */
+/* Members of an object by key. ABSENT without a sentence: no such key, or null. FORMAT naming the key: of another kind
+ * or out of range. *out is then unchanged. */
 skald_status sk_json_u32(sk_json object, const char *key, uint32_t *out, skald_report *why);
 skald_status sk_json_i64(sk_json object, const char *key, int64_t *out, skald_report *why);
 skald_status sk_json_double(sk_json object, const char *key, double *out, skald_report *why);
@@ -44,8 +44,8 @@ skald_status sk_json_bool(sk_json object, const char *key, bool *out, skald_repo
 /* With a closing NUL; a NUL inside, or more than `room` bytes: FORMAT. */
 skald_status sk_json_text(sk_json object, const char *key, char *out, size_t room, skald_report *why);
 
-/* Values themselves; false: of another kind or out of range. A number with a fraction or exponent is an integer when its
- * value is one. */
+/* Values themselves; false: of another kind or out of range. A number with a fraction or exponent is an integer when
+ * its value is one. */
 bool sk_json_to_i64(sk_json value, int64_t *out);
 /* The nearest double to the first 19 digits, whatever the locale. */
 bool sk_json_to_double(sk_json value, double *out);

@@ -1,4 +1,4 @@
-/* Heap sort (Williams, 1964): a hostile file cannot make it slow, and unlike qsort of some systems it asks for no memory. */
+/* Heap sort (Williams, 1964): a hostile file cannot make it slow, and unlike some qsort it asks for no memory. */
 #include "file/sort.h"
 
 static void sink(uint32_t *index, uint32_t at, uint32_t n, sk_order_fn *order, const void *user) {

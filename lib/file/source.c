@@ -19,8 +19,8 @@ skald_status sk_source_part(skald_source *out, const skald_source *parts, uint32
     if ((out->path != NULL) + (out->bytes != NULL) + (out->read != NULL) != 1)
         return sk_fail(why, SKALD_ARGUMENT, "skald_source %u: set exactly one of path, bytes and read", index);
     if (out->map > 1 || (out->map && !out->path) || out->concurrent > 1 || out->reserved)
-        return sk_fail(why, SKALD_ARGUMENT, "skald_source %u: map (only of a path) and concurrent are 0 or 1, reserved is 0",
-                       index);
+        return sk_fail(why, SKALD_ARGUMENT,
+                       "skald_source %u: map (only of a path) and concurrent are 0 or 1, reserved is 0", index);
     return SKALD_OK;
 }
 

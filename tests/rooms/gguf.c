@@ -1,7 +1,9 @@
 /* The GGUF room with files that are as they must be: every origin, every getter, and the writer's round trip. */
+#define _POSIX_C_SOURCE 200809L /* fileno */
 #include "support/check.h"
 #include "support/sample_gguf.h"
 #include "base/report.h"
+#include "file/little.h"
 
 static counting count;
 static const skald_allocator memory = {counting_alloc, counting_free, &count};
@@ -64,7 +66,7 @@ static void check_refusals(const sk_gguf *g) {
         skald_report why = {.size = sizeof why};                                                                       \
         skald_status s = call;                                                                                         \
         memcpy(said, why.text, sizeof said);                                                                           \
-        CHECK_SAID(s == SKALD_FORMAT && strstr(said, word), "%s gives %d \"%s\"", #call, s, said);                    \
+        CHECK_SAID(s == SKALD_FORMAT && strstr(said, word), "%s gives %d \"%s\"", #call, s, said);                     \
     } while (0)
     REFUSED(sk_gguf_u32(g, "llama.delta", &u, &why), "llama.delta: -7");
     REFUSED(sk_gguf_u32(g, "big", &u, &why), "big: 4294967296");
@@ -126,6 +128,34 @@ static void check_source(const skald_source *source, uint64_t alignment, const c
     CHECK_EQUAL(count.live, 0);
 }
 
+/* Numbers that a file may hold but no model can mean. */
+static void check_not_finite(void) {
+    static const struct {
+        const char *key;
+        uint64_t value;
+        uint32_t n_bytes;
+    } bad[] = {{"llama.epsilon", 0x7f800000, 4},
+               {"llama.epsilon", 0xff800000, 4},
+               {"llama.epsilon", 0x7fc00000, 4},
+               {"half", 0x7ff0000000000000, 8},
+               {"half", 0x7e37e43c8800759c /* 1e300 */, 8},
+               {"half", 0xfe37e43c8800759c, 8}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        skald_report why = {.size = sizeof why};
+        sample s;
+        sk_files f;
+        float out = 77;
+        sample_make(&s, 32);
+        skald_source from = sample_source(&s);
+        for (size_t at = 0, n = strlen(bad[i].key); at + n < s.n_bytes; at++)
+            if (memcmp(s.bytes + at, bad[i].key, n) == 0) sk_store(s.bytes + at + n + 4, bad[i].value, bad[i].n_bytes);
+        if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, &why) == SKALD_OK)) continue;
+        CHECK(sk_gguf_f32(&f.part[0], bad[i].key, &out, &why) == SKALD_FORMAT && strstr(why.text, bad[i].key) &&
+              out == 77);
+        sk_files_close(&f);
+    }
+}
+
 /* ---- origins */
 
 static void put_file(const char *path, const void *bytes, size_t n_bytes) {
@@ -147,6 +177,14 @@ static skald_status host_read(void *user, void *to, uint64_t offset, size_t n_by
     return SKALD_OK;
 }
 
+/* The number that the system gives to the next file: it grows when one was not closed. */
+static int next_file(const char *path) {
+    FILE *file = fopen(path, "rb");
+    int number = file ? fileno(file) : -1;
+    if (file) fclose(file);
+    return number;
+}
+
 static void check_origins(void) {
     static const char path[] = SK_TEST_BIN "/gguf-origin.gguf";
     sample s;
@@ -157,9 +195,12 @@ static void check_origins(void) {
                            {.size = sizeof from[0], .path = path, .map = 1},
                            {.size = sizeof from[0], .read = host_read, .user = &h, .n_bytes = s.n_bytes}};
     put_file(path, s.bytes, s.n_bytes);
+    int before = next_file(path);
     check_source(&from[0], 32, "memory");
     check_source(&from[1], 32, "path");
     check_source(&from[2], 32, "mapped");
+    int after = next_file(path);
+    CHECK_EQUAL(after, before);
     check_source(&from[3], 32, "callback");
     s.bytes[4] = 2;
     check_source(&from[0], 32, "version 2");
@@ -272,7 +313,8 @@ static void refuse_parts(const skald_source *parts, uint32_t n_parts, const char
 }
 
 static void check_split(void) {
-    static const char *path[] = {SK_TEST_BIN "/gguf-split-00001-of-00003.gguf", SK_TEST_BIN "/gguf-split-00002-of-00003.gguf",
+    static const char *path[] = {SK_TEST_BIN "/gguf-split-00001-of-00003.gguf",
+                                 SK_TEST_BIN "/gguf-split-00002-of-00003.gguf",
                                  SK_TEST_BIN "/gguf-split-00003-of-00003.gguf"};
     static sample s[3], other;
     skald_source in_memory[3], from = {.size = sizeof from, .path = path[0]};
@@ -290,7 +332,8 @@ static void check_split(void) {
     refuse_parts(in_memory, 2, "3 parts, 2 are given");
     from.path = path[1];
     refuse_parts(&from, 1, "part 1 of 3");
-    skald_source order[] = {in_memory[0], in_memory[2], in_memory[1]}, twice[] = {in_memory[0], in_memory[1], in_memory[1]};
+    skald_source order[] = {in_memory[0], in_memory[2], in_memory[1]},
+                 twice[] = {in_memory[0], in_memory[1], in_memory[1]};
     refuse_parts(order, 3, "part 2 of 3");
     refuse_parts(twice, 3, "part 3 of 3");
     skald_source changed[] = {in_memory[0], in_memory[1], sample_source(&other)};
@@ -406,6 +449,7 @@ static void check_writer_refuses(void) {
 }
 
 int main(void) {
+    check_not_finite();
     check_origins();
     check_read_failures();
     check_bad_sources();

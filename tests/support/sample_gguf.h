@@ -31,7 +31,8 @@ static inline void sample_tensor(sk_gguf_writer *w, uint64_t n_bytes, char fill)
 static inline void sample_make(sample *s, uint32_t alignment) {
     static const float scores[] = {0.5f, -1.0f, 2.0f};
     static const int32_t kinds[] = {1, -3, 6}, heads[] = {4, 2};
-    static const char flags[] = {1, 0}, tiny[] = {(char)-5}, big[8] = {0, 0, 0, 0, 1}, half[8] = {0, 0, 0, 0, 0, 0, (char)0xe0, 0x3f};
+    static const char flags[] = {1, 0}, tiny[] = {(char)-5}, big[8] = {0, 0, 0, 0, 1},
+                      half[8] = {0, 0, 0, 0, 0, 0, (char)0xe0, 0x3f};
     const sk_text tokens[] = {sample_text("alpha"), {"b\0c", 3}, sample_text("")};
     const uint64_t a[] = {4, 2}, b[] = {32, 3}, c[] = {2, 2, 2};
     sk_gguf_writer w;

@@ -32,9 +32,12 @@ void sk_os_aligned_free(void *pointer) { free(pointer); }
 /* strerror depends on the locale, and its buffer is shared. */
 static const char *reason(int error) {
     switch (error) {
-    case ENOENT: case ENOTDIR: return "there is no such file";
-    case EACCES: case EPERM: return "access is not allowed";
-    case EMFILE: case ENFILE: return "too many files are open";
+    case ENOENT:
+    case ENOTDIR: return "there is no such file";
+    case EACCES:
+    case EPERM: return "access is not allowed";
+    case EMFILE:
+    case ENFILE: return "too many files are open";
     case ENAMETOOLONG: return "the name is too long";
     case ENOMEM: return "the system has no memory";
     case EIO: return "the device reports an error";
@@ -45,8 +48,8 @@ static const char *reason(int error) {
 skald_status sk_os_file_open(sk_os_file *file, const char *path, skald_report *why) {
     file->handle = -1;
     file->bytes = 0;
-    int handle;
-    do handle = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe in place of the file must not block */
+    int handle = -1;
+    do handle = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe must not block */
     while (handle < 0 && errno == EINTR);
     if (handle < 0) return sk_fail(why, SKALD_READ, "%s: %s (error %d)", path, reason(errno), errno);
     struct stat about;
