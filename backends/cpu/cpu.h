@@ -107,14 +107,14 @@ skald_status sk_cpu_weight_place(skald_device *device, const skald_weight *w, co
                                  uint32_t first);
 const char *sk_cpu_weight_kernel(skald_device *device, const skald_weight *w);
 
-uint64_t sk_cpu_store_bytes(skald_device *device, const skald_store_plan *plan);
+uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
 skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan);
 void sk_cpu_store_free(skald_store *store);
 skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
 skald_status sk_cpu_part_read(void *to, skald_store *store, const skald_store_part *part);
 skald_status sk_cpu_part_write(skald_store *store, const skald_store_part *part, const void *from);
 
-uint64_t sk_cpu_stream_bytes(skald_device *device, const skald_stream_plan *plan);
+uint64_t sk_cpu_stream_bytes(skald_device *device, uint64_t *on_device, const skald_stream_plan *plan);
 skald_status sk_cpu_stream_create(skald_stream **out, skald_device *device, const skald_stream_plan *plan);
 void sk_cpu_stream_free(skald_stream *stream);
 skald_status sk_cpu_stream_seal(skald_stream *stream, skald_report *why);

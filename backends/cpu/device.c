@@ -30,13 +30,15 @@ static const void *get_interface(skald_device *device, const char *name, uint32_
     return NULL;
 }
 
-static uint64_t buffer_bytes(skald_device *device, uint64_t n_bytes) {
+static uint64_t buffer_bytes(skald_device *device, uint64_t *on_device, uint64_t n_bytes) {
     (void)device;
+    *on_device = 0;
     return sk_add(sizeof(skald_buffer), n_bytes);
 }
 
 static skald_status buffer_create(skald_buffer **out, skald_device *device, uint64_t n_bytes, skald_memory_kind kind) {
-    skald_buffer *b = device->host->alloc(device->host->self, buffer_bytes(device, n_bytes), kind);
+    uint64_t none;
+    skald_buffer *b = device->host->alloc(device->host->self, buffer_bytes(device, &none, n_bytes), kind);
     if (!b) return SKALD_MEMORY;
     b->device = device;
     b->n_bytes = n_bytes;
@@ -45,7 +47,8 @@ static skald_status buffer_create(skald_buffer **out, skald_device *device, uint
 }
 
 static void buffer_free(skald_buffer *b) {
-    if (b) b->device->host->free(b->device->host->self, b, buffer_bytes(b->device, b->n_bytes));
+    uint64_t none;
+    if (b) b->device->host->free(b->device->host->self, b, buffer_bytes(b->device, &none, b->n_bytes));
 }
 
 static skald_status buffer_write(skald_buffer *b, uint64_t offset, const void *from, uint64_t n_bytes) {

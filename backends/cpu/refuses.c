@@ -12,7 +12,7 @@ const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void 
     const skald_attend *attend = op;
     const skald_append *append = op;
     switch (kind) {
-    case SKALD_OP_EMBED: return embed->positions.buffer || embed->positions.n_out ? "learned positions" : NULL;
+    case SKALD_OP_EMBED: return embed->positions.n_in ? "learned positions" : NULL;
     case SKALD_OP_NORMALIZE: return refuses_norm(&((const skald_normalize *)op)->norm);
     case SKALD_OP_PROJECT:
         return project->n_weights < 1 || project->n_weights > 3 ? "a project of this many weights"

@@ -26,8 +26,9 @@ static skald_store *carve(sk_carver *c, const skald_store_plan *plan) {
     return store;
 }
 
-uint64_t sk_cpu_store_bytes(skald_device *device, const skald_store_plan *plan) {
+uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const skald_store_plan *plan) {
     (void)device;
+    *on_device = 0;
     sk_carver c = {0};
     carve(&c, plan);
     return c.broken ? UINT64_MAX : c.used;
@@ -35,7 +36,7 @@ uint64_t sk_cpu_store_bytes(skald_device *device, const skald_store_plan *plan) 
 
 skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan) {
     if (!sk_store_element(plan->k_type) || plan->k_type != plan->v_type) return SKALD_UNSUPPORTED;
-    uint64_t n = sk_cpu_store_bytes(device, plan);
+    uint64_t none, n = sk_cpu_store_bytes(device, &none, plan);
     sk_carver c = {.base = device->host->alloc(device->host->self, n, SKALD_MEMORY_CACHE)};
     if (!c.base) return SKALD_MEMORY;
     skald_store *store = carve(&c, plan);

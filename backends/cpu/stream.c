@@ -28,15 +28,16 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     return s;
 }
 
-uint64_t sk_cpu_stream_bytes(skald_device *device, const skald_stream_plan *plan) {
+uint64_t sk_cpu_stream_bytes(skald_device *device, uint64_t *on_device, const skald_stream_plan *plan) {
     (void)device;
+    *on_device = 0;
     sk_carver c = {0};
     carve(&c, plan);
     return c.broken ? UINT64_MAX : c.used;
 }
 
 skald_status sk_cpu_stream_create(skald_stream **out, skald_device *device, const skald_stream_plan *plan) {
-    uint64_t n = sk_cpu_stream_bytes(device, plan);
+    uint64_t none, n = sk_cpu_stream_bytes(device, &none, plan);
     sk_carver c = {.base = device->host->alloc(device->host->self, n, SKALD_MEMORY_SCRATCH)};
     if (!c.base) return SKALD_MEMORY;
     skald_stream *s = carve(&c, plan);

@@ -10,9 +10,14 @@
  *  - Recording fills a list; nothing is computed. A step replays the list over that step's rows. A device may compile the
  *    list, capture it as a graph, or join neighbours, as long as the results are those of the operations in order.
  *  - Op functions return nothing: the stream keeps its first failure, later ops pass by, and stream_seal tells.
- *  - Descriptors begin with their size and may grow; a backend copies what it needs before it returns. Optional parts
- *    are absent when their buffer is NULL (rows) or their count is 0.
- *  - No function but buffer_create, store_create, stream_create and open may ask the host for memory.
+ *  - Descriptors begin with their size and may grow; a backend copies what it needs before it returns. skald_rows,
+ *    skald_norm, skald_weight, skald_reader and skald_store_layer lie inside others and are frozen with this version.
+ *  - An optional part is absent when its width (rows) or n_in (weights) is 0; in questions buffers are still NULL.
+ *  - Offsets and strides of rows and offsets of weights are multiples of 64 bytes. Nothing is zero until it is written.
+ *  - No function but open and the ..._create ones may ask the host for memory; device memory may also be taken in
+ *    stream_seal, never in a step.
+ *  - Threads: calls on one stream, store or buffer come from one thread at a time, on different ones at once. The host
+ *    calls nothing while open or close runs. After a fork a device need not work in the child, but must not hang there.
  *  - A step writes only behind the committed length of its sequences, so dropping it is doing nothing.
  *  - Shapes: a "row" is one token's vector. Numbers are f32 unless a type says otherwise.
  *
@@ -28,6 +33,13 @@ extern "C" {
 #endif
 
 #define SKALD_BACKEND_VERSION 1u
+
+/* Before a plug-in's skald_backend_entry, whatever skald itself was built like. */
+#if defined(_WIN32)
+#define SKALD_PLUGIN_EXPORT __declspec(dllexport)
+#else
+#define SKALD_PLUGIN_EXPORT __attribute__((visibility("default")))
+#endif
 
 typedef struct skald_device skald_device; /* an opened backend; its own struct */
 typedef struct skald_buffer skald_buffer; /* memory of the device; opaque to the host */
@@ -137,7 +149,8 @@ typedef struct skald_normalize {
 } skald_normalize;
 
 /* out[i][r] = weight[i] norm(x[r]) + bias[i] + add[r] for each of up to three weights (Q, K, V; gate, up). The sum of one
- * output is one chain in ascending k, the bias is added after it, `add` (only with one weight) last; out may be add. */
+ * output is one chain in ascending k, the bias is added after it, `add` (only with one weight) last. out may be the same
+ * rows as add, never as x. */
 typedef struct skald_project {
     uint32_t size;
     uint32_t n_weights; /* 1 ... 3 */
@@ -283,12 +296,12 @@ typedef struct skald_store_part {
 /* How big a step may get: the stream's tables have this room. */
 typedef struct skald_stream_plan {
     uint32_t size;
-    uint32_t n_ops;     /* that will be recorded */
+    uint32_t n_ops;     /* that will be recorded, exactly */
     uint32_t n_rows;    /* of one pass */
-    uint32_t n_wanted;
-    uint32_t max_width;  /* widest x of a project */
+    uint32_t n_wanted;  /* of all passes of a step: room of LOGITS rows, and at least that of WANTED rows */
+    uint32_t max_width; /* widest x of a project */
     uint32_t max_head_dim;
-    uint32_t n_threads;
+    uint32_t n_threads; /* to use at most */
 } skald_stream_plan;
 
 typedef uint32_t skald_poll;
@@ -300,19 +313,22 @@ enum {
 
 /* One pass. Every row names its own page list: the pages of its sequence from position 0, so that position p lies in
  * pages[page_list[r] + p / SKALD_PAGE_TOKENS] at p % SKALD_PAGE_TOKENS. `pages` is the cache's table, n_sequences lists of
- * n_pages each (skald_store_plan); a device with its own memory takes up the lists that rows name. Rows of one sequence
- * stand together and ascend. All arrays stay as they are until the pass ends. */
+ * n_pages each (skald_store_plan); a device with its own memory takes up the lists that rows name, of which the entries
+ * from the first visible position to the row's own are valid. Rows of one sequence stand together and ascend. All arrays
+ * stay as they are until the pass ends. */
 typedef struct skald_pass {
     uint32_t size;
     uint32_t n_rows, n_wanted;
     uint32_t first_wanted;      /* row of the logits that the first wanted row goes to */
     const int32_t *tokens;      /* [n_rows] id, or -1 - i for row i of `embeddings` */
-    const float *embeddings;    /* [..., width], or NULL */
+    const float *embeddings;    /* [n_embeddings, width], or NULL */
     const uint32_t *positions;  /* [n_rows] */
     const uint32_t *page_list;  /* [n_rows] where the row's list begins in `pages` */
     const uint32_t *pages;      /* [n_sequences * n_pages of the store] */
     const uint32_t *wanted;     /* [n_wanted] rows, ascending */
-    skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker */
+    uint32_t n_embeddings;
+    uint32_t reserved;
+    skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker; may be NULL */
     void *poll_self;
 } skald_pass;
 
@@ -339,8 +355,9 @@ struct skald_backend {
     /* Later tables (collectives, training) by name and version; NULL: not here. */
     const void *(*get_interface)(skald_device *device, const char *name, uint32_t version);
 
-    /* Memory. buffer_bytes says how many host bytes buffer_create will ask for (0 on a device with its own memory). */
-    uint64_t (*buffer_bytes)(skald_device *device, uint64_t n_bytes);
+    /* The ..._bytes functions return what the ..._create ones will ask of the host's allocator, to the byte, and tell what
+     * they take on the device, 0 where that is host memory. UINT64_MAX: more than can be. */
+    uint64_t (*buffer_bytes)(skald_device *device, uint64_t *on_device, uint64_t n_bytes);
     skald_status (*buffer_create)(skald_buffer **out, skald_device *device, uint64_t n_bytes, skald_memory_kind kind);
     void (*buffer_free)(skald_buffer *buffer);
     skald_status (*buffer_write)(skald_buffer *buffer, uint64_t offset, const void *from, uint64_t n_bytes);
@@ -354,7 +371,7 @@ struct skald_backend {
     const char *(*weight_kernel)(skald_device *device, const skald_weight *w); /* static name, "" where none multiplies */
 
     /* Pages. */
-    uint64_t (*store_bytes)(skald_device *device, const skald_store_plan *plan); /* host bytes */
+    uint64_t (*store_bytes)(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
     skald_status (*store_create)(skald_store **out, skald_device *device, const skald_store_plan *plan);
     void (*store_free)(skald_store *store);
     /* The first n positions of page `from` in one store to page `to` of another of the same plan, or of the same. */
@@ -363,13 +380,14 @@ struct skald_backend {
     skald_status (*part_write)(skald_store *store, const skald_store_part *part, const void *from);
 
     /* A recorded pass. */
-    uint64_t (*stream_bytes)(skald_device *device, const skald_stream_plan *plan); /* host bytes */
+    uint64_t (*stream_bytes)(skald_device *device, uint64_t *on_device, const skald_stream_plan *plan);
     skald_status (*stream_create)(skald_stream **out, skald_device *device, const skald_stream_plan *plan);
     void (*stream_free)(skald_stream *stream);
     skald_status (*stream_seal)(skald_stream *stream, skald_report *why); /* after the last op; tells the first failure */
-    /* Begins a pass: copies the tables, binds the store. */
+    /* Begins a pass: takes up the tables, binds the store. ARGUMENT: more rows than planned. */
     skald_status (*stream_start)(skald_stream *stream, skald_store *store, const skald_pass *pass);
-    /* Goes on until the end (OK), PENDING, CANCELLED or DEVICE. After OK every write of the pass can be read. */
+    /* Goes on until the end (OK), PENDING, CANCELLED or DEVICE; at least one job is done before a pause is obeyed. After OK
+     * every write of the pass can be read; after CANCELLED or DEVICE the pass is over, and stream_drop does no harm. */
     skald_status (*stream_run)(skald_stream *stream);
     void (*stream_drop)(skald_stream *stream); /* forgets the pass that is under way */
     skald_status (*stream_read)(void *to, skald_stream *stream, const skald_rows *rows, uint32_t first, uint32_t n);
@@ -380,7 +398,7 @@ struct skald_backend {
 /* The CPU: part of the library. */
 SKALD_API const skald_backend *skald_cpu_backend(void);
 
-/* What a plug-in exports under the name "skald_backend_entry": its table, or NULL when it cannot serve `version`. */
+/* What a plug-in exports (with SKALD_PLUGIN_EXPORT) under the name "skald_backend_entry": its table, or NULL when it cannot serve `version`. */
 typedef const skald_backend *(*skald_backend_entry_fn)(uint32_t version);
 
 #ifdef __cplusplus

@@ -196,7 +196,7 @@ typedef struct skald_memory_plan {
     uint64_t peak_bytes;    /* the most at any one time of: open, create the cache, create the context */
     uint64_t mapped_bytes;  /* of the file, with skald_source.map */
     uint64_t stack_bytes;   /* of the runtime's worker threads, all together */
-    uint64_t device_bytes;  /* on the device, where it is not host memory */
+    uint64_t device_bytes;  /* on the device, where it is not host memory; a pass may take scratch on top */
     uint64_t cache_bytes_per_token;
 } skald_memory_plan;
 

@@ -70,9 +70,8 @@ skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, sk
     status = check(&s, why);
     const skald_model_info info = {.size = sizeof info, .n_layers = config->n_layers, .n_kv_heads = config->n_kv_heads,
                                    .head_dim_k = config->head_dim_k, .head_dim_v = config->head_dim_v};
-    *out = (sk_cache_sizes){.handle_bytes = c.used, .store_bytes = backend->store_bytes(device, &s.store),
-                            .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
-    out->page_bytes = sk_mul(sk_mul(out->bytes_per_token, SKALD_PAGE_TOKENS), s.store.n_pages);
+    *out = (sk_cache_sizes){.handle_bytes = c.used, .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
+    out->store_bytes = backend->store_bytes(device, &out->device_bytes, &s.store);
     sk_release(memory, layers, n);
     return status;
 }

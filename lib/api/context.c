@@ -77,9 +77,11 @@ skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend
     carve(&c, &o, host_logits(backend, device, config, &o));
     sk_activations_layout(&rows, config, NULL, o.n_rows, o.n_logits);
     const skald_stream_plan plan = stream_plan(config, &o, runtime);
-    *out = (sk_context_sizes){.handle_bytes = c.broken ? UINT64_MAX : c.used,
-                              .buffer_bytes = backend->buffer_bytes(device, rows.n_bytes),
-                              .stream_bytes = backend->stream_bytes(device, &plan), .activation_bytes = rows.n_bytes};
+    uint64_t rows_on_device, stream_on_device;
+    out->handle_bytes = c.broken ? UINT64_MAX : c.used;
+    out->buffer_bytes = backend->buffer_bytes(device, &rows_on_device, rows.n_bytes);
+    out->stream_bytes = backend->stream_bytes(device, &stream_on_device, &plan);
+    out->device_bytes = sk_add(rows_on_device, stream_on_device);
     return SKALD_OK;
 }
 

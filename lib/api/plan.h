@@ -5,7 +5,7 @@
 
 typedef struct sk_cache_sizes {
     uint64_t handle_bytes, store_bytes; /* asked of the host's allocator */
-    uint64_t page_bytes;                /* of all pages, wherever they are */
+    uint64_t device_bytes;
     uint64_t bytes_per_token;
 } sk_cache_sizes;
 
@@ -14,7 +14,7 @@ skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, sk
 
 typedef struct sk_context_sizes {
     uint64_t handle_bytes, buffer_bytes, stream_bytes; /* asked of the host's allocator */
-    uint64_t activation_bytes;                         /* wherever they are */
+    uint64_t device_bytes;
 } sk_context_sizes;
 
 skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend, skald_device *device,

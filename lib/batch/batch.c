@@ -72,6 +72,7 @@ static bool add_rows(sk_batch *b, skald_kv_cache *cache, const skald_span *span)
     skald_pass *p = &b->pass;
     if (p->n_rows && (p->embeddings || span->embeddings)) return false;
     p->embeddings = span->embeddings;
+    p->n_embeddings = span->embeddings ? span->n_tokens : 0;
     for (; b->token < span->n_tokens && p->n_rows < b->n_rows_max; b->token++) {
         const uint32_t r = p->n_rows++;
         b->tokens[r] = span->tokens ? span->tokens[b->token] : -1 - (int32_t)b->token;

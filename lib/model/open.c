@@ -272,14 +272,11 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
     opening o = {.runtime = runtime, .options = options, .why = why};
     skald_status status = measure(&o, parts, n_parts);
     if (status == SKALD_OK) {
-        skald_device_info info = {.size = sizeof info};
-        o.slot->backend->get_info(&info, o.slot->device);
         *out = (sk_model_sizes){.model_bytes = o.model_bytes, .files_bytes = o.files.block_bytes,
                                 .staging_bytes = o.staging_bytes, .config = o.config};
-        if (!options->vocabulary_only) {
-            out->weights_bytes = o.slot->backend->buffer_bytes(o.slot->device, o.placing.weights_bytes);
-            out->device_bytes = info.host_memory ? 0 : o.placing.weights_bytes;
-        }
+        if (!options->vocabulary_only)
+            out->weights_bytes =
+                o.slot->backend->buffer_bytes(o.slot->device, &out->device_bytes, o.placing.weights_bytes);
     }
     close_opening(&o);
     return status;

@@ -189,7 +189,7 @@ static const void *get_interface(skald_device *d, const char *name, uint32_t ver
     return version == 1 && strcmp(name, DEVICE_FAULT_NAME) == 0 ? &fault : NULL;
 }
 
-__attribute__((visibility("default"))) const skald_backend *skald_backend_entry(uint32_t version);
+SKALD_PLUGIN_EXPORT const skald_backend *skald_backend_entry(uint32_t version);
 
 const skald_backend *skald_backend_entry(uint32_t version) {
     static const skald_backend table = {

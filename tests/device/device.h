@@ -107,7 +107,7 @@ void *device_host_block(skald_device *d, uint64_t n_bytes, skald_memory_kind kin
 void device_memory_begin(skald_device *d);
 skald_status device_take(device_address *out, skald_device *d, uint64_t n_bytes); /* full of NaN */
 void device_give(skald_device *d, device_address address);
-uint64_t device_buffer_bytes(skald_device *d, uint64_t n_bytes);
+uint64_t device_buffer_bytes(skald_device *d, uint64_t *on_device, uint64_t n_bytes);
 skald_status device_buffer_create(skald_buffer **out, skald_device *d, uint64_t n_bytes, skald_memory_kind kind);
 void device_buffer_free(skald_buffer *buffer);
 skald_status device_buffer_write(skald_buffer *buffer, uint64_t offset, const void *from, uint64_t n_bytes);
@@ -124,7 +124,7 @@ skald_status device_weight_place(skald_device *d, const skald_weight *w, const s
 const char *device_weight_kernel(skald_device *d, const skald_weight *w);
 
 /* store.c */
-uint64_t device_store_bytes(skald_device *d, const skald_store_plan *plan);
+uint64_t device_store_bytes(skald_device *d, uint64_t *on_device, const skald_store_plan *plan);
 skald_status device_store_create(skald_store **out, skald_device *d, const skald_store_plan *plan);
 void device_store_free(skald_store *store);
 skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
@@ -148,7 +148,7 @@ void device_select(skald_stream *s, const skald_select *op);
 const char *device_refuses(skald_device *d, skald_op_kind kind, const void *op);
 
 /* stream.c */
-uint64_t device_stream_bytes(skald_device *d, const skald_stream_plan *plan);
+uint64_t device_stream_bytes(skald_device *d, uint64_t *on_device, const skald_stream_plan *plan);
 skald_status device_stream_create(skald_stream **out, skald_device *d, const skald_stream_plan *plan);
 void device_stream_free(skald_stream *s);
 skald_status device_stream_seal(skald_stream *s, skald_report *why);

@@ -62,8 +62,9 @@ void device_give(skald_device *d, device_address address) {
 
 /* ---- buffers */
 
-uint64_t device_buffer_bytes(skald_device *d, uint64_t n_bytes) {
-    (void)d, (void)n_bytes;
+uint64_t device_buffer_bytes(skald_device *d, uint64_t *on_device, uint64_t n_bytes) {
+    (void)d;
+    *on_device = (n_bytes + 63) & ~(uint64_t)63;
     return sizeof(skald_buffer);
 }
 

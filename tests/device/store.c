@@ -55,8 +55,9 @@ static skald_status describe(skald_device *d, void *arg) {
     return SKALD_OK;
 }
 
-uint64_t device_store_bytes(skald_device *d, const skald_store_plan *plan) {
-    (void)d, (void)plan;
+uint64_t device_store_bytes(skald_device *d, uint64_t *on_device, const skald_store_plan *plan) {
+    (void)d;
+    *on_device = tables_bytes(plan) + plan->n_pages * lay_out(NULL, plan);
     return sizeof(skald_store);
 }
 

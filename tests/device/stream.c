@@ -4,11 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-uint64_t device_stream_bytes(skald_device *d, const skald_stream_plan *plan) {
-    (void)d, (void)plan;
-    return sizeof(skald_stream);
-}
-
 /* Places of the tables in the stream's block. Returns the block's bytes. */
 static uint64_t lay_out(device_pass *pass, device_address block, const skald_stream_plan *p) {
     uint64_t at = block + ((sizeof *pass + 63) & ~(uint64_t)63);
@@ -18,6 +13,14 @@ static uint64_t lay_out(device_pass *pass, device_address block, const skald_str
     pass->page_list = at += (uint64_t)4 * p->n_rows;
     pass->wanted = at += (uint64_t)4 * p->n_rows;
     return at + (uint64_t)4 * p->n_wanted - block;
+}
+
+/* Scratch, which only the recorded list tells, comes on top. */
+uint64_t device_stream_bytes(skald_device *d, uint64_t *on_device, const skald_stream_plan *plan) {
+    device_pass measured;
+    (void)d;
+    *on_device = lay_out(&measured, 0, plan);
+    return sizeof(skald_stream);
 }
 
 static skald_status describe(skald_device *d, void *arg) {

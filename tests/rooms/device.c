@@ -115,9 +115,10 @@ static skald_rows scratch(rig *g, uint32_t width, skald_extent extent) {
 }
 
 static skald_status fill_device(rig *g, network *n) {
+    uint64_t on_device;
     long before = g->asked;
     skald_status status = g->b->buffer_create(&g->constants, g->device, 64 << 10, SKALD_MEMORY_WEIGHTS);
-    if (status == SKALD_OK) CHECK_EQUAL((uint64_t)(g->asked - before), g->b->buffer_bytes(g->device, 64 << 10));
+    if (status == SKALD_OK) CHECK_EQUAL((uint64_t)(g->asked - before), g->b->buffer_bytes(g->device, &on_device, 64 << 10));
     if (status == SKALD_OK) status = g->b->buffer_create(&g->room, g->device, 16 << 10, SKALD_MEMORY_SCRATCH);
     for (int i = 0; status == SKALD_OK && i < N_TENSORS; i++)
         status = place(g, &n->tensors[i], i <= POSITIONS ? SKALD_USE_EMBED : SKALD_USE_PROJECT);
@@ -167,6 +168,7 @@ static void record_layer(rig *g, network *n, skald_rows x, skald_rows angles, in
 }
 
 static skald_status record(rig *g, network *n, skald_report *why) {
+    uint64_t on_device;
     skald_stream_plan plan = {.size = sizeof plan,
                               .n_ops = OPS,
                               .n_rows = ROWS,
@@ -177,7 +179,7 @@ static skald_status record(rig *g, network *n, skald_report *why) {
     long before = g->asked;
     skald_status status = g->b->stream_create(&g->stream, g->device, &plan);
     if (status != SKALD_OK) return status;
-    CHECK_EQUAL((uint64_t)(g->asked - before), g->b->stream_bytes(g->device, &plan));
+    CHECK_EQUAL((uint64_t)(g->asked - before), g->b->stream_bytes(g->device, &on_device, &plan));
     skald_rows frequency = constant(g, n->frequency, PAIRS, SKALD_F64);
     skald_rows x = scratch(g, WIDTH, SKALD_EXTENT_ROWS), angles = scratch(g, 2 * PAIRS, SKALD_EXTENT_ROWS);
     skald_rows last = scratch(g, WIDTH, SKALD_EXTENT_WANTED);
@@ -196,6 +198,7 @@ static skald_status record(rig *g, network *n, skald_report *why) {
 }
 
 static skald_status make_store(rig *g, skald_dtype k_type, skald_dtype v_type) {
+    uint64_t on_device;
     skald_store_layer layers[LAYERS] = {{KV_HEADS, DIM_K, DIM_V, 0}, {KV_HEADS, DIM_K, DIM_V, window}};
     skald_store_plan plan = {.size = sizeof plan,
                              .n_layers = LAYERS,
@@ -209,7 +212,7 @@ static skald_status make_store(rig *g, skald_dtype k_type, skald_dtype v_type) {
     for (int s = 0; s < SEQUENCES; s++) memcpy(g->pages + s * PAGES, pages[s], sizeof pages[s]);
     long before = g->asked;
     skald_status status = g->b->store_create(&g->store, g->device, &plan);
-    if (status == SKALD_OK) CHECK_EQUAL((uint64_t)(g->asked - before), g->b->store_bytes(g->device, &plan));
+    if (status == SKALD_OK) CHECK_EQUAL((uint64_t)(g->asked - before), g->b->store_bytes(g->device, &on_device, &plan));
     return status;
 }
 
