@@ -1,4 +1,4 @@
-/* The packed form of formats with blocks of 32: one stream per panel, a piece for each 32 k of the 32 outputs.
+/* The packed forms of quantized formats: one stream per panel. Blocks of 32 (Q4_0 ... Q8_0) give a piece for each 32 k:
  *
  *     nibbles  [4 groups][32 outputs][4 k]   low halves: k group g, high halves: k group g + 4     512 bytes
  *     high     [8 groups][2 x 16 outputs]    64 bits, bit 4 i + j for k j of output i              128 bytes, Q5 only
@@ -6,7 +6,14 @@
  *     scales   [32] f16
  *     mins     [32] f16, added               only formats with a min
  *
- * All integers are unsigned: what a symmetric format takes off (8, 16, 128) comes back through the sums of the row. */
+ * Blocks of 256 (Q4_K, Q5_K, Q6_K) give a head and eight pieces:
+ *
+ *     head     scales of scales [32] f16, scales of mins [32] f16 (taken off; not in Q6_K)
+ *     piece    nibbles; high (Q5_K); scales [32], mins [32], unsigned bytes
+ *     Q6_K     nibbles; [2 halves][32 outputs][4 k], bits 2 g and 2 g + 1 for k group g of the half; scales [2][32],
+ *              signed bytes, one for each 16 k
+ *
+ * All integers are unsigned: what a symmetric format takes off (8, 16, 32, 128) comes back through the sums of the row. */
 #ifndef SK_CPU_BLOCKS_H
 #define SK_CPU_BLOCKS_H
 
@@ -20,5 +27,10 @@ enum {
     SK_Q5_0_PIECE = SK_NIBBLE_BYTES + SK_HIGH_BYTES + SK_SCALE_BYTES,
     SK_Q5_1_PIECE = SK_NIBBLE_BYTES + SK_HIGH_BYTES + 2 * SK_SCALE_BYTES,
     SK_Q8_0_PIECE = SK_OCTET_BYTES + SK_SCALE_BYTES,
+    SK_TWO_BIT_BYTES = 256,
+    SK_Q4_K_PIECE = SK_NIBBLE_BYTES + 64,
+    SK_Q5_K_PIECE = SK_NIBBLE_BYTES + SK_HIGH_BYTES + 64,
+    SK_Q6_K_PIECE = SK_NIBBLE_BYTES + SK_TWO_BIT_BYTES + 64,
+    SK_SUPER = 256, /* elements of a head */
 };
 #endif

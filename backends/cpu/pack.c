@@ -24,14 +24,20 @@ void sk_raw_unpack(float *y, const void *panel, skald_dtype type, uint32_t row, 
 
 uint64_t sk_columns_bytes(skald_dtype type, uint32_t n_in) { return sk_mul(SK_PANEL, skald_dtype_bytes(type, n_in)); }
 
+/* `size` is a constant where this is called, so that a copy is a move. */
+static inline void transpose(char *to, const char *from, uint64_t row_bytes, uint32_t n_rows, uint32_t n_in,
+                             const size_t size) {
+    for (uint32_t k = 0; k < n_in; k++, to += SK_PANEL * size, from += size)
+        for (uint32_t i = 0; i < n_rows; i++) memcpy(to + i * size, from + i * row_bytes, size);
+}
+
 void sk_columns_pack(void *panel, skald_dtype type, const void *rows, uint64_t row_bytes, uint32_t n_rows,
                      uint32_t n_in) {
-    size_t size = sk_dtype_find(type)->bytes;
-    char *to = panel;
-    for (uint32_t k = 0; k < n_in; k++, to += SK_PANEL * size) {
-        for (uint32_t i = 0; i < n_rows; i++)
-            memcpy(to + i * size, (const char *)rows + i * row_bytes + k * size, size);
-        memset(to + n_rows * size, 0, (SK_PANEL - n_rows) * size);
+    if (n_rows < SK_PANEL) memset(panel, 0, (size_t)sk_columns_bytes(type, n_in));
+    switch (sk_dtype_find(type)->bytes) {
+    case 1: transpose(panel, rows, row_bytes, n_rows, n_in, 1); break;
+    case 2: transpose(panel, rows, row_bytes, n_rows, n_in, 2); break;
+    default: transpose(panel, rows, row_bytes, n_rows, n_in, 4); break;
     }
 }
 

@@ -1,82 +1,10 @@
 /* Matrix products on AVX2: a panel of 32 outputs in four strips of 8 by 1 ... 5 rows. The integer sums of a strip are in
  * registers, the float sums of the panel in the first cache. */
-#include "backends/cpu/blocks.h"
 #include "backends/cpu/kernels.h"
 #include "base/exact.h"
 #include <string.h>
 #include "backends/cpu/avx2/begin.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define AHEAD 4096
-
-INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
-    for (uint32_t at = 0; at < bytes; at += 64) _mm_prefetch((const char *)piece + AHEAD + at, _MM_HINT_T0);
-}
-
-INLINE __m256i four_k(const sk_q8 *x, uint32_t group) {
-    int32_t four;
-    memcpy(&four, x->q + 4 * group, 4);
-    return _mm256_set1_epi32(four);
-}
-
-/* Pairs of 16-bit sums become 32-bit sums. */
-INLINE __m256i widen_sums(__m256i words) { return _mm256_madd_epi16(words, _mm256_set1_epi16(1)); }
-
-/* The fifth bits of 4 k of 8 outputs, as 16 or 0 in each byte. */
-INLINE __m256i high_bits(const uint8_t *high, uint32_t group, uint32_t strip) {
-    const __m256i spread = _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0);
-    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201ull);
-    int32_t mask;
-    memcpy(&mask, high + 16 * group + 4 * strip, 4);
-    __m256i bytes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(mask), spread), bit);
-    return _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(16));
-}
-
-/* Unsigned nibbles or five bits. Four products of pairs fit 16 bits for 31 * 127 (31496), eight for 15 * 127 (30480). */
-INLINE void strip_nibbles(__m256i sum[SK_TILE_ROWS], const uint8_t *piece, uint32_t strip, const sk_q8 *x,
-                          size_t x_stride, const uint32_t n_rows, const bool has_high) {
-    const __m256i low = _mm256_set1_epi8(15);
-    __m256i words[SK_TILE_ROWS];
-    for (uint32_t r = 0; r < n_rows; r++) words[r] = _mm256_setzero_si256();
-#pragma GCC unroll 4
-    for (uint32_t g = 0; g < 4; g++) {
-        __m256i n = _mm256_loadu_si256((const __m256i *)(piece + 128 * g + 32 * strip));
-        __m256i a = _mm256_and_si256(n, low), b = _mm256_and_si256(_mm256_srli_epi16(n, 4), low);
-        if (has_high) {
-            a = _mm256_or_si256(a, high_bits(piece + SK_NIBBLE_BYTES, g, strip));
-            b = _mm256_or_si256(b, high_bits(piece + SK_NIBBLE_BYTES, g + 4, strip));
-        }
-        for (uint32_t r = 0; r < n_rows; r++) {
-            const sk_q8 *row = x + r * x_stride;
-            words[r] = _mm256_add_epi16(words[r], _mm256_maddubs_epi16(a, four_k(row, g)));
-            words[r] = _mm256_add_epi16(words[r], _mm256_maddubs_epi16(b, four_k(row, g + 4)));
-            if (has_high && g == 1) sum[r] = widen_sums(words[r]), words[r] = _mm256_setzero_si256();
-        }
-    }
-    for (uint32_t r = 0; r < n_rows; r++)
-        sum[r] = has_high ? _mm256_add_epi32(sum[r], widen_sums(words[r])) : widen_sums(words[r]);
-}
-
-/* Signed bytes: |w| times x with w's sign; a pair is at most 128 * 127 * 2, which fits. */
-INLINE void strip_bytes(__m256i sum[SK_TILE_ROWS], const uint8_t *piece, uint32_t strip, const sk_q8 *x,
-                        size_t x_stride, const uint32_t n_rows) {
-    const __m256i flip = _mm256_set1_epi8(-128);
-    for (uint32_t r = 0; r < n_rows; r++) sum[r] = _mm256_setzero_si256();
-#pragma GCC unroll 8
-    for (uint32_t g = 0; g < 8; g++) {
-        __m256i w = _mm256_loadu_si256((const __m256i *)(piece + 128 * g + 32 * strip));
-        w = _mm256_xor_si256(w, flip);
-        __m256i size = _mm256_abs_epi8(w);
-        for (uint32_t r = 0; r < n_rows; r++) {
-            __m256i a = _mm256_sign_epi8(four_k(x + r * x_stride, g), w);
-            sum[r] = _mm256_add_epi32(sum[r], widen_sums(_mm256_maddubs_epi16(size, a)));
-        }
-    }
-}
-
-INLINE __m256 load_halves(const uint8_t *from) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from)); }
-
-typedef float panel_sums[SK_TILE_ROWS][SK_PANEL];
+#include "backends/cpu/avx2/tile.h"
 
 /* bits 4, 5 or 8; everything from `n_rows` on is a constant where this is called. */
 INLINE void block_strip(panel_sums acc, const uint8_t *piece, uint32_t strip, const sk_q8 *x, size_t x_stride,
@@ -164,13 +92,20 @@ INLINE __m256 load_bf16(const void *panel, size_t at) {
 
 typedef __m256 load_fn(const void *panel, size_t at);
 
+/* Column k of a panel as a stream from memory. */
+INLINE void prefetch_column(const void *panel, uint32_t k, const uint32_t element_bytes) {
+    prefetch_piece((const uint8_t *)panel + (size_t)k * SK_PANEL * element_bytes, SK_PANEL * element_bytes);
+}
+
 /* 16 outputs of `strip` for up to 5 rows, or all 32 of one row: what the registers hold. */
 INLINE void float_strip(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride, uint32_t n_in,
-                        uint32_t at, const uint32_t n_rows, const uint32_t n_vecs, load_fn *load) {
+                        uint32_t at, const uint32_t n_rows, const uint32_t n_vecs, load_fn *load,
+                        const uint32_t size) {
     __m256 acc[SK_TILE_ROWS][4], w[4];
     for (uint32_t r = 0; r < n_rows; r++)
         for (uint32_t v = 0; v < n_vecs; v++) acc[r][v] = _mm256_setzero_ps();
     for (uint32_t k = 0; k < n_in; k++) {
+        if (at == 0 && n_rows < SK_TILE_ROWS) prefetch_column(panel, k, size);
         for (uint32_t v = 0; v < n_vecs; v++) w[v] = load(panel, (size_t)k * SK_PANEL + at + 8 * v);
         for (uint32_t r = 0; r < n_rows; r++) {
             __m256 a = _mm256_set1_ps(x[r * x_stride + k]);
@@ -182,39 +117,39 @@ INLINE void float_strip(float *y, size_t y_stride, const void *panel, const floa
 }
 
 INLINE void float_tile(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride, uint32_t n_in,
-                       const uint32_t n_rows, load_fn *load) {
+                       const uint32_t n_rows, load_fn *load, const uint32_t size) {
     const uint32_t n_vecs = n_rows <= 2 ? 4 : 2;
     for (uint32_t at = 0; at < SK_PANEL; at += 8 * n_vecs)
-        float_strip(y, y_stride, panel, x, x_stride, n_in, at, n_rows, n_vecs, load);
+        float_strip(y, y_stride, panel, x, x_stride, n_in, at, n_rows, n_vecs, load, size);
 }
 
 INLINE void float_rows(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride, uint32_t n_rows,
-                       uint32_t n_in, load_fn *load) {
+                       uint32_t n_in, load_fn *load, const uint32_t size) {
     switch (n_rows) {
-    case 1: float_tile(y, y_stride, panel, x, x_stride, n_in, 1, load); break;
-    case 2: float_tile(y, y_stride, panel, x, x_stride, n_in, 2, load); break;
-    case 3: float_tile(y, y_stride, panel, x, x_stride, n_in, 3, load); break;
-    case 4: float_tile(y, y_stride, panel, x, x_stride, n_in, 4, load); break;
-    default: float_tile(y, y_stride, panel, x, x_stride, n_in, 5, load); break;
+    case 1: float_tile(y, y_stride, panel, x, x_stride, n_in, 1, load, size); break;
+    case 2: float_tile(y, y_stride, panel, x, x_stride, n_in, 2, load, size); break;
+    case 3: float_tile(y, y_stride, panel, x, x_stride, n_in, 3, load, size); break;
+    case 4: float_tile(y, y_stride, panel, x, x_stride, n_in, 4, load, size); break;
+    default: float_tile(y, y_stride, panel, x, x_stride, n_in, 5, load, size); break;
     }
 }
 
 void sk_f32_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     (void)type;
-    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32);
+    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32, 4);
 }
 
 void sk_f16_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     (void)type;
-    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16);
+    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16, 2);
 }
 
 void sk_bf16_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                        size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     (void)type;
-    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16);
+    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16, 2);
 }
 
 #include "backends/cpu/end.h"

@@ -1,73 +1,9 @@
 /* Matrix products on AVX-512: a panel of 32 outputs by 1 ... 5 rows, all sums in registers. */
-#include "backends/cpu/blocks.h"
 #include "backends/cpu/kernels.h"
 #include "base/exact.h"
 #include <string.h>
 #include "backends/cpu/avx512/begin.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* A stream that is read once comes from memory: ask for it this far ahead. */
-#define AHEAD 4096
-
-typedef struct block_sums {
-    __m512i sum[SK_TILE_ROWS][2];
-} block_sums;
-
-INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
-    for (uint32_t at = 0; at < bytes; at += 64) _mm_prefetch((const char *)piece + AHEAD + at, _MM_HINT_T0);
-}
-
-/* 4 k of 32 outputs times those of each row. */
-INLINE void multiply_group(block_sums *s, __m512i w0, __m512i w1, const sk_q8 *x, size_t x_stride, uint32_t group,
-                           const uint32_t n_rows) {
-    for (uint32_t r = 0; r < n_rows; r++) {
-        int32_t four;
-        memcpy(&four, x[r * x_stride].q + 4 * group, 4);
-        __m512i a = _mm512_set1_epi32(four);
-        s->sum[r][0] = _mm512_dpbusd_epi32(s->sum[r][0], w0, a);
-        s->sum[r][1] = _mm512_dpbusd_epi32(s->sum[r][1], w1, a);
-    }
-}
-
-/* The fifth bits of 4 k of 16 outputs are a mask. */
-INLINE __m512i add_high(__m512i w, const uint8_t *high, uint32_t at) {
-    uint64_t bits;
-    memcpy(&bits, high + 8 * at, 8);
-    return _mm512_mask_add_epi8(w, bits, w, _mm512_set1_epi8(16));
-}
-
-INLINE void multiply_nibbles(block_sums *s, const uint8_t *piece, const sk_q8 *x, size_t x_stride,
-                             const uint32_t n_rows, const bool has_high) {
-    const __m512i low = _mm512_set1_epi8(15);
-    const uint8_t *high = piece + SK_NIBBLE_BYTES;
-#pragma GCC unroll 4
-    for (uint32_t g = 0; g < 4; g++) {
-        __m512i n0 = _mm512_loadu_si512(piece + 128 * g), n1 = _mm512_loadu_si512(piece + 128 * g + 64);
-        __m512i a0 = _mm512_and_si512(n0, low), a1 = _mm512_and_si512(n1, low);
-        __m512i b0 = _mm512_and_si512(_mm512_srli_epi16(n0, 4), low);
-        __m512i b1 = _mm512_and_si512(_mm512_srli_epi16(n1, 4), low);
-        if (has_high) {
-            a0 = add_high(a0, high, 2 * g), a1 = add_high(a1, high, 2 * g + 1);
-            b0 = add_high(b0, high, 2 * g + 8), b1 = add_high(b1, high, 2 * g + 9);
-        }
-        multiply_group(s, a0, a1, x, x_stride, g, n_rows);
-        multiply_group(s, b0, b1, x, x_stride, g + 4, n_rows);
-    }
-}
-
-INLINE void multiply_bytes(block_sums *s, const uint8_t *piece, const sk_q8 *x, size_t x_stride,
-                           const uint32_t n_rows) {
-#pragma GCC unroll 8
-    for (uint32_t g = 0; g < 8; g++) {
-        __m512i w0 = _mm512_loadu_si512(piece + 128 * g), w1 = _mm512_loadu_si512(piece + 128 * g + 64);
-        multiply_group(s, w0, w1, x, x_stride, g, n_rows);
-    }
-}
-
-INLINE __m512 load_halves(const uint8_t *from) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
-}
+#include "backends/cpu/avx512/tile.h"
 
 /* bits 4, 5 or 8; everything from `n_rows` on is a constant where this is called. */
 INLINE void block_tile(float *y, size_t y_stride, const uint8_t *piece, const sk_q8 *x, size_t x_stride, uint32_t n_in,
@@ -154,11 +90,17 @@ INLINE __m512 load_bf16(const void *panel, size_t at) {
 
 typedef __m512 load_fn(const void *panel, size_t at);
 
+/* Column k of a panel as a stream from memory. */
+INLINE void prefetch_column(const void *panel, uint32_t k, const uint32_t element_bytes) {
+    prefetch_piece((const uint8_t *)panel + (size_t)k * SK_PANEL * element_bytes, SK_PANEL * element_bytes);
+}
+
 INLINE void float_tile(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride, uint32_t n_in,
-                       const uint32_t n_rows, load_fn *load) {
+                       const uint32_t n_rows, load_fn *load, const uint32_t size) {
     __m512 acc[SK_TILE_ROWS][2];
     for (uint32_t r = 0; r < n_rows; r++) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
     for (uint32_t k = 0; k < n_in; k++) {
+        if (n_rows < SK_TILE_ROWS) prefetch_column(panel, k, size);
         __m512 w0 = load(panel, (size_t)k * SK_PANEL), w1 = load(panel, (size_t)k * SK_PANEL + 16);
         for (uint32_t r = 0; r < n_rows; r++) {
             __m512 a = _mm512_set1_ps(x[r * x_stride + k]);
@@ -173,32 +115,32 @@ INLINE void float_tile(float *y, size_t y_stride, const void *panel, const float
 }
 
 INLINE void float_rows(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride, uint32_t n_rows,
-                       uint32_t n_in, load_fn *load) {
+                       uint32_t n_in, load_fn *load, const uint32_t size) {
     switch (n_rows) {
-    case 1: float_tile(y, y_stride, panel, x, x_stride, n_in, 1, load); break;
-    case 2: float_tile(y, y_stride, panel, x, x_stride, n_in, 2, load); break;
-    case 3: float_tile(y, y_stride, panel, x, x_stride, n_in, 3, load); break;
-    case 4: float_tile(y, y_stride, panel, x, x_stride, n_in, 4, load); break;
-    default: float_tile(y, y_stride, panel, x, x_stride, n_in, 5, load); break;
+    case 1: float_tile(y, y_stride, panel, x, x_stride, n_in, 1, load, size); break;
+    case 2: float_tile(y, y_stride, panel, x, x_stride, n_in, 2, load, size); break;
+    case 3: float_tile(y, y_stride, panel, x, x_stride, n_in, 3, load, size); break;
+    case 4: float_tile(y, y_stride, panel, x, x_stride, n_in, 4, load, size); break;
+    default: float_tile(y, y_stride, panel, x, x_stride, n_in, 5, load, size); break;
     }
 }
 
 void sk_f32_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                         size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     (void)type;
-    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32);
+    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32, 4);
 }
 
 void sk_f16_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                         size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     (void)type;
-    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16);
+    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16, 2);
 }
 
 void sk_bf16_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                          size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     (void)type;
-    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16);
+    float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16, 2);
 }
 
 #include "backends/cpu/end.h"
