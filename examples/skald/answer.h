@@ -22,8 +22,8 @@ typedef struct answer {
 
     /* What became of it. */
     answer_end end;
-    int read;        /* the prompt is in the cache */
-    int32_t unread;  /* the last token of an answer that was cut off: written, but not in the cache; -1: none */
+    int read;       /* the prompt is in the cache */
+    int32_t unread; /* the last token of an answer that was cut off: written, but not in the cache; -1: none */
     uint32_t n_tokens;
     double read_seconds, first_time, last_time; /* how long, and when */
 } answer;

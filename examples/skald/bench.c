@@ -58,15 +58,17 @@ static int read_options(bench *b, int argc, char **argv) {
         {"-t", OPTION_COUNTS, &b->threads, "LIST", "threads (1,2 where there are two processors)", 1, 0},
         {"-r", OPTION_COUNT, &b->repeats, "N", "repetitions (3)", 1, 0},
         {"--json", OPTION_FLAG, &b->json, NULL, "print a JSON array", 0, 0},
-        {"--tokens", OPTION_TEXT, &b->tokens, "IDS.json", "use these ids (a list, or one for each sequence), print sha256 of the last logits", 0, 0},
+        {"--tokens", OPTION_TEXT, &b->tokens, "IDS.json",
+         "use these ids (a list, or one for each sequence), print sha256 of the last logits", 0, 0},
         {0},
     };
     const command_line line = {
         .command = "bench",
         .usage = "-m MODEL [options]",
-        .about = "Measures prefill (N tokens of one sequence at each depth) and decode (N steps; the batches of -b at the\n"
-                 "first depth, one sequence at the others). Shares are of this machine's roofs for reading memory and for\n"
-                 "multiplying bytes, measured around each figure.",
+        .about =
+            "Measures prefill (N tokens of one sequence at each depth) and decode (N steps; the batches of -b at the\n"
+            "first depth, one sequence at the others). Shares are of this machine's roofs for reading memory and for\n"
+            "multiplying bytes, measured around each figure.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);
@@ -95,7 +97,8 @@ static void drop_depths(bench *b) {
     uint32_t n_most = b->n_prompt > b->n_decode ? b->n_prompt : b->n_decode, n_context = b->session.info.n_context;
     while (!b->depths_given && n_context && b->depths.n > 1 && b->depths.at[b->depths.n - 1] + n_most > n_context) {
         b->depths.n--;
-        fprintf(stderr, "(depth %u is beyond the model's context of %u: left out)\n", b->depths.at[b->depths.n], n_context);
+        fprintf(stderr, "(depth %u is beyond the model's context of %u: left out)\n", b->depths.at[b->depths.n],
+                n_context);
     }
 }
 
@@ -171,9 +174,10 @@ static void print_record(bench *b, record *r, const skald_context *context) {
                r->bytes_per_token, read_share, int8_share, r->roofs.barrier_nanoseconds);
     } else {
         if (b->n_records == 0)
-            printf("test     threads  batch  depth  tokens    tokens/s  (min - max)            read GB/s  share  int8 TOPS  share"
-                   "  barrier ns\n");
-        printf("%-8s %7u %6u %6u %7u %11.1f  %-10.1f %10.1f %11.1f %5.0f%% %10.2f %5.0f%% %11.0f\n", r->test, r->threads,
+            printf(
+                "                                        tokens per second       read roof    int8 roof   barrier\n"
+                "test    threads batch depth tokens  median     min     max    GB/s  share   TOPS  share       ns\n");
+        printf("%-8s%7u %5u %5u %6u %7.1f %7.1f %7.1f %7.1f %5.0f%% %6.2f %5.0f%% %8.0f\n", r->test, r->threads,
                r->batch, r->depth, r->tokens, median, least, most, read * 1e-9, read_share * 100, int8 * 1e-12,
                int8_share * 100, r->roofs.barrier_nanoseconds);
     }
@@ -190,8 +194,7 @@ static void measure_roofs(const bench *b, record *r) {
         r->roofs.read_bytes_per_second = now.read_bytes_per_second;
     if (now.int8_ops_per_second > r->roofs.int8_ops_per_second) r->roofs.int8_ops_per_second = now.int8_ops_per_second;
     double barrier = r->roofs.barrier_nanoseconds;
-    r->roofs.barrier_nanoseconds =
-        barrier > 0 ? (barrier + now.barrier_nanoseconds) / 2 : now.barrier_nanoseconds;
+    r->roofs.barrier_nanoseconds = barrier > 0 ? (barrier + now.barrier_nanoseconds) / 2 : now.barrier_nanoseconds;
 }
 
 /* ---- measuring ---- */
@@ -245,7 +248,10 @@ static double cache_bytes(const bench *b) {
 
 /* Every piece of rows reads the weights once, and the cache up to where it stands. */
 static int measure_prefill(bench *b, const sequences *q, uint32_t thread_index) {
-    record r = {.test = "prefill", .threads = b->threads.at[thread_index], .batch = 1, .depth = q->depth,
+    record r = {.test = "prefill",
+                .threads = b->threads.at[thread_index],
+                .batch = 1,
+                .depth = q->depth,
                 .tokens = b->n_prompt};
     double bytes = 0;
     for (uint32_t at = 0; at < b->n_prompt; at += PIECE_ROWS) {
@@ -259,7 +265,10 @@ static int measure_prefill(bench *b, const sequences *q, uint32_t thread_index) 
 
 /* Every step reads the weights once and the cache of each sequence. */
 static int measure_decode(bench *b, const sequences *q, uint32_t thread_index) {
-    record r = {.test = "decode", .threads = b->threads.at[thread_index], .batch = q->n, .depth = q->depth,
+    record r = {.test = "decode",
+                .threads = b->threads.at[thread_index],
+                .batch = q->n,
+                .depth = q->depth,
                 .tokens = q->n * b->n_decode};
     r.bytes_per_token = (double)b->weight_bytes / q->n + cache_bytes(b) * (q->depth + (b->n_decode + 1) / 2.0);
     r.products_per_token = (double)b->body_products + (double)b->head_products;
@@ -304,7 +313,10 @@ static skald_status fill_depth(bench *b, const sequences *q, skald_report *why) 
         q->spans[i] = (skald_span){.size = sizeof *q->spans, .seq = q->seqs[i], .tokens = &q->next[i], .n_tokens = 1};
         if (status != SKALD_OK || q->depth == 0) continue;
         fill_ids(b, q->prompt, i, 0, q->depth);
-        skald_span span = {.size = sizeof span, .seq = q->seqs[i], .tokens = q->prompt, .n_tokens = q->depth,
+        skald_span span = {.size = sizeof span,
+                           .seq = q->seqs[i],
+                           .tokens = q->prompt,
+                           .n_tokens = q->depth,
                            .logits = SKALD_LOGITS_NONE};
         progress bar = progress_begin(label);
         options.progress_user = &bar;

@@ -81,8 +81,7 @@ static int answer_line(conversation *c, const char *text, int *over) {
     all[0] = unread;
     if (n_ids) memcpy(all + n_front, ids, n_ids * sizeof *ids);
     free(ids);
-    *over = skald_kv_cache_length(&n_held, a->session->cache, a->seq) != SKALD_OK ||
-            n_ids + n_front > a->room - n_held;
+    *over = skald_kv_cache_length(&n_held, a->session->cache, a->seq) != SKALD_OK || n_ids + n_front > a->room - n_held;
     if (!*over) {
         code = answer_write(a, all, n_ids + n_front);
         if (a->read) c->answered = 1;

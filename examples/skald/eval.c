@@ -29,7 +29,8 @@ static int read_options(eval_options *o, int argc, char **argv) {
     const command_line line = {
         .command = "eval",
         .usage = "-m MODEL --tokens IDS.json --logits OUT.npy [options]",
-        .about = "Writes the logits of all positions. No token is put in front; the bits do not depend on -t and --chunk.",
+        .about =
+            "Writes the logits of all positions. No token is put in front; the bits do not depend on -t and --chunk.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);

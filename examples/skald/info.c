@@ -33,7 +33,8 @@ static int read_options(info_options *o, int argc, char **argv) {
     const option table[] = {
         {"-m", OPTION_TEXT, &o->model, "MODEL", "a GGUF file; for sizes alone a config.json, or its folder", 0, 0},
         {"--json", OPTION_FLAG, &o->json, NULL, "print a JSON object", 0, 0},
-        {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room of the planned cache (the model's context, at most 4096)", 1, 0},
+        {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room of the planned cache (the model's context, at most 4096)", 1,
+         0},
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache, f16 or f32 (f16)", 0, 0},
         {"--ops", OPTION_FLAG, &o->ops, NULL, "print the recorded pass line by line", 0, 0},
         {0},
@@ -41,7 +42,8 @@ static int read_options(info_options *o, int argc, char **argv) {
     const command_line line = {
         .command = "info",
         .usage = "-m MODEL [--json] [-c CONTEXT] [--kv TYPE] [--ops]",
-        .about = "Prints sizes, tensors by format, the kernels chosen, the memory plan and what a token costs in a cache.",
+        .about =
+            "Prints sizes, tensors by format, the kernels chosen, the memory plan and what a token costs in a cache.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);
@@ -93,6 +95,9 @@ static void name_attention(char *text, size_t n_bytes, const skald_model_info *i
     else snprintf(text, n_bytes, "GQA-%u", info->n_kv_heads);
 }
 
+/* As --kv writes it. */
+static const char *cache_type_name(skald_dtype type) { return type == SKALD_F32 ? "f32" : "f16"; }
+
 static void print_rows(const skald_model_info *info, skald_dtype type, int json) {
     cache_row rows[N_ROWS];
     char attention[32];
@@ -101,13 +106,14 @@ static void print_rows(const skald_model_info *info, skald_dtype type, int json)
     uint32_t latent = info->latent_dim ? info->latent_dim : 512;
     uint32_t rope = info->latent_dim ? info->latent_rope_dim : 64;
     if (json) {
-        printf("  \"cache\": {\"type\": \"%s\", \"attention\": \"%s\", \"bytes_per_token\": {", skald_dtype_name(type), attention);
+        printf("  \"cache\": {\"type\": \"%s\", \"attention\": \"%s\", \"bytes_per_token\": {", cache_type_name(type),
+               attention);
         for (int i = 0; i < N_ROWS; i++)
             printf("%s\"%s\": %llu", i ? ", " : "", rows[i].name, (unsigned long long)rows[i].n_bytes);
         printf("}}");
         return;
     }
-    printf("\ncache in %s, bytes per token\n", skald_dtype_name(type));
+    printf("\ncache in %s, bytes per token\n", cache_type_name(type));
     static const char *const notes[N_ROWS] = {"this model", "as many key and value heads as query heads",
                                               "8 key and value heads", "1 key and value head", "latent"};
     for (int i = 0; i < N_ROWS; i++) {
@@ -170,7 +176,8 @@ static void group_tensors(tensor_groups *groups, const skald_model *model) {
     groups->n = 0;
     for (uint32_t index = 0; skald_model_tensor(&t, model, index) == SKALD_OK; index++) {
         uint32_t g = 0;
-        while (g < groups->n && (strcmp(groups->at[g].type, t.type_name) || strcmp(groups->at[g].kernel, t.kernel))) g++;
+        while (g < groups->n && (strcmp(groups->at[g].type, t.type_name) || strcmp(groups->at[g].kernel, t.kernel)))
+            g++;
         if (g == MOST_GROUPS) continue; /* more formats times kernels than there are */
         if (g == groups->n) groups->at[groups->n++] = (tensor_group){.type = t.type_name, .kernel = t.kernel};
         groups->at[g].count++;
@@ -182,7 +189,8 @@ static void print_tensors(const tensor_groups *groups, int json) {
     printf(json ? "  \"tensors\": [" : "\ntensors   count         bytes  kernel\n");
     for (uint32_t i = 0; i < groups->n; i++) {
         const tensor_group *g = &groups->at[i];
-        printf(json ? "%s{\"type\": \"%s\", \"count\": %u, \"bytes\": %llu, \"kernel\": \"%s\"}" : "%s  %-8s%5u %13llu  %s\n",
+        printf(json ? "%s{\"type\": \"%s\", \"count\": %u, \"bytes\": %llu, \"kernel\": \"%s\"}"
+                    : "%s  %-8s%5u %13llu  %s\n",
                json && i ? ", " : "", g->type, g->count, (unsigned long long)g->n_bytes, g->kernel);
     }
     if (json) printf("],\n");
@@ -193,7 +201,8 @@ static void print_kernels(const tensor_groups *groups) {
     for (uint32_t i = 0, n = 0; i < groups->n; i++) {
         const tensor_group *g = &groups->at[i];
         if (*g->kernel)
-            printf("%s{\"operation\": \"project\", \"type\": \"%s\", \"kernel\": \"%s\"}", n++ ? ", " : "", g->type, g->kernel);
+            printf("%s{\"operation\": \"project\", \"type\": \"%s\", \"kernel\": \"%s\"}", n++ ? ", " : "", g->type,
+                   g->kernel);
     }
     printf("],\n");
 }

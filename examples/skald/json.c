@@ -158,7 +158,8 @@ static const char *skip_value(const char *at) {
 }
 
 const char *json_take_text(char *line, size_t *n_bytes) {
-    static const char not_object[] = "a JSON object is expected", no_text[] = "the object has no \"text\" that is a string";
+    static const char not_object[] = "a JSON object is expected",
+                      no_text[] = "the object has no \"text\" that is a string";
     const char *at = skip_space(line), *text = NULL;
     if (*at++ != '{') return not_object;
     at = skip_space(at);

@@ -17,8 +17,8 @@ typedef struct id_lists {
 const char *json_read_ids(id_lists *lists, const char *text);
 void id_lists_free(id_lists *lists);
 
-/* Finds the string "text" of the object on a line and writes its UTF-8 bytes over the line's beginning. NULL, or what is
- * wrong with the line. The line ends with a NUL. */
+/* Finds the string "text" of the object on a line and writes its UTF-8 bytes over the line's beginning. NULL, or what
+ * is wrong with the line. The line ends with a NUL. */
 const char *json_take_text(char *line, size_t *n_bytes);
 
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */

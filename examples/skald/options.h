@@ -25,7 +25,7 @@ typedef enum option_kind {
 typedef struct option {
     const char *name; /* "-m" or "--temp"; NULL ends the table */
     option_kind kind;
-    void *to; /* holds the default before */
+    void *to;          /* holds the default before */
     const char *value; /* its name in the help; NULL for a flag */
     const char *help;
     uint32_t least;

@@ -33,8 +33,9 @@ static int read_options(perplexity_options *o, int argc, char **argv) {
     const command_line line = {
         .command = "perplexity",
         .usage = "-m MODEL -f TEXT [options]",
-        .about = "Cuts the text into windows of N tokens that do not overlap and scores the second half of each; a text\n"
-                 "shorter than that is one window. Where the model asks for a begin token it replaces a window's first.",
+        .about =
+            "Cuts the text into windows of N tokens that do not overlap and scores the second half of each; a text\n"
+            "shorter than that is one window. Where the model asks for a begin token it replaces a window's first.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);
@@ -82,8 +83,7 @@ static int score_text(score *total, session *s, int32_t *ids, uint32_t n_ids, ui
     for (uint32_t at = 0; status == SKALD_OK && n_ids - at >= window; at += window) {
         if (begin >= 0) ids[at] = begin;
         status = skald_kv_cache_rewind(s->cache, seq, 0);
-        if (status == SKALD_OK)
-            status = score_window(total, s, seq, ids + at, window, window / 2, chunk, &why);
+        if (status == SKALD_OK) status = score_window(total, s, seq, ids + at, window, window / 2, chunk, &why);
         char note[48];
         snprintf(note, sizeof note, "perplexity %.4f", total->n ? exp(total->sum / (double)total->n) : 0);
         progress_show(&bar, (double)(at + window) / n_ids, note);
@@ -95,8 +95,8 @@ static int score_text(score *total, session *s, int32_t *ids, uint32_t n_ids, ui
 static void print_score(const score *total, uint32_t window, uint32_t n_windows, int json) {
     double perplexity = exp(total->sum / (double)total->n);
     if (json)
-        printf("{\"perplexity\": %.17g, \"mean_nll\": %.17g, \"tokens\": %llu, \"context\": %u, \"windows\": %u}\n", perplexity,
-               total->sum / (double)total->n, (unsigned long long)total->n, window, n_windows);
+        printf("{\"perplexity\": %.17g, \"mean_nll\": %.17g, \"tokens\": %llu, \"context\": %u, \"windows\": %u}\n",
+               perplexity, total->sum / (double)total->n, (unsigned long long)total->n, window, n_windows);
     else
         printf("perplexity %.4f over %llu tokens in %u windows of %u\n", perplexity, (unsigned long long)total->n,
                n_windows, window);

@@ -15,7 +15,7 @@
 
 enum { MOST_THREADS = 256, LINE = 64, ACCUMULATORS = 12, ROUNDS = 2048 };
 
-/* ---- multiplying bytes: twelve accumulators in registers, so that the units and not their latency are measured ---- */
+/* ---- multiplying bytes: twelve accumulators in registers, which hide the latency of the units ---- */
 
 #define TWELVE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
@@ -61,7 +61,9 @@ __attribute__((target("avx2,avxvnni"))) static uint64_t int8_avxvnni(void) {
 __attribute__((target("avx2"))) static uint64_t int8_avx2(void) {
     __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5), ones = _mm256_set1_epi16(1);
     TWELVE(ZERO_256)
-    for (int i = 0; i < ROUNDS; i++) { TWELVE(DOT_AVX2) }
+    for (int i = 0; i < ROUNDS; i++) {
+        TWELVE(DOT_AVX2)
+    }
     TWELVE(KEEP_256)
     return (uint64_t)ROUNDS * ACCUMULATORS * 32 * 2;
 }

@@ -19,10 +19,12 @@ static int read_options(run_options *o, int argc, char **argv) {
     const option table[] = {
         {"-m", OPTION_TEXT, &o->model, "MODEL", "a GGUF file", 0, 0},
         {"-p", OPTION_TEXT, &o->prompt, "TEXT", "continue this text as it stands", 0, 0},
-        {"-f", OPTION_TEXT, &o->file, "FILE", "continue the text of a file; - is stdin, as is none of -p, -f, --chat", 0, 0},
+        {"-f", OPTION_TEXT, &o->file, "FILE", "continue the text of a file; - is stdin, as is none of -p, -f, --chat",
+         0, 0},
         {"--chat", OPTION_FLAG, &o->chat, NULL, "a conversation; Ctrl-C stops an answer, Ctrl-D ends", 0, 0},
         {"-n", OPTION_COUNT, &o->n_most, "N", "at most N tokens of answer (until the model ends)", 1, 0},
-        {"--temp", OPTION_REAL, &o->sampler.temperature, "T", "draw at temperature T (0: the most likely token)", 0, 1e6F},
+        {"--temp", OPTION_REAL, &o->sampler.temperature, "T", "draw at temperature T (0: the most likely token)", 0,
+         1e6F},
         {"--top-k", OPTION_COUNT, &o->sampler.top_k, "K", "draw from the K most likely (0: all)", 0, 0},
         {"--top-p", OPTION_REAL, &o->sampler.top_p, "P", "draw from the smallest set that holds P (1: all)", 0, 1},
         {"--min-p", OPTION_REAL, &o->sampler.min_p, "P", "drop what is below P of the most likely (0: none)", 0, 1},
@@ -52,12 +54,13 @@ static int read_options(run_options *o, int argc, char **argv) {
     return GO_ON;
 }
 
-/* Room for the prompt and its answer, but not more than the model was trained for. */
+/* Room for the prompt and its answer, but not more than the model was trained for. A conversation has many answers. */
 static uint32_t choose_room(const run_options *o, uint32_t n_trained, uint32_t n_prompt) {
     enum { USUAL = 4096, ANSWER = 1024 };
     if (o->room) return o->room;
-    uint64_t room = (uint64_t)n_prompt + (o->n_most ? o->n_most : ANSWER);
-    if (!o->n_most && room < USUAL) room = USUAL;
+    int known = o->n_most && !o->chat;
+    uint64_t room = (uint64_t)n_prompt + (known ? o->n_most : ANSWER);
+    if (!known && room < USUAL) room = USUAL;
     if (n_trained && room > n_trained) room = n_trained;
     return room > INT32_MAX ? INT32_MAX : (uint32_t)room;
 }
@@ -105,8 +108,8 @@ static int continue_text(answer *a, const run_options *o, const char *text, size
     uint32_t room = choose_room(o, s->info.n_context, n_ids);
     if (n_ids == 0) code = failure(s->command, "the prompt is empty");
     else if (n_ids > room)
-        code = failure(s->command, "the prompt is %u tokens long, the context has room for %u: -c makes more room", n_ids,
-                       room);
+        code = failure(s->command, "the prompt is %u tokens long, the context has room for %u: -c makes more room",
+                       n_ids, room);
     else code = prepare(a, o, n_ids);
     if (code == 0) code = answer_write(a, ids, n_ids);
     if (code == 0) print_statistics(a, n_ids, started);

@@ -57,7 +57,8 @@ int command_tokenize(int argc, char **argv) {
     const option table[] = {
         {"-m", OPTION_TEXT, &model, "MODEL", "a GGUF file; only its vocabulary is read", 0, 0},
         {"--special", OPTION_FLAG, &special, NULL, "control tokens written in the text become their ids", 0, 0},
-        {"--jsonl", OPTION_PAIR, lines, "IN OUT", "{\"text\": ...} lines in, {\"ids\": [...]} lines out; - is stdin, stdout", 0, 0},
+        {"--jsonl", OPTION_PAIR, lines, "IN OUT",
+         "{\"text\": ...} lines in, {\"ids\": [...]} lines out; - is stdin, stdout", 0, 0},
         {0},
     };
     const command_line line = {

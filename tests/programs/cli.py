@@ -36,6 +36,7 @@ def read_npy(path):
         data = file.read()
     length = struct.unpack_from("<H", data, 8)[0]
     header = data[10:10 + length].decode("latin-1")
+    assert data[:8] == b"\x93NUMPY\x01\x00" and (10 + length) % 64 == 0 and header.endswith("\n")
     shape = tuple(map(int, re.search(r"'shape': \((\d+), (\d+)\)", header).groups()))
     return header, shape, data[10 + length:]
 
@@ -161,8 +162,8 @@ class Models(unittest.TestCase):
         _, (_, n_vocab), rows = self.evaluate("all.npy")
         depth, steps = 5, 7
         lists = [self.ids[:depth + steps], self.ids[:depth + steps]]
-        done = skald("bench", "-m", tiny("llama_mha"), "-p", str(steps), "-n", str(steps), "-b", "1,2", "-d", str(depth),
-                     "-t", "1,2", "-r", "2", "--json", "--tokens", self.path("lists.json", json.dumps(lists)))
+        done = skald("bench", "-m", tiny("llama_mha"), "-p", str(steps), "-n", str(steps), "-b", "1,2", "-t", "1,2",
+                     "-d", str(depth), "-r", "2", "--json", "--tokens", self.path("lists.json", json.dumps(lists)))
         self.assertEqual(done.returncode, 0, done.stderr)
         records = json.loads(done.stdout)
         self.assertEqual([(r["test"], r["threads"], r["batch"], r["tokens"]) for r in records],
@@ -183,7 +184,8 @@ class Models(unittest.TestCase):
     def test_tokenize_lines_and_text_agree(self):
         texts = ["hello", "a \"b\" \\ \n\t", "äöü 中文 \U0001f600", ""]
         lines = "".join(json.dumps({"n": [1, {"x": None}], "text": text}) + "\n" for text in texts)
-        done = skald("tokenize", "-m", tiny("llama_mha"), "--jsonl", self.path("in.jsonl", lines), self.path("out.jsonl"))
+        done = skald("tokenize", "-m", tiny("llama_mha"), "--jsonl", self.path("in.jsonl", lines),
+                     self.path("out.jsonl"))
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(self.path("out.jsonl"), encoding="utf-8") as file:
             found = [json.loads(line)["ids"] for line in file]
@@ -204,6 +206,8 @@ class Models(unittest.TestCase):
         full = skald("run", "-m", tiny("llama_mha"), "-p", "hello", "-c", "16", "--ignore-eos")
         self.assertEqual(full.returncode, 0, full.stderr)
         self.assertIn("context of 16 tokens is full", full.stderr)
+        n_prompt, n_answer = map(int, re.search(r"prompt (\d+) tokens.*answer (\d+) tokens", full.stderr).groups())
+        self.assertEqual(n_prompt + n_answer, 16 + 1)  # the last one is told, but needs no room
         long = skald("run", "-m", tiny("llama_mha"), "-p", "hello hello hello hello", "-c", "1")
         self.assertEqual(long.returncode, 1)
         self.assertIn("-c", long.stderr)
