@@ -15,7 +15,9 @@ static const level_name level_names[] = {
 #if defined(__x86_64__)
     {"avx2", SK_LEVEL_AVX2},     {"avxvnni", SK_LEVEL_AVXVNNI}, {"avx512", SK_LEVEL_AVX512}, {"amx", SK_LEVEL_AMX},
 #elif defined(__aarch64__)
-    {"neon", SK_LEVEL_NEON},     {"dotprod", SK_LEVEL_DOTPROD}, {"i8mm", SK_LEVEL_I8MM},
+    {"neon", SK_LEVEL_NEON},
+    {"dotprod", SK_LEVEL_DOTPROD},
+    {"i8mm", SK_LEVEL_I8MM},
 #endif
 };
 #define N_LEVEL_NAMES (sizeof level_names / sizeof *level_names)

@@ -12,11 +12,11 @@
 #include <skald/backend.h>
 #include <stdbool.h>
 
-#define SK_PANEL 32u       /* outputs of a panel */
-#define SK_BLOCK 32u       /* elements that share one activation scale */
-#define SK_TILE_ROWS 5u    /* most rows a tile takes */
+#define SK_PANEL       32u /* outputs of a panel */
+#define SK_BLOCK       32u /* elements that share one activation scale */
+#define SK_TILE_ROWS   5u  /* most rows a tile takes */
 #define SK_ATTEND_ROWS 16u /* most rows an attention tile takes */
-#define SK_PAGE SKALD_PAGE_TOKENS
+#define SK_PAGE        SKALD_PAGE_TOKENS
 
 /* 32 elements of an activation row: element i is d * q[i]. */
 typedef struct sk_q8 {
@@ -130,7 +130,7 @@ const sk_matmul *sk_matmul_find(skald_dtype type, uint32_t level);
 const sk_matmul *sk_matmul_at(uint32_t index);
 uint32_t sk_matmul_index(const sk_matmul *kind);
 
-#define SK_KERNEL(type, slot, level, leaf)                                type leaf;
+#define SK_KERNEL(type, slot, level, leaf) type leaf;
 #define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                             \
     sk_panel_bytes_fn panel_bytes;                                                                                     \
     sk_pack_fn pack;                                                                                                   \

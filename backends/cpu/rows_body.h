@@ -59,8 +59,7 @@ SK_INLINE vec silu_lanes(vec gate) {
 static void silu(float *y, const float *gate, const float *up, uint32_t n) {
     const vec one = vec_set(1.0f);
     uint32_t i = 0;
-    for (; n - i >= 16; i += 16)
-        vec_store(y + i, vec_mul(silu_lanes(vec_load(gate + i)), up ? vec_load(up + i) : one));
+    for (; n - i >= 16; i += 16) vec_store(y + i, vec_mul(silu_lanes(vec_load(gate + i)), up ? vec_load(up + i) : one));
     if (i < n) {
         vec rest = vec_mul(silu_lanes(vec_load_first(gate + i, n - i)), up ? vec_load_first(up + i, n - i) : one);
         vec_store_first(y + i, rest, n - i);
@@ -121,8 +120,7 @@ static void fold(float *max, float *sum, float *out, float max2, float sum2, con
     uint32_t i = 0;
     *max = both;
     *sum = vec_lane0(vec_fma(vec_set(*sum), a, vec_mul(vec_set(sum2), b)));
-    for (; dim_v - i >= 16; i += 16)
-        vec_store(out + i, vec_fma(vec_load(out + i), a, vec_mul(vec_load(out2 + i), b)));
+    for (; dim_v - i >= 16; i += 16) vec_store(out + i, vec_fma(vec_load(out + i), a, vec_mul(vec_load(out2 + i), b)));
     if (i < dim_v) {
         uint32_t n = dim_v - i;
         vec_store_first(out + i, vec_fma(vec_load_first(out + i, n), a, vec_mul(vec_load_first(out2 + i, n), b)), n);

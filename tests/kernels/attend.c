@@ -80,7 +80,7 @@ static float *run(sk_attend_fn *leaf, sk_attend_block *a, guarded *to) {
 }
 
 static void check_attend(sk_attend_fn *leaf, sk_attend_fn *scalar, bool half, const char *name) {
-    static const shape shapes[] = {{1, 64, 64}, {2, 64, 64}, {3, 64, 64}, {4, 80, 80},   {5, 33, 17},  {6, 128, 128},
+    static const shape shapes[] = {{1, 64, 64}, {2, 64, 64}, {3, 64, 64},  {4, 80, 80},   {5, 33, 17},   {6, 128, 128},
                                    {7, 16, 5},  {9, 96, 40}, {16, 64, 64}, {15, 72, 256}, {3, 256, 256}, {1, 1, 1}};
     for (size_t i = 0; i < 4 * sizeof shapes / sizeof *shapes; i++) {
         for (int turn = 0; turn < 4; turn++) {
@@ -116,6 +116,19 @@ static void test_attend_f32(sk_attend_fn *leaf, const char *name) {
 static void test_attend_f16(sk_attend_fn *leaf, const char *name) {
     check_attend(leaf, sk_attend_f16_scalar, true, name);
     check_alone(leaf, true, name);
+}
+
+static void test_digest(void) {
+    uint64_t digest = 1;
+    state = 20260101;
+    for (int kind = 0; kind < 4; kind++) {
+        sk_attend_block a;
+        make_block(&a, (shape){7, 80, 64}, kind, false);
+        digest = digest_floats(digest, run(sk_attend_f32_scalar, &a, &results[0]), 7 * 66);
+        make_block(&a, (shape){5, 64, 33}, kind, true);
+        digest = digest_floats(digest, run(sk_attend_f16_scalar, &a, &results[0]), 5 * 35);
+    }
+    CHECK_DIGEST(digest, 0x7955387595426bd5ull);
 }
 
 static void bench(void) {
@@ -155,5 +168,6 @@ int main(int argc, char **argv) {
         test_attend_f32(kernels.attend_f32, sk_cpu_level_name((uint32_t)level));
         test_attend_f16(kernels.attend_f16, sk_cpu_level_name((uint32_t)level));
     }
+    test_digest();
     return sk_checked();
 }

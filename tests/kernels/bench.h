@@ -71,6 +71,15 @@ static inline size_t first_difference(const float *a, const float *b, size_t n) 
     return n;
 }
 
+/* The bits of results as one number: machines of all kinds must come to the same (numerics version 1). */
+static inline uint64_t digest_floats(uint64_t digest, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) digest = (digest ^ (x[i] != x[i] ? 0x7fc00000u : sk_bits(x[i]))) * 0x100000001b3ull;
+    return digest;
+}
+#define CHECK_DIGEST(got, want)                                                                                        \
+    CHECK_SAID((got) == (want), "the digest is 0x%016llxull: other bits than numerics version 1",                      \
+               (unsigned long long)(got))
+
 #define CHECK_BITS(got, want, n, name)                                                                                 \
     do {                                                                                                               \
         size_t sk_at = first_difference(got, want, n);                                                                 \
@@ -98,7 +107,9 @@ static inline double seconds_now(void) {
             long sk_turns = 0;                                                                                         \
             double sk_start = seconds_now(), sk_now;                                                                   \
             do {                                                                                                       \
-                for (int sk_i = 0; sk_i < 16; sk_i++) { statement; }                                                   \
+                for (int sk_i = 0; sk_i < 16; sk_i++) {                                                                \
+                    statement;                                                                                         \
+                }                                                                                                      \
                 sk_turns += 16;                                                                                        \
                 sk_now = seconds_now();                                                                                \
             } while (sk_now - sk_start < 0.01);                                                                        \

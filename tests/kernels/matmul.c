@@ -75,7 +75,8 @@ static void *make_input(bool integers, uint32_t n_rows, uint32_t n_in, uint32_t 
     float x[32];
     for (size_t b = 0; b < n; b++) {
         fill_floats(x, 32, mood == WILD && b % 3 == 0 ? WILD : CALM, &state);
-        if (b % 5 == 0) for (int i = 0; i < 32; i++) x[i] = i % 3 ? 2.0f : -2.0f; /* the largest integers */
+        if (b % 5 == 0)
+            for (int i = 0; i < 32; i++) x[i] = i % 3 ? 2.0f : -2.0f; /* the largest integers */
         sk_quantize_scalar(q + b, x, 1);
     }
     return q;
@@ -157,6 +158,27 @@ static void test_alone(const sk_matmul *kind) {
     }
 }
 
+static uint64_t digest_kind(uint64_t digest, const sk_matmul *kind, int mood) {
+    const uint32_t n_in = 512, width = kind->int_tile ? n_in / 32 : n_in;
+    const uint64_t row_bytes = skald_dtype_bytes(kind->type, n_in);
+    float y[SK_TILE_ROWS][32];
+    uint8_t *from = guarded_take(&rows, (size_t)(SK_PANEL * row_bytes));
+    make_rows(from, sk_dtype_find(kind->type), SK_PANEL, n_in, mood);
+    void *panel = pack(kind, &panels[0], from, row_bytes, SK_PANEL, n_in);
+    void *x = make_input(kind->int_tile != NULL, SK_TILE_ROWS, n_in, 0, mood);
+    tile(kind, y[0], 32, panel, x, width, SK_TILE_ROWS, n_in);
+    return digest_floats(digest, y[0], SK_TILE_ROWS * 32);
+}
+
+static void test_digest(void) {
+    uint64_t digest = 1;
+    state = 20260101;
+    for (uint32_t i = 0; sk_matmul_at(i); i++)
+        for (int mood = 0; mood < N_MOODS && sk_matmul_at(i)->level == SK_LEVEL_SCALAR; mood++)
+            digest = digest_kind(digest, sk_matmul_at(i), mood);
+    CHECK_DIGEST(digest, 0x4c3d1fb7d0697092ull);
+}
+
 /* A layer's worth of panels from memory (one row), and one panel in the first cache (five rows). */
 static void bench(const sk_matmul *kind) {
     const uint32_t n_in = MOST_IN, n_panels = 2048;
@@ -200,6 +222,7 @@ int main(int argc, char **argv) {
         test_kind(kind);
         test_alone(kind);
     }
+    test_digest();
     CHECK(sk_matmul_find(SKALD_I32, SK_LEVEL_SCALAR) == NULL);
     return timing ? 0 : sk_checked();
 }

@@ -35,8 +35,7 @@ INLINE void block_tile(float *y, size_t y_stride, const uint8_t *piece, const sk
     for (uint32_t b = 0; b < n_in / SK_BLOCK; b++, piece += bytes, x++) {
         if (n_rows < SK_TILE_ROWS) prefetch_piece(piece, bytes);
 #pragma GCC unroll 1
-        for (uint32_t strip = 0; strip < 4; strip++)
-            block_strip(acc, piece, strip, x, x_stride, n_rows, bits, has_min);
+        for (uint32_t strip = 0; strip < 4; strip++) block_strip(acc, piece, strip, x, x_stride, n_rows, bits, has_min);
     }
     for (uint32_t r = 0; r < n_rows; r++) memcpy(y + r * y_stride, acc[r], sizeof acc[r]);
 }
@@ -52,32 +51,32 @@ INLINE void block_rows(float *y, size_t y_stride, const void *panel, const sk_q8
     }
 }
 
-void sk_q4_0_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q4_0_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     block_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 4, false);
 }
 
-void sk_q4_1_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q4_1_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     block_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 4, true);
 }
 
-void sk_q5_0_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q5_0_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     block_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 5, false);
 }
 
-void sk_q5_1_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q5_1_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     block_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 5, true);
 }
 
-void sk_q8_0_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q8_0_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     block_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 8, false);
 }
@@ -99,8 +98,7 @@ INLINE void prefetch_column(const void *panel, uint32_t k, const uint32_t elemen
 
 /* 16 outputs of `strip` for up to 5 rows, or all 32 of one row: what the registers hold. */
 INLINE void float_strip(float *y, size_t y_stride, const void *panel, const float *x, size_t x_stride, uint32_t n_in,
-                        uint32_t at, const uint32_t n_rows, const uint32_t n_vecs, load_fn *load,
-                        const uint32_t size) {
+                        uint32_t at, const uint32_t n_rows, const uint32_t n_vecs, load_fn *load, const uint32_t size) {
     __m256 acc[SK_TILE_ROWS][4], w[4];
     for (uint32_t r = 0; r < n_rows; r++)
         for (uint32_t v = 0; v < n_vecs; v++) acc[r][v] = _mm256_setzero_ps();
@@ -134,20 +132,20 @@ INLINE void float_rows(float *y, size_t y_stride, const void *panel, const float
     }
 }
 
-void sk_f32_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                      size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_f32_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
+                      uint32_t n_rows, uint32_t n_in) {
     (void)type;
     float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32, 4);
 }
 
-void sk_f16_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                      size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_f16_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
+                      uint32_t n_rows, uint32_t n_in) {
     (void)type;
     float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16, 2);
 }
 
-void sk_bf16_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_bf16_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16, 2);
 }

@@ -102,20 +102,20 @@ INLINE void super_rows(float *y, size_t y_stride, const void *panel, const sk_q8
     default: super_tile(y, y_stride, panel, x, x_stride, n_in, 5, bits); break;
     }
 }
-void sk_q4_k_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q4_k_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     super_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 4);
 }
 
-void sk_q5_k_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q5_k_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     super_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 5);
 }
 
-void sk_q6_k_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                       size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_q6_k_tile_avx2(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                       uint32_t n_rows, uint32_t n_in) {
     (void)type;
     super_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, 6);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#define AHEAD 4096
+#define AHEAD  4096
 
 INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
     for (uint32_t at = 0; at < bytes; at += 64) _mm_prefetch((const char *)piece + AHEAD + at, _MM_HINT_T0);

@@ -125,14 +125,14 @@ INLINE void float_rows(float *y, size_t y_stride, const void *panel, const float
     }
 }
 
-void sk_f32_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                        size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_f32_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
+                        uint32_t n_rows, uint32_t n_in) {
     (void)type;
     float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32, 4);
 }
 
-void sk_f16_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                        size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_f16_tile_avx512(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
+                        uint32_t n_rows, uint32_t n_in) {
     (void)type;
     float_rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16, 2);
 }

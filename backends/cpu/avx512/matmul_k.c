@@ -23,7 +23,8 @@ INLINE void add_scaled(panel_sums acc, const uint8_t *head, const uint8_t *piece
     multiply_nibbles(&s, piece, x, x_stride, n_rows, has_high);
     for (uint32_t side = 0; side < 2; side++) {
         __m512 d = _mm512_mul_ps(load_halves(head + 32 * side), from_unsigned(scales + 16 * side));
-        __m512 m = _mm512_mul_ps(load_halves(head + SK_SCALE_BYTES + 32 * side), from_unsigned(scales + 32 + 16 * side));
+        __m512 m =
+            _mm512_mul_ps(load_halves(head + SK_SCALE_BYTES + 32 * side), from_unsigned(scales + 32 + 16 * side));
         for (uint32_t r = 0; r < n_rows; r++) {
             const sk_q8 *a = x + r * x_stride;
             __m512 both = _mm512_mul_ps(d, _mm512_set1_ps(a->d));

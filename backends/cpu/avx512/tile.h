@@ -65,7 +65,5 @@ INLINE void multiply_bytes(block_sums *s, const uint8_t *piece, const sk_q8 *x, 
     }
 }
 
-INLINE __m512 load_halves(const uint8_t *from) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
-}
+INLINE __m512 load_halves(const uint8_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
 #endif

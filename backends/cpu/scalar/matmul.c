@@ -26,8 +26,8 @@ static float add_halves(float acc, const sk_int_block *w, const sk_q8 *x, bool h
     return acc;
 }
 
-void sk_raw_tile_scalar(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                        size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+void sk_raw_tile_scalar(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
+                        uint32_t n_rows, uint32_t n_in) {
     const sk_dtype *format = sk_dtype_find(type);
     const uint64_t row_bytes = skald_dtype_bytes(type, n_in);
     sk_int_block w;
