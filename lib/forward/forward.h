@@ -48,6 +48,7 @@ typedef struct sk_poll {
     skald_progress_fn progress;
     void *progress_user;
     float done;
+    bool cancelled; /* the host said so; written on `thread` only */
 } sk_poll;
 
 typedef struct sk_run {

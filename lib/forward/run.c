@@ -11,7 +11,7 @@ static skald_poll ask(void *self) {
     const uint64_t now = p->host->nanoseconds(p->host->self);
     if (p->progress && sk_os_thread() == p->thread && now >= p->next_progress) {
         p->next_progress = now + PROGRESS_NANOSECONDS;
-        if (p->progress(p->progress_user, p->done)) return SKALD_POLL_CANCEL;
+        if (p->progress(p->progress_user, p->done)) return p->cancelled = true, SKALD_POLL_CANCEL;
     }
     return p->deadline && now >= p->deadline ? SKALD_POLL_PAUSE : SKALD_POLL_GO;
 }
@@ -51,9 +51,9 @@ skald_status sk_run_begin(sk_run *run, skald_kv_cache *cache, const skald_span *
     if (status != SKALD_OK) return status;
     run->cache = cache;
     run->in_pass = false;
-    run->n_logits = 0;
     status = take_pages(run, why);
-    if (status != SKALD_OK) sk_run_drop(run);
+    if (status == SKALD_OK) run->n_logits = 0; /* a step that did not begin leaves the rows of the one before */
+    else sk_run_drop(run);
     return status;
 }
 
@@ -77,6 +77,7 @@ static skald_status go_pass(sk_run *run) {
     }
     run->poll.done = (float)((double)run->batch.n_done / (double)run->batch.n_tokens);
     skald_status status = backend->stream_run(run->stream);
+    if (run->poll.cancelled) return SKALD_CANCELLED; /* asked for at the last job of a pass */
     if (status != SKALD_PENDING && status != SKALD_OK) return status;
     if (status == SKALD_OK) {
         run->in_pass = false;
