@@ -117,6 +117,9 @@ static skald_status read_config(skald_model_info *info, sk_json json, skald_repo
     if (status == SKALD_OK) status = config_count(&c.head_dim_v, json, "v_head_dim", 65536, false, why);
     if (status == SKALD_OK) status = config_count(&c.latent_dim, json, "kv_lora_rank", 65536, false, why);
     if (status == SKALD_OK) status = config_count(&c.latent_rope_dim, json, "qk_rope_head_dim", 65536, false, why);
+    uint32_t unrotated = 0; /* MLA: a key head is its plain part and its rotated part */
+    if (status == SKALD_OK) status = config_count(&unrotated, json, "qk_nope_head_dim", 65536, false, why);
+    if (unrotated) c.head_dim_k = unrotated + c.latent_rope_dim;
     if (status == SKALD_OK) status = config_count(&c.n_ff, json, "intermediate_size", 1 << 22, false, why);
     if (status == SKALD_OK) status = config_count(&c.n_vocab, json, "vocab_size", INT32_MAX, false, why);
     if (status == SKALD_OK) status = config_count(&c.n_context, json, "max_position_embeddings", INT32_MAX, false, why);
