@@ -11,7 +11,7 @@ typedef struct frame {
 
 static uint32_t n_rows_of(const frame *f, const skald_rows *r) {
     if (r->extent == SKALD_EXTENT_ROWS) return f->pass->n_rows;
-    return r->extent == SKALD_EXTENT_WANTED ? f->pass->n_wanted : r->n_rows;
+    return r->extent == SKALD_EXTENT_FIXED ? r->n_rows : f->pass->n_wanted;
 }
 
 /* Logits of this pass stand behind those of the step's earlier passes. */
