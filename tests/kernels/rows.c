@@ -34,6 +34,8 @@ static void test_quantize(sk_quantize_fn *leaf, const char *name) {
         float *x = input(0, n * 32, turn % N_MOODS);
         if (turn % 9 == 0)
             for (uint32_t i = 0; i < n * 32; i++) x[i] *= 0x1p-100f;
+        if (turn % 13 == 0) /* a largest magnitude on both sides of 2^-100 */
+            for (uint32_t i = 0; i < n * 32; i++) x[i] *= 0x1p-102f;
         if (turn % 11 == 0) memset(x, 0, n * 32 * sizeof *x);
         sk_q8 *y = guarded_take(&out[0], n * sizeof *y), *want = guarded_take(&out[1], n * sizeof *want);
         leaf(y, x, n);
@@ -242,7 +244,24 @@ static void test_store_v_f16(sk_store_fn *leaf, const char *name) { check_store(
 static void test_attend_f32(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
 static void test_attend_f16(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
 
-/* exp2 and exp through the kernels cannot be seen at every argument: here they are, against libm. */
+/* A fold into nothing shows 2^x of a level as its sum, and SiLU shows e^x: every polynomial at many arguments. */
+static void test_sweep(const sk_kernels *k, const char *name) {
+    float nothing = 0, zero = 0;
+    for (int i = 0; i < 400000; i++) {
+        float x = (uniform(&state) - 1) * 63.5f, max = 0, sum = 0, want = sk_exp2(x);
+        k->fold(&max, &sum, &nothing, x, 1.0f, &zero, 1);
+        CHECK_BITS(&sum, &want, 1, name);
+    }
+    for (int i = 0; i < 4000; i++) {
+        float gate[64], got[64], want[64];
+        for (int j = 0; j < 64; j++) gate[j] = uniform(&state) * 100;
+        k->silu(got, gate, NULL, 64);
+        sk_silu_scalar(want, gate, NULL, 64);
+        CHECK_BITS(got, want, 64, name);
+    }
+}
+
+/* exp2 and exp themselves, against libm. */
 static void test_exponentials(void) {
     for (int i = 0; i < 200000; i++) {
         float x = uniform(&state) * 140.0f, y = x * 0.68f;
@@ -264,6 +283,7 @@ static void test_dispatch(void) {
         sk_kernels k, none;
         memset(&k, 0, sizeof k), memset(&none, 0, sizeof none);
         sk_kernels_fill(&k, (uint32_t)level);
+        test_sweep(&k, names[i]);
         void (*const *slot)(void) = (void (*const *)(void)) & k.quantize;
         for (size_t s = 0; s < (sizeof k - offsetof(sk_kernels, quantize)) / sizeof *slot; s++) CHECK(slot[s] != NULL);
     }
