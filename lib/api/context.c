@@ -195,7 +195,11 @@ const float *skald_logits(const skald_context *context, uint32_t index) {
 
 int32_t skald_logits_argmax(const skald_context *context, uint32_t index) {
     const float *row = skald_logits(context, index);
-    return row ? sk_argmax(row, context->model->config.n_vocab) : -1;
+    if (!row) return -1;
+    uint64_t mode = sk_fp_enter(); /* comparing NaN or subnormal numbers may trap or flush in the caller's */
+    int32_t id = sk_argmax(row, context->model->config.n_vocab);
+    sk_fp_leave(mode);
+    return id;
 }
 
 skald_status skald_context_op(char *text, size_t *n_bytes, const skald_context *context, uint32_t index) {

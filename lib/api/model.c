@@ -73,7 +73,11 @@ const char *skald_model_metadata_key(const skald_model *model, uint32_t index) {
 skald_status skald_model_metadata(char *text, size_t *n_bytes, const skald_model *model, const char *key) {
     if (!n_bytes || !model || !key || (*n_bytes && !text)) return SKALD_ARGUMENT;
     const sk_gguf_entry *entry = sk_gguf_find(&model->part[0], key);
-    return entry ? sk_metadata_text(text, n_bytes, entry) : SKALD_ABSENT;
+    if (!entry) return SKALD_ABSENT;
+    uint64_t mode = sk_fp_enter();
+    skald_status status = sk_metadata_text(text, n_bytes, entry);
+    sk_fp_leave(mode);
+    return status;
 }
 
 skald_status skald_model_tensor(skald_tensor_info *info, const skald_model *model, uint32_t index) {
@@ -160,9 +164,8 @@ static skald_status inspect_gguf(skald_model_info *info, skald_runtime *runtime,
     return status == SKALD_OK ? sk_struct_give(info, &all, sizeof all, "skald_model_info", why) : status;
 }
 
-skald_status skald_model_inspect(skald_model_info *info, skald_runtime *runtime, const char *path, skald_report *why) {
+static skald_status inspect(skald_model_info *info, skald_runtime *runtime, const char *path, skald_report *why) {
     char inside[4096];
-    if (!info || !runtime || !path) return sk_fail(why, SKALD_ARGUMENT, "skald_model_inspect: an argument is NULL");
     if (sk_os_is_folder(path)) {
         size_t n = strlen(path);
         if (n + sizeof "/config.json" > sizeof inside) return sk_fail(why, SKALD_READ, "the path is too long");
@@ -173,4 +176,12 @@ skald_status skald_model_inspect(skald_model_info *info, skald_runtime *runtime,
     size_t n = strlen(path);
     if (n >= 5 && memcmp(path + n - 5, ".json", 5) == 0) return inspect_config(info, runtime, path, why);
     return inspect_gguf(info, runtime, path, why);
+}
+
+skald_status skald_model_inspect(skald_model_info *info, skald_runtime *runtime, const char *path, skald_report *why) {
+    if (!info || !runtime || !path) return sk_fail(why, SKALD_ARGUMENT, "skald_model_inspect: an argument is NULL");
+    uint64_t mode = sk_fp_enter();
+    skald_status status = inspect(info, runtime, path, why);
+    sk_fp_leave(mode);
+    return status;
 }
