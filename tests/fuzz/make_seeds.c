@@ -1,5 +1,5 @@
-/* Writes small valid files for the fuzz targets to begin with: make_seeds FOLDER. Every value type, tensor format and
- * version is among the GGUF ones, so that mutations start behind the first checks. */
+/* Writes small valid files for the fuzz targets to begin with: make_seeds FOLDER, which has a folder for each target.
+ * Every value type, tensor format and version is among the GGUF ones, so that mutations start behind the first checks. */
 #include "support/sample_gguf.h"
 #include <stdio.h>
 
@@ -9,7 +9,7 @@ static int put(const char *folder, const char *name, const void *bytes, size_t n
     FILE *file = fopen(path, "wb");
     if (!file) return 1;
     size_t n = fwrite(bytes, 1, n_bytes, file);
-    return fclose(file) != 0 || n != n_bytes;
+    return fclose(file) != 0 || n != n_bytes || n == 0;
 }
 
 /* One entry of each type, alone and as an array of two, and one tensor of each format. */
@@ -35,22 +35,108 @@ static void make_types(sample *s) {
     if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
 }
 
+/* A whole model: one layer, two query heads of 16 and one for keys and values, 32 wide inside the feed-forward part. */
+#define N_VOCAB 40u
+#define N_TENSORS 11u
+
+typedef struct weight {
+    const char *name;
+    uint32_t n_in, n_out; /* n_out 0: a vector of F32 */
+} weight;
+
+static void put_words(sk_gguf_writer *w) {
+    static char letters[N_VOCAB][8];
+    static int32_t types[N_VOCAB];
+    const sk_text merges[] = {sample_text("t h"), sample_text("th e"), sample_text("s e")};
+    static const char *const others[] = {"th", "the", "se", "<|im_start|>", "<|im_end|>", "\xc4\xa0"};
+    sk_text tokens[N_VOCAB];
+    for (uint32_t i = 0; i < N_VOCAB; i++) {
+        const char letter[] = {(char)('a' + i % 26), i < 26 ? 0 : (char)('a' + i % 26), 0};
+        strcpy(letters[i], letter);
+        tokens[i] = i < 6 ? sample_text(others[i]) : sample_text(letters[i]);
+        types[i] = i == 3 || i == 4 ? 3 : 1;
+    }
+    sk_gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
+    sk_gguf_put_text(w, "tokenizer.ggml.pre", "smollm");
+    sk_gguf_put_texts(w, "tokenizer.ggml.tokens", tokens, N_VOCAB);
+    sk_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, N_VOCAB);
+    sk_gguf_put_texts(w, "tokenizer.ggml.merges", merges, 3);
+    sk_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 3);
+    sk_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 4);
+    sk_gguf_put_text(w, "tokenizer.chat_template", "{{'<|im_start|>' + '<|im_end|>'}}");
+}
+
+/* `type` is for the projections; with 1, rows of 256 carry K formats too. */
+static void make_model(sample *s, skald_dtype type, uint32_t width, bool words) {
+    const weight weights[N_TENSORS] = {
+        {"token_embd.weight", width, N_VOCAB},   {"blk.0.attn_norm.weight", width, 0},
+        {"blk.0.attn_q.weight", width, 32},      {"blk.0.attn_k.weight", width, 16},
+        {"blk.0.attn_v.weight", width, 16},      {"blk.0.attn_output.weight", 32, width},
+        {"blk.0.ffn_norm.weight", width, 0},     {"blk.0.ffn_gate.weight", width, 32},
+        {"blk.0.ffn_up.weight", width, 32},      {"blk.0.ffn_down.weight", 32, width},
+        {"output_norm.weight", width, 0},
+    };
+    sk_gguf_writer w;
+    s->n_bytes = 0;
+    sk_gguf_begin(&w, sample_write, s, words ? 18 : 10, N_TENSORS, 32);
+    sk_gguf_put_text(&w, "general.architecture", "llama");
+    sk_gguf_put_u32(&w, "llama.block_count", 1);
+    sk_gguf_put_u32(&w, "llama.context_length", 256);
+    sk_gguf_put_u32(&w, "llama.embedding_length", width);
+    sk_gguf_put_u32(&w, "llama.feed_forward_length", 32);
+    sk_gguf_put_u32(&w, "llama.attention.head_count", 2);
+    sk_gguf_put_u32(&w, "llama.attention.head_count_kv", 1);
+    sk_gguf_put_u32(&w, "llama.attention.key_length", 16);
+    sk_gguf_put_u32(&w, "llama.attention.value_length", 16);
+    sk_gguf_put_f32(&w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    if (words) put_words(&w);
+    for (uint32_t i = 0; i < N_TENSORS; i++) {
+        const weight *t = &weights[i];
+        const uint64_t shape[] = {t->n_in, t->n_out};
+        const skald_dtype own = !t->n_out ? SKALD_F32 : skald_dtype_bytes(type, t->n_in) ? type : SKALD_Q4_0;
+        sk_gguf_declare(&w, sample_text(t->name), own, t->n_out ? 2 : 1, shape);
+    }
+    for (uint64_t left = w.declared; left && w.status == SKALD_OK; left--) sk_gguf_data(&w, ",", 1);
+    if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
+}
+
+static int put_models(const char *folder, sample *s) {
+    static const skald_dtype narrow[] = {SKALD_F32, SKALD_F16, SKALD_Q8_0, SKALD_Q4_1, SKALD_Q5_0};
+    int failed = 0;
+    for (uint32_t i = 0; i < 7; i++) {
+        const skald_dtype type = i < 5 ? narrow[i] : i == 5 ? SKALD_Q4_K : SKALD_Q6_K;
+        char name[64];
+        snprintf(name, sizeof name, "%s.gguf", skald_dtype_name(type));
+        make_model(s, type, i < 5 ? 32 : 256, i % 2 == 0);
+        failed |= put(folder, name, s->bytes, s->n_bytes);
+    }
+    return failed;
+}
+
 int main(int argc, char **argv) {
     static const char json[] = "{\"a\": [1, -2.5e-3, true, null, \"\\u00e9\\n\\ud83d\\ude00\"], \"b\": {\"c\": {}}}";
+    static const char text[] = "\x03the  the\xc3\xa9\xc3\xa9 12 in <|end|><u><u>x", split[] = "\x04\x08\\p{L}+|.the 12";
     static sample s;
+    char gguf[480], model[480], folder[480];
     int failed = 0;
     if (argc != 2) return 2;
+    snprintf(gguf, sizeof gguf, "%s/gguf", argv[1]);
+    snprintf(model, sizeof model, "%s/model", argv[1]);
     for (uint32_t alignment = 1; alignment <= 256; alignment *= 4) {
         char name[32];
         sample_make(&s, alignment);
         snprintf(name, sizeof name, "aligned-%u.gguf", alignment);
-        failed |= put(argv[1], name, s.bytes, s.n_bytes);
+        failed |= put(gguf, name, s.bytes, s.n_bytes);
     }
     sample_make(&s, 32);
     s.bytes[4] = 2;
-    failed |= put(argv[1], "version2.gguf", s.bytes, s.n_bytes);
+    failed |= put(gguf, "version2.gguf", s.bytes, s.n_bytes);
     make_types(&s);
-    failed |= put(argv[1], "types.gguf", s.bytes, s.n_bytes);
-    failed |= put(argv[1], "config.json", json, sizeof json - 1);
+    failed |= put(gguf, "types.gguf", s.bytes, s.n_bytes);
+    failed |= put_models(model, &s);
+    snprintf(folder, sizeof folder, "%s/json", argv[1]);
+    failed |= put(folder, "config.json", json, sizeof json - 1);
+    snprintf(folder, sizeof folder, "%s/text", argv[1]);
+    failed |= put(folder, "text", text, sizeof text - 1) | put(folder, "split", split, sizeof split - 1);
     return failed;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 typedef struct sample {
-    char bytes[16384];
+    char bytes[65536];
     size_t n_bytes;
 } sample;
 

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Builds the fuzz targets with clang and lets each run: tests/fuzz/run.sh SECONDS [TARGET...]. What it finds stays in
+# FUZZ_DIR (build/fuzz), as does each target's corpus, so that a later run goes on from there.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
+shift
+[ $# -gt 0 ] || set -- gguf json model text
+folder=${FUZZ_DIR:-$root/build/fuzz}
+clang=${CLANG:-clang}
+
+sanitize=address,undefined
+cmake -S "$root" -B "$folder/lib" -DCMAKE_C_COMPILER="$clang" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSKALD_TESTS=OFF \
+    -DSKALD_PROGRAMS=OFF -DSKALD_SANITIZE="fuzzer-no-link,$sanitize" >/dev/null
+cmake --build "$folder/lib" --target skald_static -j "$(nproc)" >/dev/null
+
+flags="-std=c11 -O1 -g -DSKALD_STATIC -D_POSIX_C_SOURCE=200809L -I$root/include -I$root/lib -I$root/tests -I$root
+    -fno-sanitize-recover=all"
+library=$folder/lib/lib/libskald.a
+for target in gguf json model text; do mkdir -p "$folder/seeds/$target"; done
+$clang $flags -fsanitize=fuzzer-no-link,$sanitize "$here/make_seeds.c" "$library" -o "$folder/make_seeds" -lpthread -ldl
+"$folder/make_seeds" "$folder/seeds"
+
+failed=0
+for target; do
+    $clang $flags -fsanitize=fuzzer,$sanitize "$here/$target.c" "$library" -o "$folder/fuzz_$target" -lpthread -ldl
+    corpus=$folder/corpus/$target
+    log=$folder/$target.log
+    options="-max_total_time=$seconds -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$folder/$target-"
+    case $target in
+    gguf) options="$options -max_len=16384 -dict=$here/gguf.dict" ;;
+    model) options="$options -max_len=65536 -dict=$here/gguf.dict" ;;
+    *) options="$options -max_len=4096" ;;
+    esac
+    mkdir -p "$corpus"
+    state=ok
+    "$folder/fuzz_$target" $options "$corpus" "$folder/seeds/$target" >"$log" 2>&1 || state=FAILED failed=1
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    edges=$(grep -o 'cov: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
+    printf 'fuzz %-6s %s seconds, %s executions, %s edges: %s\n' "$target" "$seconds" "${runs:-no}" "${edges:-no}" $state
+    [ $state = ok ] || tail -40 "$log"
+done
+exit $failed
