@@ -57,15 +57,22 @@ static void trim(skald_kv_cache *cache, sk_sequence *s, uint32_t keep) {
     while (s->n_pages > keep) drop_page(cache, list_of(cache, s)[--s->n_pages]);
 }
 
-skald_status sk_cache_open(skald_seq *out, skald_kv_cache *cache) {
+/* A new, empty sequence; NULL when all live. */
+static sk_sequence *begin_sequence(skald_kv_cache *cache) {
     for (uint32_t i = 0; i < cache->n_sequences; i++) {
         sk_sequence *s = &cache->sequences[i];
         if (s->living) continue;
         *s = (sk_sequence){.generation = s->generation + 1, .living = 1, .shared_tail = SK_NO_PAGE};
-        *out = handle_of(cache, s);
-        return SKALD_OK;
+        return s;
     }
-    return SKALD_FULL;
+    return NULL;
+}
+
+skald_status sk_cache_open(skald_seq *out, skald_kv_cache *cache) {
+    sk_sequence *s = begin_sequence(cache);
+    if (!s) return SKALD_FULL;
+    *out = handle_of(cache, s);
+    return SKALD_OK;
 }
 
 /* The tail page may belong to two sequences: it is copied before the first write. */
@@ -131,16 +138,14 @@ skald_status sk_cache_reserve(skald_kv_cache *cache, sk_sequence *s, uint32_t n_
 }
 
 skald_status sk_cache_fork(skald_seq *out, skald_kv_cache *cache, const sk_sequence *s, uint32_t n_tokens) {
-    skald_seq seq;
-    skald_status status = sk_cache_open(&seq, cache);
-    if (status != SKALD_OK) return status;
-    sk_sequence *child = sk_cache_find(cache, seq);
+    sk_sequence *child = begin_sequence(cache);
+    if (!child) return SKALD_FULL;
     const uint32_t *from = list_of(cache, s);
     uint32_t *to = list_of(cache, child);
     child->length = n_tokens;
     child->n_pages = pages_for(n_tokens);
     for (uint32_t i = 0; i < child->n_pages; i++) cache->owners[to[i] = from[i]]++;
-    *out = seq;
+    *out = handle_of(cache, child);
     return SKALD_OK;
 }
 
