@@ -1,0 +1,311 @@
+/* Memory is the host's: each request may be refused, the plan is exact, and no request comes during a step. */
+#define _POSIX_C_SOURCE 200809L
+#include "support/check.h"
+#include "support/memory.h"
+#include "support/world.h"
+
+static host_memory memory;
+
+/* ---- every request refused once */
+
+/* One host's life, up to a text and its last id. A refused call is made again when the host has found memory: whatever
+ * was made before it must have stayed usable. */
+typedef struct life {
+    world w;
+    skald_sampler *sampler;
+    skald_seq seq[2];
+    skald_report why;
+    int32_t last;
+    size_t n_text;
+    char text[256];
+} life;
+
+static int32_t collect(void *user, const char *text, size_t n_bytes) {
+    life *l = user;
+    if (n_bytes > sizeof l->text - l->n_text) return 1;
+    memcpy(l->text + l->n_text, text, n_bytes);
+    l->n_text += n_bytes;
+    return 0;
+}
+
+static skald_status make_runtime(life *l) {
+    skald_runtime_options o;
+    skald_runtime_options_init(&o, sizeof o);
+    o.allocator = &memory.allocator;
+    o.n_threads = 2;
+    return skald_runtime_create(&l->w.runtime, &o, &l->why);
+}
+
+static skald_status plan(life *l) {
+    skald_memory_plan p = {.size = sizeof p};
+    const skald_source source = {.size = sizeof source, .path = WORLD_MODEL};
+    return skald_memory_get_plan(&p, l->w.runtime, NULL, NULL, NULL, &l->why, &source, 1);
+}
+
+static skald_status inspect(life *l) {
+    return skald_model_inspect(&l->w.info, l->w.runtime, WORLD_MODEL, &l->why);
+}
+
+static skald_status open_model(life *l) {
+    return skald_model_open_path(&l->w.model, l->w.runtime, WORLD_MODEL, NULL, &l->why);
+}
+
+static skald_status open_vocabulary(life *l) {
+    skald_model *model = NULL;
+    skald_model_options o;
+    skald_model_options_init(&o, sizeof o);
+    o.vocabulary_only = 1;
+    skald_status status = skald_model_open_path(&model, l->w.runtime, WORLD_MODEL, &o, &l->why);
+    if (status != SKALD_OK) CHECK(model == NULL);
+    skald_model_release(model);
+    return status;
+}
+
+static skald_status make_cache(life *l) {
+    skald_kv_cache_options o;
+    skald_kv_cache_options_init(&o, sizeof o);
+    o.n_tokens = 640, o.n_sequences = 2;
+    return skald_kv_cache_create(&l->w.cache, l->w.model, &o, &l->why);
+}
+
+static skald_status make_context(life *l) {
+    skald_context_options o;
+    skald_context_options_init(&o, sizeof o);
+    o.n_rows = 64;
+    return skald_context_create(&l->w.context, l->w.model, &o, &l->why);
+}
+
+static skald_status make_sampler(life *l) {
+    static const skald_logit_bias bias[] = {{3, -1.0f}, {5, 1.0f}};
+    skald_sampler_options o;
+    skald_sampler_options_init(&o, sizeof o);
+    o.temperature = 0.8f, o.top_k = 40, o.top_p = 0.9f, o.repetition = 1.1f, o.seed = 7;
+    o.bias = bias, o.n_bias = 2;
+    return skald_sampler_create(&l->sampler, l->w.model, &o, &l->why);
+}
+
+static skald_status open_sequence(life *l) { return skald_kv_cache_open(&l->seq[0], l->w.cache); }
+static skald_status read_prompt(life *l) { return world_read(&l->w, l->seq[0], 0, 200); }
+static skald_status fork_sequence(life *l) { return skald_kv_cache_fork(&l->seq[1], l->w.cache, l->seq[0], 150); }
+static skald_status read_fork(life *l) { return world_read(&l->w, l->seq[1], 500, 3); }
+
+static skald_status choose(life *l) {
+    return skald_sampler_choose(&l->last, l->sampler, skald_logits(l->w.context, 0), 153, NULL, 0);
+}
+
+static skald_status encode(life *l) {
+    char text[3000];
+    int32_t ids[3000];
+    uint32_t n_ids = 3000;
+    memset(text, 'a', sizeof text);
+    return skald_encode(ids, &n_ids, l->w.model, 0, text, sizeof text);
+}
+
+static skald_status generate(life *l) {
+    skald_generate_options o;
+    skald_generate_options_init(&o, sizeof o);
+    o.n_tokens = 12, o.n_context = 256;
+    l->n_text = 0;
+    return skald_generate(l->w.model, "return the tokens", &o, collect, l, &l->why);
+}
+
+static const struct {
+    const char *name;
+    skald_status (*call)(life *l);
+} calls[] = {
+    {"skald_runtime_create", make_runtime},  {"skald_memory_get_plan", plan},
+    {"skald_model_inspect", inspect},        {"skald_model_open, vocabulary", open_vocabulary},
+    {"skald_model_open", open_model},        {"skald_kv_cache_create", make_cache},
+    {"skald_context_create", make_context},  {"skald_sampler_create", make_sampler},
+    {"skald_kv_cache_open", open_sequence},  {"skald_step", read_prompt},
+    {"skald_kv_cache_fork", fork_sequence},  {"skald_step, fork", read_fork},
+    {"skald_sampler_choose", choose},        {"skald_encode", encode},
+    {"skald_generate", generate},
+};
+
+static void refused(const life *l, const char *name, uint64_t live_before) {
+    CHECK_SAID(memory.live == live_before, "%s was refused request %ld and kept %lld bytes", name, memory.refuse_at,
+               (long long)(memory.live - live_before));
+    if (strcmp(name, "skald_encode") == 0) return; /* it has no report */
+    CHECK_SAID(l->why.status == SKALD_MEMORY && l->why.text[0], "%s: the report says \"%s\"", name, l->why.text);
+}
+
+/* Runs a life with request `refuse_at` refused. True when it was reached. */
+static bool live(life *l, long refuse_at, bool refuse_on) {
+    *l = (life){.w = {.info = {.size = sizeof l->w.info}}, .why = {.size = sizeof l->why}};
+    memory_init(&memory);
+    memory.refuse_at = refuse_at;
+    memory.refuse_on = refuse_on;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const long n_refused = memory.n_refused;
+        const uint64_t live_before = memory.live;
+        skald_status status = calls[i].call(l);
+        if (memory.n_refused > n_refused) {
+            CHECK_SAID(status == SKALD_MEMORY, "%s, request %ld refused: status %d", calls[i].name, refuse_at, status);
+            refused(l, calls[i].name, live_before);
+            memory.refuse_on = false;
+            if (status != SKALD_OK) status = calls[i].call(l);
+        }
+        CHECK_SAID(status == SKALD_OK, "%s, request %ld refused: status %d, %s", calls[i].name, refuse_at, status,
+                   l->why.text);
+        if (status != SKALD_OK) break;
+    }
+    skald_sampler_free(l->sampler);
+    world_close(&l->w);
+    CHECK_SAID(memory.live == 0, "request %ld refused: %lld bytes are still out", refuse_at, (long long)memory.live);
+    CHECK_EQUAL(memory.n_mistakes, 0);
+    return memory.n_refused > 0;
+}
+
+static void check_refusals(bool refuse_on) {
+    life reference, l;
+    long n = 1;
+    CHECK(!live(&reference, 0, false));
+    CHECK(reference.n_text > 0);
+    for (; live(&l, n, refuse_on); n++) {
+        CHECK_EQUAL(l.last, reference.last);
+        CHECK(l.n_text == reference.n_text && memcmp(l.text, reference.text, l.n_text) == 0);
+    }
+    CHECK_SAID(n > 20, "only %ld requests were refused", n - 1);
+    printf("%ld requests refused, %s\n", n - 1, refuse_on ? "and all that came later" : "each once");
+}
+
+/* ---- the plan */
+
+typedef struct wish {
+    const char *path;
+    uint32_t n_threads, n_rows, n_logits, n_sequences, n_tokens;
+    skald_dtype type;
+} wish;
+
+/* Bytes that came out between two points, by kind, in one line. */
+static void check_out(const char *what, const uint64_t before[MEMORY_KINDS], skald_memory_kind a, skald_memory_kind b,
+                      uint64_t want) {
+    uint64_t out = memory.live_of[a] - before[a];
+    if (b != a) out += memory.live_of[b] - before[b];
+    CHECK_SAID(out == want, "%s is %llu, %llu were asked for", what, (unsigned long long)want, (unsigned long long)out);
+}
+
+static void check_plan(const wish *o) {
+    skald_runtime *runtime = NULL;
+    skald_model *model = NULL;
+    skald_kv_cache *cache = NULL;
+    skald_context *context = NULL;
+    skald_memory_plan plan = {.size = sizeof plan};
+    skald_runtime_options r;
+    skald_kv_cache_options k;
+    skald_context_options c;
+    uint64_t before[MEMORY_KINDS];
+    const skald_source source = {.size = sizeof source, .path = o->path};
+    memory_init(&memory);
+    skald_runtime_options_init(&r, sizeof r);
+    skald_kv_cache_options_init(&k, sizeof k);
+    skald_context_options_init(&c, sizeof c);
+    r.allocator = &memory.allocator, r.n_threads = o->n_threads;
+    k.n_sequences = o->n_sequences, k.n_tokens = o->n_tokens, k.k_type = k.v_type = o->type;
+    c.n_rows = o->n_rows, c.n_logits = o->n_logits;
+    CHECK_EQUAL(skald_runtime_create(&runtime, &r, NULL), SKALD_OK);
+    const uint64_t own = memory.live;
+    CHECK_EQUAL(skald_memory_get_plan(&plan, runtime, NULL, &k, &c, NULL, &source, 1), SKALD_OK);
+    CHECK_EQUAL(memory.live, own);
+
+    memory_mark(&memory);
+    memcpy(before, memory.live_of, sizeof before);
+    CHECK_EQUAL(skald_model_open(&model, runtime, NULL, NULL, &source, 1), SKALD_OK);
+    check_out("model_bytes", before, SKALD_MEMORY_HANDLE, SKALD_MEMORY_HANDLE, plan.model_bytes);
+    check_out("weights_bytes", before, SKALD_MEMORY_WEIGHTS, SKALD_MEMORY_WEIGHTS, plan.weights_bytes);
+    CHECK_EQUAL(memory.peak_of[SKALD_MEMORY_LOAD], plan.load_bytes);
+    memcpy(before, memory.live_of, sizeof before);
+    CHECK_EQUAL(skald_kv_cache_create(&cache, model, &k, NULL), SKALD_OK);
+    check_out("cache_bytes", before, SKALD_MEMORY_HANDLE, SKALD_MEMORY_CACHE, plan.cache_bytes);
+    memcpy(before, memory.live_of, sizeof before);
+    CHECK_EQUAL(skald_context_create(&context, model, &c, NULL), SKALD_OK);
+    check_out("context_bytes", before, SKALD_MEMORY_HANDLE, SKALD_MEMORY_SCRATCH, plan.context_bytes);
+    CHECK_SAID(memory.peak - own == plan.peak_bytes, "peak_bytes is %llu, the peak was %llu",
+               (unsigned long long)plan.peak_bytes, (unsigned long long)(memory.peak - own));
+    CHECK_EQUAL(memory.live_of[SKALD_MEMORY_LOAD], 0);
+    CHECK_EQUAL(plan.mapped_bytes, 0);
+    CHECK_EQUAL(plan.device_bytes, 0);
+
+    skald_context_free(context);
+    skald_kv_cache_free(cache);
+    skald_model_release(model);
+    skald_runtime_release(runtime);
+    CHECK_EQUAL(memory.live, 0);
+    CHECK_EQUAL(memory.n_mistakes, 0);
+}
+
+static void check_plans(void) {
+    static const wish wishes[] = {
+        {WORLD_MODEL, 1, 0, 0, 0, 0, SKALD_F16},       {WORLD_MODEL, 2, 0, 0, 3, 1000, SKALD_F32},
+        {WORLD_MODEL, 4, 1, 1, 1, 1, SKALD_F16},       {WORLD_OTHER_MODEL, 3, 7, 40, 17, 128, SKALD_F16},
+        {WORLD_OTHER_MODEL, 2, 2048, 1, 2, 5000, SKALD_F32},
+    };
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) check_plan(&wishes[i]);
+}
+
+/* ---- nothing is asked for during a step: counted by the linker's --wrap, behind the library's back */
+
+static long n_calls; /* of libc's memory functions */
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void __real_free(void *p);
+int __real_posix_memalign(void **p, size_t alignment, size_t n);
+void *__real_mmap(void *at, size_t n, int protection, int flags, int file, long offset);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void __wrap_free(void *p);
+int __wrap_posix_memalign(void **p, size_t alignment, size_t n);
+void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, long offset);
+void *__wrap_mmap64(void *at, size_t n, int protection, int flags, int file, long offset);
+
+void *__wrap_malloc(size_t n) { return n_calls++, __real_malloc(n); }
+void *__wrap_calloc(size_t n, size_t size) { return n_calls++, __real_calloc(n, size); }
+void *__wrap_realloc(void *p, size_t n) { return n_calls++, __real_realloc(p, n); }
+void __wrap_free(void *p) { n_calls++, __real_free(p); }
+int __wrap_posix_memalign(void **p, size_t alignment, size_t n) { return n_calls++, __real_posix_memalign(p, alignment, n); }
+void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, long offset) {
+    return n_calls++, __real_mmap(at, n, protection, flags, file, offset);
+}
+void *__wrap_mmap64(void *at, size_t n, int protection, int flags, int file, long offset) {
+    return __wrap_mmap(at, n, protection, flags, file, offset);
+}
+
+static void check_steps(void) {
+    world w;
+    skald_seq seq, fork;
+    skald_sampler *sampler = NULL;
+    int32_t id = 0;
+    memory_init(&memory);
+    CHECK_EQUAL(world_open(&w, &(world_options){.memory = &memory.allocator, .n_rows = 64, .n_sequences = 2}), SKALD_OK);
+    CHECK_EQUAL(skald_sampler_create(&sampler, w.model, NULL, NULL), SKALD_OK);
+    CHECK_EQUAL(skald_kv_cache_open(&seq, w.cache), SKALD_OK);
+    CHECK(n_calls > 0); /* the count counts */
+    const long asked = memory.n_asked, called = n_calls;
+    skald_status status = world_read(&w, seq, 0, 200);
+    for (uint32_t i = 0; i < 64 && status == SKALD_OK; i++) {
+        const skald_span span = {.size = sizeof span, .seq = seq, .tokens = &id, .n_tokens = 1};
+        status = skald_sampler_choose(&id, sampler, skald_logits(w.context, 0), i, NULL, 0);
+        if (status == SKALD_OK) status = skald_step(w.context, w.cache, NULL, NULL, &span, 1);
+    }
+    if (status == SKALD_OK) status = skald_kv_cache_fork(&fork, w.cache, seq, 100);
+    if (status == SKALD_OK) status = world_read(&w, fork, 0, 40);
+    if (status == SKALD_OK) status = skald_kv_cache_rewind(w.cache, seq, 3);
+    CHECK_EQUAL(status, SKALD_OK);
+    CHECK_EQUAL(memory.n_asked - asked, 0);
+    CHECK_EQUAL(n_calls - called, 0);
+    skald_sampler_free(sampler);
+    world_close(&w);
+    CHECK_EQUAL(memory.live, 0);
+}
+
+int main(void) {
+    check_refusals(false);
+    check_refusals(true);
+    check_plans();
+    check_steps();
+    return sk_checked();
+}
