@@ -25,6 +25,10 @@ static void get_info(skald_device_info *info, skald_device *device) {
     sk_struct_give(info, &mine, sizeof mine, "skald_device_info", NULL);
 }
 
+static skald_status kernel(const char **operation, const char **name, skald_device *device, uint32_t index) {
+    return sk_kernel_at(operation, name, device->kernels.level, index) ? SKALD_OK : SKALD_END;
+}
+
 static const void *get_interface(skald_device *device, const char *name, uint32_t version) {
     (void)device, (void)name, (void)version;
     return NULL;
@@ -68,6 +72,7 @@ const skald_backend *skald_cpu_backend(void) {
         .close = close_device,
         .get_info = get_info,
         .refuses = sk_cpu_refuses,
+        .kernel = kernel,
         .get_interface = get_interface,
         .buffer_bytes = buffer_bytes,
         .buffer_create = buffer_create,

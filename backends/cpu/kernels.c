@@ -80,6 +80,43 @@ void sk_kernels_fill(sk_kernels *kernels, uint32_t level) {
 #undef SK_FLOAT_MATMUL
 }
 
+typedef struct leaf_name {
+    const char *slot;
+    uint32_t level;
+    const char *leaf;
+} leaf_name;
+
+static const leaf_name leaf_names[] = {
+#define SK_KERNEL(type, slot, level, leaf)                                 {#slot, SK_LEVEL_##level, #leaf},
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#include "backends/cpu/kernels.def"
+#undef SK_KERNEL
+#undef SK_INT_MATMUL
+#undef SK_FLOAT_MATMUL
+};
+#define N_LEAVES (sizeof leaf_names / sizeof *leaf_names)
+
+/* A later line of the same slot wins where the level includes it. */
+static bool wins(size_t i, uint32_t level) {
+    if (!sk_cpu_level_includes(level, leaf_names[i].level)) return false;
+    for (size_t later = i + 1; later < N_LEAVES; later++)
+        if (strcmp(leaf_names[later].slot, leaf_names[i].slot) == 0 &&
+            sk_cpu_level_includes(level, leaf_names[later].level))
+            return false;
+    return true;
+}
+
+bool sk_kernel_at(const char **slot, const char **leaf, uint32_t level, uint32_t index) {
+    for (size_t i = 0; i < N_LEAVES; i++) {
+        if (!wins(i, level) || index-- != 0) continue;
+        *slot = leaf_names[i].slot;
+        *leaf = leaf_names[i].leaf;
+        return true;
+    }
+    return false;
+}
+
 static const sk_matmul kinds[] = {
 #define SK_KERNEL(type, slot, level, leaf)
 #define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                             \

@@ -124,6 +124,8 @@ int32_t sk_cpu_level(const char *limit);
 bool sk_cpu_level_includes(uint32_t level, uint32_t need);
 const char *sk_cpu_level_name(uint32_t level);
 void sk_kernels_fill(sk_kernels *kernels, uint32_t level);
+/* The index-th slot that `level` fills and the leaf in it, by name; false behind the last. */
+bool sk_kernel_at(const char **slot, const char **leaf, uint32_t level, uint32_t index);
 /* The kind for a type at a level; NULL: none. The index is what skald_weight.layout keeps. */
 const sk_matmul *sk_matmul_find(skald_dtype type, uint32_t level);
 /* NULL from the number of kinds on. */

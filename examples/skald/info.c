@@ -196,15 +196,18 @@ static void print_tensors(const tensor_groups *groups, int json) {
     if (json) printf("],\n");
 }
 
-static void print_kernels(const tensor_groups *groups) {
-    printf("  \"kernels\": [");
-    for (uint32_t i = 0, n = 0; i < groups->n; i++) {
-        const tensor_group *g = &groups->at[i];
-        if (*g->kernel)
-            printf("%s{\"operation\": \"project\", \"type\": \"%s\", \"kernel\": \"%s\"}", n++ ? ", " : "", g->type,
-                   g->kernel);
-    }
-    printf("],\n");
+/* Those that multiply are named beside their tensors too. */
+static void print_kernels(const tensor_groups *groups, const skald_model *model, int json) {
+    const char *operation, *kernel;
+    printf(json ? "  \"kernels\": [" : "\nkernels\n");
+    for (uint32_t i = 0; json && i < groups->n; i++)
+        if (*groups->at[i].kernel)
+            printf("{\"operation\": \"project\", \"type\": \"%s\", \"kernel\": \"%s\"}, ", groups->at[i].type,
+                   groups->at[i].kernel);
+    for (uint32_t i = 0; skald_model_kernel(&operation, &kernel, model, i) == SKALD_OK; i++)
+        printf(json ? "%s{\"operation\": \"%s\", \"kernel\": \"%s\"}" : "%s  %-14s  %s\n", json && i ? ", " : "",
+               operation, kernel);
+    if (json) printf("],\n");
 }
 
 static void print_plan(const skald_memory_plan *plan, int json) {
@@ -282,7 +285,7 @@ static int print_model(session *s, const info_options *o) {
     print_sizes(&s->info, o->json);
     group_tensors(&groups, s->model);
     print_tensors(&groups, o->json);
-    if (o->json) print_kernels(&groups);
+    print_kernels(&groups, s->model, o->json);
     print_plan(&plan, o->json);
     if (o->ops) code = print_ops(s, o);
     print_rows(&s->info, o->cache_type, o->json);

@@ -352,6 +352,8 @@ struct skald_backend {
     /* Can this device do exactly this operation? Asked when a model is placed, with weights planned but not placed.
      * NULL: yes; otherwise a static sentence saying why not. */
     const char *(*refuses)(skald_device *device, skald_op_kind kind, const void *op);
+    /* What runs: names of operations or their parts and of the kernels chosen for them, static; END behind the last. */
+    skald_status (*kernel)(const char **operation, const char **name, skald_device *device, uint32_t index);
     /* Later tables (collectives, training) by name and version; NULL: not here. */
     const void *(*get_interface)(skald_device *device, const char *name, uint32_t version);
 

@@ -271,6 +271,11 @@ typedef struct skald_tensor_info {
 /* END behind the last. Any thread. */
 SKALD_API skald_status skald_model_tensor(skald_tensor_info *info, const skald_model *model, uint32_t index);
 
+/* The kernels that the model's device has chosen, besides those that multiply with tensors: name of the operation and of
+ * its kernel, static text. END behind the last. Any thread. */
+SKALD_API skald_status skald_model_kernel(const char **operation, const char **kernel, const skald_model *model,
+                                          uint32_t index);
+
 /* ---- text --------------------------------------------------------------------------------------------------------- */
 
 typedef uint32_t skald_encode_flags;
@@ -290,7 +295,8 @@ enum {
     SKALD_DECODE_SPECIAL = 1, /* control tokens are written out; without it they are silent */
 };
 
-/* Ids to text without a closing NUL. *n_bytes: room, then length; SHORT as above. ARGUMENT: an id out of range. */
+/* Ids to text without a closing NUL. Encoding and decoding gives the bytes back where the vocabulary has a token for every
+ * byte; some do not, and leave such a byte out. *n_bytes: room, then length; SHORT as above. ARGUMENT: an id out of range. */
 SKALD_API skald_status skald_decode(char *text, size_t *n_bytes, const skald_model *model, skald_decode_flags flags,
                                     const int32_t *ids, uint32_t n_ids);
 
@@ -462,7 +468,8 @@ SKALD_API const float *skald_logits(const skald_context *context, uint32_t index
 /* The id with the largest logit of row `index`, the lower id of equals; -1: no such row. */
 SKALD_API int32_t skald_logits_argmax(const skald_context *context, uint32_t index);
 
-/* One line of the recorded pass, e.g. "layer 0 project ..."; *n_bytes as in skald_model_metadata. END behind the last. */
+/* Line `index` of the recorded pass, e.g. "4 attend: layer 0, GQA 9 over 3 heads of 64"; *n_bytes as in
+ * skald_model_metadata. END behind the last. */
 SKALD_API skald_status skald_context_op(char *text, size_t *n_bytes, const skald_context *context, uint32_t index);
 
 /* What open, cache and context together will ask for, from the header of the file. NULL options are the defaults. */

@@ -91,6 +91,11 @@ skald_status skald_model_tensor(skald_tensor_info *info, const skald_model *mode
     return sk_struct_give(info, &all, sizeof all, "skald_tensor_info", NULL);
 }
 
+skald_status skald_model_kernel(const char **operation, const char **kernel, const skald_model *model, uint32_t index) {
+    if (!operation || !kernel || !model) return SKALD_ARGUMENT;
+    return model->backend->kernel(operation, kernel, model->device, index);
+}
+
 /* ---- sizes without opening */
 
 #define MAX_CONFIG_BYTES (1u << 20)

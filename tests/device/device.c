@@ -183,6 +183,13 @@ static void *region(skald_device *d, uint64_t *n_bytes) {
     return d->region;
 }
 
+static skald_status kernel(const char **operation, const char **name, skald_device *d, uint32_t index) {
+    (void)d;
+    if (index) return SKALD_END;
+    *operation = "every operation", *name = "apart";
+    return SKALD_OK;
+}
+
 static const void *get_interface(skald_device *d, const char *name, uint32_t version) {
     static const device_fault fault = {sizeof fault, 0, set_fail_after, executed, region};
     (void)d;
@@ -200,6 +207,7 @@ const skald_backend *skald_backend_entry(uint32_t version) {
         .close = close_device,
         .get_info = get_info,
         .refuses = device_refuses,
+        .kernel = kernel,
         .get_interface = get_interface,
         .buffer_bytes = device_buffer_bytes,
         .buffer_create = device_buffer_create,
