@@ -7,7 +7,7 @@
 #include "backends/cpu/cpu.h"
 
 #define BLOCKS_PER_SPLIT 4u
-#define LOG2_E 1.44269504088896341f
+#define LOG2_E           1.44269504088896341f
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
@@ -79,7 +79,8 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
     const uint32_t start = page_index * SK_PAGE, page = s->pass.pages[s->pass.page_list[t->first_row] + page_index];
     float max[SK_ATTEND_ROWS], sum[SK_ATTEND_ROWS];
     uint32_t row_of[SK_ATTEND_ROWS];
-    sk_attend_block block = {.dim_k = op->head_dim_k, .dim_v = op->head_dim_v, .max = max, .sum = sum, .out = room->block};
+    sk_attend_block block = {
+        .dim_k = op->head_dim_k, .dim_v = op->head_dim_v, .max = max, .sum = sum, .out = room->block};
     block.k = sk_store_k(s->store, op->layer, page, t->kv_head);
     block.v = sk_store_v(s->store, op->layer, page, t->kv_head);
     for (uint32_t i = 0; i < t->n_tokens; i++) {
@@ -127,7 +128,8 @@ static void run_tile(skald_stream *s, const tile *t, const sk_thread_room *room)
             if (split.any[r]) fold(k, &all, r, split.max[r], split.sum[r], split.out + (size_t)r * dim, dim);
     }
     for (uint32_t r = 0; r < n_rows; r++) {
-        float *y = (float *)sk_row(s, &op->out, t->first_row + r / t->heads) + (size_t)(t->first_head + r % t->heads) * dim;
+        float *y =
+            (float *)sk_row(s, &op->out, t->first_row + r / t->heads) + (size_t)(t->first_head + r % t->heads) * dim;
         k->divide(y, all.out + (size_t)r * dim, all.sum[r], dim);
     }
 }

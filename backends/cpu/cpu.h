@@ -39,7 +39,7 @@ char *sk_store_v(const skald_store *store, uint32_t layer, uint32_t page, uint32
 
 /* Room of one thread for an attention tile: SK_ATTEND_ROWS rows each. */
 typedef struct sk_thread_room {
-    float *q;                 /* [rows][max_head_dim], scaled */
+    float *q;                  /* [rows][max_head_dim], scaled */
     float *block, *part, *all; /* [rows][max_head_dim]: out of a block, of a split of blocks, of everything */
 } sk_thread_room;
 
@@ -69,9 +69,9 @@ struct skald_stream {
     const char *failure;
     uint32_t n_phases, phase_room;
     sk_phase *phases;
-    sk_q8 *quantized;      /* [n_rows][max_width / 32] of the project under way */
-    float *normed;         /* [n_rows][max_width] likewise */
-    uint32_t *segments;    /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
+    sk_q8 *quantized;   /* [n_rows][max_width / 32] of the project under way */
+    float *normed;      /* [n_rows][max_width] likewise */
+    uint32_t *segments; /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
     uint32_t n_segments;
     sk_thread_room *rooms; /* [n_threads] */
     /* the pass under way, and the cursor in it */

@@ -7,8 +7,7 @@ static skald_status open_device(skald_device **out, const skald_backend *backend
                                 const char *config, skald_report *why) {
     (void)backend, (void)config;
     int32_t level = sk_cpu_level(host->cpu_level);
-    if (level < 0)
-        return sk_fail(why, SKALD_ARGUMENT, "cpu level \"%s\" is not known here", host->cpu_level);
+    if (level < 0) return sk_fail(why, SKALD_ARGUMENT, "cpu level \"%s\" is not known here", host->cpu_level);
     skald_device *device = host->alloc(host->self, sizeof *device, SKALD_MEMORY_HANDLE);
     if (!device) return sk_fail(why, SKALD_MEMORY, "no memory for the cpu device");
     memset(device, 0, sizeof *device);

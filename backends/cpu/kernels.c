@@ -87,7 +87,7 @@ typedef struct leaf_name {
 } leaf_name;
 
 static const leaf_name leaf_names[] = {
-#define SK_KERNEL(type, slot, level, leaf)                                 {#slot, SK_LEVEL_##level, #leaf},
+#define SK_KERNEL(type, slot, level, leaf) {#slot, SK_LEVEL_##level, #leaf},
 #define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
 #define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
 #include "backends/cpu/kernels.def"

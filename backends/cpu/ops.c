@@ -5,7 +5,7 @@
 
 #define ROWS_PER_JOB 8u
 /* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
-#define JOB_MACS (2u << 20)
+#define JOB_MACS     (2u << 20)
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
@@ -112,8 +112,7 @@ typedef struct {
 
 static cut cut_project(const skald_stream *s, const skald_project *op) {
     cut c = {.n_rows = sk_row_count(s, &op->x)};
-    for (uint32_t i = 0; i < op->n_weights; i++)
-        c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
+    for (uint32_t i = 0; i < op->n_weights; i++) c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
     const uint32_t macs = SK_PANEL * op->x.width;
     c.rows_per_job = most(JOB_MACS / most(macs, 1), 1);
     c.rows_per_job = parts(least(c.rows_per_job, 80), SK_TILE_ROWS) * SK_TILE_ROWS;
@@ -170,7 +169,8 @@ static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const 
     (void)room;
     const skald_project *op = &p->op.project;
     const cut c = cut_project(s, op);
-    const uint32_t first_row = job / c.panel_jobs * c.rows_per_job, end_row = least(first_row + c.rows_per_job, c.n_rows);
+    const uint32_t first_row = job / c.panel_jobs * c.rows_per_job,
+                   end_row = least(first_row + c.rows_per_job, c.n_rows);
     const uint32_t first = job % c.panel_jobs * c.panels_per_job, end = least(first + c.panels_per_job, c.all_panels);
     for (uint32_t i = first; i < end; i++) {
         uint32_t weight = 0, panel = i;

@@ -1,9 +1,7 @@
 /* What this backend cannot do, said when a model is placed and not in the middle of a step. */
 #include "backends/cpu/cpu.h"
 
-static const char *refuses_norm(const skald_norm *norm) {
-    return norm->kind > SKALD_NORM_RMS ? "LayerNorm" : NULL;
-}
+static const char *refuses_norm(const skald_norm *norm) { return norm->kind > SKALD_NORM_RMS ? "LayerNorm" : NULL; }
 
 const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void *op) {
     (void)device;

@@ -78,7 +78,8 @@ static skald_status move_part(skald_store *store, const skald_store_part *part, 
     const uint32_t dim = keys ? shape->head_dim_k : shape->head_dim_v;
     const uint32_t size = sk_store_element(keys ? store->k_type : store->v_type);
     for (uint32_t h = 0; h < shape->n_kv_heads; h++) {
-        char *head = keys ? sk_store_k(store, part->layer, part->page, h) : sk_store_v(store, part->layer, part->page, h);
+        char *head =
+            keys ? sk_store_k(store, part->layer, part->page, h) : sk_store_v(store, part->layer, part->page, h);
         for (uint32_t p = part->first; p < part->first + part->n; p++)
             for (uint32_t i = 0; i < dim; i++, host += size) {
                 char *element = head + (size_t)size * (keys ? (size_t)i * SK_PAGE + p : (size_t)p * dim + i);

@@ -21,8 +21,13 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
     float *tiles = sk_carve(c, sk_mul(plan->n_threads, 4 * tile), sizeof *tiles, SK_CACHE_LINE);
     if (!s) return NULL;
-    *s = (skald_stream){.plan = *plan, .phase_room = plan->n_ops * PHASES_PER_OP, .phases = phases,
-                        .quantized = quantized, .normed = normed, .segments = segments, .rooms = rooms};
+    *s = (skald_stream){.plan = *plan,
+                        .phase_room = plan->n_ops * PHASES_PER_OP,
+                        .phases = phases,
+                        .quantized = quantized,
+                        .normed = normed,
+                        .segments = segments,
+                        .rooms = rooms};
     for (uint32_t i = 0; i < plan->n_threads; i++, tiles += 4 * tile)
         rooms[i] = (sk_thread_room){tiles, tiles + tile, tiles + 2 * tile, tiles + 3 * tile};
     return s;

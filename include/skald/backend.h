@@ -112,7 +112,7 @@ typedef struct skald_reader {
     const void *view;   /* the whole tensor in memory (mapped or given), or NULL */
     uint64_t row_bytes; /* of a row in the file */
     uint32_t concurrent;
-    void *staging;      /* scratch for packing, as large as weight_plan asked, 64-byte aligned */
+    void *staging; /* scratch for packing, as large as weight_plan asked, 64-byte aligned */
 } skald_reader;
 
 /* ---- operations ---------------------------------------------------------------------------------------------------- */
@@ -205,7 +205,7 @@ typedef struct skald_attend {
     float soft_cap;
     uint32_t window;
     uint32_t reserved;
-    skald_rows sinks; /* [n_heads], optional */
+    skald_rows sinks;  /* [n_heads], optional */
     skald_rows q, out; /* [n_heads * head_dim_k], [n_heads * head_dim_v] */
 } skald_attend;
 
@@ -286,7 +286,7 @@ enum {
 typedef struct skald_store_part {
     uint32_t size;
     uint32_t layer;
-    uint32_t part;     /* SKALD_PART_... */
+    uint32_t part; /* SKALD_PART_... */
     uint32_t page;
     uint32_t first, n; /* positions within the page */
 } skald_store_part;
@@ -319,13 +319,13 @@ enum {
 typedef struct skald_pass {
     uint32_t size;
     uint32_t n_rows, n_wanted;
-    uint32_t first_wanted;      /* row of the logits that the first wanted row goes to */
-    const int32_t *tokens;      /* [n_rows] id, or -1 - i for row i of `embeddings` */
-    const float *embeddings;    /* [n_embeddings, width], or NULL */
-    const uint32_t *positions;  /* [n_rows] */
-    const uint32_t *page_list;  /* [n_rows] where the row's list begins in `pages` */
-    const uint32_t *pages;      /* [n_sequences * n_pages of the store] */
-    const uint32_t *wanted;     /* [n_wanted] rows, ascending */
+    uint32_t first_wanted;     /* row of the logits that the first wanted row goes to */
+    const int32_t *tokens;     /* [n_rows] id, or -1 - i for row i of `embeddings` */
+    const float *embeddings;   /* [n_embeddings, width], or NULL */
+    const uint32_t *positions; /* [n_rows] */
+    const uint32_t *page_list; /* [n_rows] where the row's list begins in `pages` */
+    const uint32_t *pages;     /* [n_sequences * n_pages of the store] */
+    const uint32_t *wanted;    /* [n_wanted] rows, ascending */
     uint32_t n_embeddings;
     uint32_t reserved;
     skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker; may be NULL */
@@ -336,8 +336,8 @@ typedef struct skald_pass {
 
 typedef struct skald_device_info {
     uint32_t size;
-    uint32_t host_memory;   /* 1: buffers are host memory that `buffer_address` gives */
-    const char *level;      /* instruction set or device name */
+    uint32_t host_memory; /* 1: buffers are host memory that `buffer_address` gives */
+    const char *level;    /* instruction set or device name */
 } skald_device_info;
 
 struct skald_backend {
@@ -369,8 +369,10 @@ struct skald_backend {
      * tells the scratch that weight_place will want in its reader; UNSUPPORTED: not this type. weight_place packs rows
      * [first, first + w->n_out) of the tensor into w->buffer at w->offset (a multiple of 64). */
     skald_status (*weight_plan)(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
-    skald_status (*weight_place)(skald_device *device, const skald_weight *w, const skald_reader *reader, uint32_t first);
-    const char *(*weight_kernel)(skald_device *device, const skald_weight *w); /* static name, "" where none multiplies */
+    skald_status (*weight_place)(skald_device *device, const skald_weight *w, const skald_reader *reader,
+                                 uint32_t first);
+    const char *(*weight_kernel)(skald_device *device,
+                                 const skald_weight *w); /* static name, "" where none multiplies */
 
     /* Pages. */
     uint64_t (*store_bytes)(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
@@ -385,7 +387,8 @@ struct skald_backend {
     uint64_t (*stream_bytes)(skald_device *device, uint64_t *on_device, const skald_stream_plan *plan);
     skald_status (*stream_create)(skald_stream **out, skald_device *device, const skald_stream_plan *plan);
     void (*stream_free)(skald_stream *stream);
-    skald_status (*stream_seal)(skald_stream *stream, skald_report *why); /* after the last op; tells the first failure */
+    skald_status (*stream_seal)(skald_stream *stream,
+                                skald_report *why); /* after the last op; tells the first failure */
     /* Begins a pass: takes up the tables, binds the store. ARGUMENT: more rows than planned. */
     skald_status (*stream_start)(skald_stream *stream, skald_store *store, const skald_pass *pass);
     /* Goes on until the end (OK), PENDING, CANCELLED or DEVICE; at least one job is done before a pause is obeyed. After OK

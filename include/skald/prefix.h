@@ -39,7 +39,7 @@
 #define skald_model_get_info        SKALD_NAME(skald_model_get_info)
 #define skald_model_inspect         SKALD_NAME(skald_model_inspect)
 #define skald_model_is_end          SKALD_NAME(skald_model_is_end)
-#define skald_model_kernel           SKALD_NAME(skald_model_kernel)
+#define skald_model_kernel          SKALD_NAME(skald_model_kernel)
 #define skald_model_metadata        SKALD_NAME(skald_model_metadata)
 #define skald_model_metadata_key    SKALD_NAME(skald_model_metadata_key)
 #define skald_model_open            SKALD_NAME(skald_model_open)

@@ -169,11 +169,11 @@ SKALD_API void skald_runtime_release(skald_runtime *runtime);
 /* One file. Fill in exactly one of path, bytes and read. */
 typedef struct skald_source {
     uint32_t size;
-    uint32_t map;        /* path only, 1: map instead of reading. Saves memory and load time, but then the file must
+    uint32_t map;      /* path only, 1: map instead of reading. Saves memory and load time, but then the file must
                             not change or shrink while the model lives: the system kills the process (SIGBUS) if it does */
-    const char *path;    /* UTF-8 */
-    const void *bytes;   /* a file in memory, untouched after the model is open */
-    uint64_t n_bytes;    /* length of `bytes`, or of what `read` can give */
+    const char *path;  /* UTF-8 */
+    const void *bytes; /* a file in memory, untouched after the model is open */
+    uint64_t n_bytes;  /* length of `bytes`, or of what `read` can give */
     /* Fill `to` with n_bytes bytes from `offset`. Anything but SKALD_OK fails the open with that status. Called on the
      * opening thread and, with workers, on several at once when `concurrent` is 1. */
     skald_status (*read)(void *user, void *to, uint64_t offset, size_t n_bytes);
@@ -232,17 +232,17 @@ SKALD_API void skald_model_release(skald_model *model);
 typedef struct skald_model_info {
     uint32_t size;
     uint32_t n_layers;
-    uint32_t n_embd;        /* width of the residual stream */
-    uint32_t n_heads;       /* query heads */
-    uint32_t n_kv_heads;    /* 1: MQA, n_heads: MHA, between: GQA */
-    uint32_t head_dim_k;    /* elements of one query or key head */
-    uint32_t head_dim_v;    /* elements of one value head */
-    uint32_t n_ff;          /* width inside the feed-forward part */
-    uint32_t n_vocab;       /* ids are 0 ... n_vocab - 1, and logits rows as long */
-    uint32_t n_context;     /* tokens it was trained for; 0 unknown */
-    uint64_t n_parameters;  /* elements of all tensors */
-    uint64_t n_file_bytes;  /* bytes of all tensors in the file */
-    uint32_t latent_dim;    /* MLA: elements of the latent kept per token; 0: keys and values */
+    uint32_t n_embd;          /* width of the residual stream */
+    uint32_t n_heads;         /* query heads */
+    uint32_t n_kv_heads;      /* 1: MQA, n_heads: MHA, between: GQA */
+    uint32_t head_dim_k;      /* elements of one query or key head */
+    uint32_t head_dim_v;      /* elements of one value head */
+    uint32_t n_ff;            /* width inside the feed-forward part */
+    uint32_t n_vocab;         /* ids are 0 ... n_vocab - 1, and logits rows as long */
+    uint32_t n_context;       /* tokens it was trained for; 0 unknown */
+    uint64_t n_parameters;    /* elements of all tensors */
+    uint64_t n_file_bytes;    /* bytes of all tensors in the file */
+    uint32_t latent_dim;      /* MLA: elements of the latent kept per token; 0: keys and values */
     uint32_t latent_rope_dim; /* MLA: elements of the rotated key kept beside the latent */
     const char *architecture; /* e.g. "llama" */
     const char *name;         /* general.name, or "" */
@@ -355,9 +355,9 @@ typedef uint32_t skald_seq; /* a sequence in a cache, from 1; never reused befor
 typedef struct skald_kv_cache_options {
     uint32_t size;
     uint32_t n_sequences; /* the most at a time; 0: 1 */
-    uint64_t n_tokens;    /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
-    skald_dtype k_type;   /* SKALD_F16 or SKALD_F32; set by init to SKALD_F16 */
-    skald_dtype v_type;   /* likewise */
+    uint64_t n_tokens;  /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
+    skald_dtype k_type; /* SKALD_F16 or SKALD_F32; set by init to SKALD_F16 */
+    skald_dtype v_type; /* likewise */
 } skald_kv_cache_options;
 
 SKALD_API void skald_kv_cache_options_init(skald_kv_cache_options *options, uint32_t size);
@@ -383,13 +383,13 @@ SKALD_API skald_status skald_kv_cache_length(uint32_t *n_tokens, skald_kv_cache 
 
 typedef struct skald_kv_cache_stats {
     uint32_t size;
-    uint32_t n_pages;        /* all */
+    uint32_t n_pages; /* all */
     uint32_t n_pages_free;
     uint32_t n_pages_shared; /* held by more than one sequence */
     uint32_t n_sequences;
     uint32_t n_sequences_max;
-    uint64_t n_tokens;       /* held by all sequences, shared ones counted for each */
-    uint64_t bytes;          /* of all pages */
+    uint64_t n_tokens; /* held by all sequences, shared ones counted for each */
+    uint64_t bytes;    /* of all pages */
     uint64_t bytes_per_token;
 } skald_kv_cache_stats;
 
@@ -409,8 +409,8 @@ typedef struct skald_context skald_context;
 
 typedef struct skald_context_options {
     uint32_t size;
-    uint32_t n_rows;   /* tokens that go through the model together; longer input goes in pieces, same bits; 0: 512 */
-    uint32_t n_logits; /* rows of logits that one step can give; 0: 32 */
+    uint32_t n_rows;    /* tokens that go through the model together; longer input goes in pieces, same bits; 0: 512 */
+    uint32_t n_logits;  /* rows of logits that one step can give; 0: 32 */
     uint32_t n_threads; /* 0: all of the runtime's */
 } skald_context_options;
 
@@ -513,8 +513,8 @@ SKALD_API void skald_sampler_free(skald_sampler *sampler);
 /* Chooses the token for `position`. Pure: the same arguments give the same id, on every platform. `history` are the
  * tokens so far, newest last; only the last penalty_window are looked at; may be NULL when n_history is 0.
  * ARGUMENT: a logit is NaN, or every id is forbidden. */
-SKALD_API skald_status skald_sampler_choose(int32_t *id, skald_sampler *sampler, const float *logits,
-                                            uint64_t position, const int32_t *history, uint32_t n_history);
+SKALD_API skald_status skald_sampler_choose(int32_t *id, skald_sampler *sampler, const float *logits, uint64_t position,
+                                            const int32_t *history, uint32_t n_history);
 
 /* ---- the short way ------------------------------------------------------------------------------------------------- */
 
@@ -523,9 +523,9 @@ typedef int32_t (*skald_text_fn)(void *user, const char *text, size_t n_bytes);
 
 typedef struct skald_generate_options {
     uint32_t size;
-    uint32_t n_tokens; /* the most; 0: until the model ends, at most the room */
-    uint32_t chat;     /* 1: `prompt` is what a user says; 0: it is continued as it stands */
-    uint32_t n_context; /* room in tokens; 0: the model's context, at most 4096 */
+    uint32_t n_tokens;                    /* the most; 0: until the model ends, at most the room */
+    uint32_t chat;                        /* 1: `prompt` is what a user says; 0: it is continued as it stands */
+    uint32_t n_context;                   /* room in tokens; 0: the model's context, at most 4096 */
     const skald_sampler_options *sampler; /* NULL: greedy */
 } skald_generate_options;
 

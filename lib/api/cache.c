@@ -28,9 +28,12 @@ static skald_store_plan store_plan(skald_store_layer *layers, const sk_config *c
         layers[i] = (skald_store_layer){c->n_kv_heads, c->head_dim_k, c->head_dim_v, 0};
     const uint64_t tokens = o->n_tokens ? o->n_tokens : c->n_context && c->n_context < 4096 ? c->n_context : 4096;
     const uint64_t pages = sk_divide_up(tokens, SKALD_PAGE_TOKENS);
-    return (skald_store_plan){.size = sizeof(skald_store_plan), .n_layers = c->n_layers, .layers = layers,
+    return (skald_store_plan){.size = sizeof(skald_store_plan),
+                              .n_layers = c->n_layers,
+                              .layers = layers,
                               .n_pages = pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages,
-                              .n_sequences = o->n_sequences ? o->n_sequences : 1, .k_type = o->k_type,
+                              .n_sequences = o->n_sequences ? o->n_sequences : 1,
+                              .k_type = o->k_type,
                               .v_type = o->v_type};
 }
 
@@ -50,14 +53,16 @@ static void carve(sk_carver *c, shape *s, uint32_t n_layers) {
 static skald_status check(const shape *s, skald_report *why) {
     if (s->store.n_sequences > 65535)
         return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", s->store.n_sequences);
-    if ((uint64_t)s->store.n_pages * s->store.n_sequences > UINT32_MAX || s->store.n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
+    if ((uint64_t)s->store.n_pages * s->store.n_sequences > UINT32_MAX ||
+        s->store.n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
         return sk_fail(why, SKALD_ARGUMENT, "n_tokens asks for %u pages, more than a cache can have", s->store.n_pages);
     return SKALD_OK;
 }
 
 /* Geometry is told to the device once to measure and once to make; its layers live in scratch or in the block. */
-skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device, const sk_config *config,
-                           const skald_kv_cache_options *options, const skald_allocator *memory, skald_report *why) {
+skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device,
+                           const sk_config *config, const skald_kv_cache_options *options,
+                           const skald_allocator *memory, skald_report *why) {
     skald_kv_cache_options o;
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
     if (status != SKALD_OK) return status;
@@ -68,9 +73,13 @@ skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, sk
     sk_carver c = {0};
     carve(&c, &s, config->n_layers);
     status = check(&s, why);
-    const skald_model_info info = {.size = sizeof info, .n_layers = config->n_layers, .n_kv_heads = config->n_kv_heads,
-                                   .head_dim_k = config->head_dim_k, .head_dim_v = config->head_dim_v};
-    *out = (sk_cache_sizes){.handle_bytes = c.used, .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
+    const skald_model_info info = {.size = sizeof info,
+                                   .n_layers = config->n_layers,
+                                   .n_kv_heads = config->n_kv_heads,
+                                   .head_dim_k = config->head_dim_k,
+                                   .head_dim_v = config->head_dim_v};
+    *out = (sk_cache_sizes){.handle_bytes = c.used,
+                            .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
     out->store_bytes = backend->store_bytes(device, &out->device_bytes, &s.store);
     sk_release(memory, layers, n);
     return status;
@@ -112,7 +121,8 @@ skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model, con
     skald_kv_cache_free(cache);
     if (status == SKALD_UNSUPPORTED)
         return sk_fail(why, status, "k_type or v_type: %s has no such pages", model->backend->name);
-    return sk_fail(why, status, "no memory for %u pages, %llu bytes", s.store.n_pages, (unsigned long long)sizes.store_bytes);
+    return sk_fail(why, status, "no memory for %u pages, %llu bytes", s.store.n_pages,
+                   (unsigned long long)sizes.store_bytes);
 }
 
 skald_status skald_kv_cache_free(skald_kv_cache *cache) {

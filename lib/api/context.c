@@ -31,7 +31,9 @@ static uint32_t greater(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 static skald_stream_plan stream_plan(const sk_config *c, const skald_context_options *o, const skald_runtime *runtime) {
     const uint32_t threads = sk_pool_threads(runtime->pool);
-    return (skald_stream_plan){.size = sizeof(skald_stream_plan), .n_ops = op_count(c), .n_rows = o->n_rows,
+    return (skald_stream_plan){.size = sizeof(skald_stream_plan),
+                               .n_ops = op_count(c),
+                               .n_rows = o->n_rows,
                                .n_wanted = o->n_logits,
                                .max_width = greater(greater(c->n_embd, c->n_ff), sk_config_dim(c, SK_DIM_O)),
                                .max_head_dim = greater(c->head_dim_k, c->head_dim_v),
@@ -67,8 +69,8 @@ static uint64_t host_logits(const skald_backend *backend, skald_device *device, 
 }
 
 skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend, skald_device *device,
-                             const sk_config *config, const skald_runtime *runtime, const skald_context_options *options,
-                             skald_report *why) {
+                             const sk_config *config, const skald_runtime *runtime,
+                             const skald_context_options *options, skald_report *why) {
     skald_context_options o;
     sk_activations rows;
     sk_carver c = {0};
@@ -174,8 +176,8 @@ skald_status skald_step_continue(skald_context *context, const skald_step_option
     if (!context) return sk_fail(why, SKALD_ARGUMENT, "skald_step_continue: context is NULL");
     if (sk_enter(&context->busy) != SKALD_OK) return sk_fail(why, SKALD_BUSY, "the context is in use");
     uint64_t mode = sk_fp_enter();
-    skald_status status = context->run.cache ? go(context, options, why)
-                                             : sk_fail(why, SKALD_ARGUMENT, "no paused step is under way");
+    skald_status status =
+        context->run.cache ? go(context, options, why) : sk_fail(why, SKALD_ARGUMENT, "no paused step is under way");
     sk_fp_leave(mode);
     sk_leave(&context->busy);
     return status;
@@ -205,7 +207,10 @@ int32_t skald_logits_argmax(const skald_context *context, uint32_t index) {
 skald_status skald_context_op(char *text, size_t *n_bytes, const skald_context *context, uint32_t index) {
     if (!n_bytes || !context || (*n_bytes && !text)) return SKALD_ARGUMENT;
     const size_t room = *n_bytes;
-    sk_trace trace = {.wanted = index, .text = text, .room = room, .backend = context->model->backend,
+    sk_trace trace = {.wanted = index,
+                      .text = text,
+                      .room = room,
+                      .backend = context->model->backend,
                       .device = context->model->device};
     sk_forward_trace(&trace, context->model, &context->run.rows);
     if (index >= trace.n_ops) return SKALD_END;

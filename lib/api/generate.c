@@ -89,13 +89,15 @@ static skald_status say(generation *g, int32_t id) {
 
 static skald_status answer(generation *g) {
     skald_span span = {.size = sizeof span, .seq = g->seq, .tokens = g->tokens, .n_tokens = g->n_tokens};
-    const uint32_t limit = g->o->n_tokens && g->o->n_tokens < g->room - g->n_tokens ? g->o->n_tokens : g->room - g->n_tokens;
+    const uint32_t limit =
+        g->o->n_tokens && g->o->n_tokens < g->room - g->n_tokens ? g->o->n_tokens : g->room - g->n_tokens;
     skald_status status = SKALD_OK;
     for (uint32_t i = 0; i < limit && status == SKALD_OK; i++) {
         int32_t id;
         status = skald_step(g->context, g->cache, NULL, g->why, &span, 1);
         if (status == SKALD_OK)
-            status = skald_sampler_choose(&id, g->sampler, skald_logits(g->context, 0), g->n_tokens, g->tokens, g->n_tokens);
+            status =
+                skald_sampler_choose(&id, g->sampler, skald_logits(g->context, 0), g->n_tokens, g->tokens, g->n_tokens);
         if (status != SKALD_OK || skald_model_is_end(g->model, id)) break;
         g->tokens[g->n_tokens] = id;
         span.tokens = &g->tokens[g->n_tokens++];
@@ -108,14 +110,21 @@ static skald_status answer(generation *g) {
 
 skald_status skald_generate(skald_model *model, const char *prompt, const skald_generate_options *options,
                             skald_text_fn text, void *user, skald_report *why) {
-    if (!model || !prompt || !text) return sk_fail(why, SKALD_ARGUMENT, "skald_generate: model, prompt or text is NULL");
+    if (!model || !prompt || !text)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_generate: model, prompt or text is NULL");
     skald_generate_options o;
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_generate_options", why);
     if (status != SKALD_OK) return status;
     if (!model->vocab) return sk_fail(why, SKALD_UNSUPPORTED, "the model has no tokenizer");
     const uint32_t trained = model->config.n_context;
-    generation g = {.model = model, .o = &o, .say = text, .user = user, .why = why,
-                    .room = o.n_context ? o.n_context : trained && trained < 4096 ? trained : 4096};
+    generation g = {.model = model,
+                    .o = &o,
+                    .say = text,
+                    .user = user,
+                    .why = why,
+                    .room = o.n_context                 ? o.n_context
+                            : trained && trained < 4096 ? trained
+                                                        : 4096};
     status = make(&g);
     if (status == SKALD_OK) status = read_prompt(&g, prompt);
     if (status == SKALD_OK) status = answer(&g);

@@ -34,7 +34,8 @@ static size_t format_number(char *out, size_t room, double x) {
 static size_t format_value(char *out, size_t room, const sk_gguf_entry *e) {
     const sk_gguf_array one = {e->type, 1, e->value};
     if (e->is_array)
-        return sk_format(out, room, "[%llu values of type %s]", (unsigned long long)e->count, sk_gguf_type_name(e->type));
+        return sk_format(out, room, "[%llu values of type %s]", (unsigned long long)e->count,
+                         sk_gguf_type_name(e->type));
     switch (e->type) {
     case SK_GGUF_F32:
     case SK_GGUF_F64: return format_number(out, room, (double)sk_gguf_float_at(&one, 0));

@@ -26,7 +26,8 @@ static skald_status check_ops(const skald_model *m, skald_report *why) {
 skald_status skald_model_open(skald_model **out, skald_runtime *runtime, const skald_model_options *options,
                               skald_report *why, const skald_source *parts, uint32_t n_parts) {
     if (!out || !runtime || !parts || !n_parts)
-        return sk_fail(why, SKALD_ARGUMENT, "skald_model_open: %s", parts && n_parts ? "out or runtime is NULL" : "no source");
+        return sk_fail(why, SKALD_ARGUMENT, "skald_model_open: %s",
+                       parts && n_parts ? "out or runtime is NULL" : "no source");
     *out = NULL;
     skald_model_options o;
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_model_options", why);
@@ -47,11 +48,21 @@ skald_status skald_model_open_path(skald_model **out, skald_runtime *runtime, co
 /* ---- information */
 
 static skald_model_info describe(const sk_config *c) {
-    return (skald_model_info){.size = sizeof(skald_model_info), .n_layers = c->n_layers, .n_embd = c->n_embd,
-                              .n_heads = c->n_heads, .n_kv_heads = c->n_kv_heads, .head_dim_k = c->head_dim_k,
-                              .head_dim_v = c->head_dim_v, .n_ff = c->n_ff, .n_vocab = c->n_vocab,
-                              .n_context = c->n_context, .latent_dim = c->latent_dim,
-                              .latent_rope_dim = c->latent_rope_dim, .architecture = "", .name = "", .device = ""};
+    return (skald_model_info){.size = sizeof(skald_model_info),
+                              .n_layers = c->n_layers,
+                              .n_embd = c->n_embd,
+                              .n_heads = c->n_heads,
+                              .n_kv_heads = c->n_kv_heads,
+                              .head_dim_k = c->head_dim_k,
+                              .head_dim_v = c->head_dim_v,
+                              .n_ff = c->n_ff,
+                              .n_vocab = c->n_vocab,
+                              .n_context = c->n_context,
+                              .latent_dim = c->latent_dim,
+                              .latent_rope_dim = c->latent_rope_dim,
+                              .architecture = "",
+                              .name = "",
+                              .device = ""};
 }
 
 skald_status skald_model_get_info(skald_model_info *info, const skald_model *model) {
@@ -84,10 +95,14 @@ skald_status skald_model_tensor(skald_tensor_info *info, const skald_model *mode
     if (!info || !model) return SKALD_ARGUMENT;
     if (index >= model->n_tensors) return SKALD_END;
     const sk_model_tensor *t = &model->tensors[index];
-    const skald_tensor_info all = {.size = sizeof all, .type = t->file->type,
-                                   .shape = {t->file->shape[0], t->file->shape[1], t->file->shape[2], t->file->shape[3]},
-                                   .n_bytes = t->file->n_bytes, .name = t->name,
-                                   .type_name = skald_dtype_name(t->file->type), .kernel = t->kernel};
+    const skald_tensor_info all = {.size = sizeof all,
+                                   .type = t->file->type,
+                                   .shape = {t->file->shape[0], t->file->shape[1], t->file->shape[2],
+                                             t->file->shape[3]},
+                                   .n_bytes = t->file->n_bytes,
+                                   .name = t->name,
+                                   .type_name = skald_dtype_name(t->file->type),
+                                   .kernel = t->kernel};
     return sk_struct_give(info, &all, sizeof all, "skald_tensor_info", NULL);
 }
 
@@ -136,7 +151,8 @@ static skald_status read_config(skald_model_info *info, sk_json json, skald_repo
     return status == SKALD_OK ? sk_struct_give(info, &all, sizeof all, "skald_model_info", why) : status;
 }
 
-static skald_status inspect_config(skald_model_info *info, skald_runtime *runtime, const char *path, skald_report *why) {
+static skald_status inspect_config(skald_model_info *info, skald_runtime *runtime, const char *path,
+                                   skald_report *why) {
     sk_source source;
     const skald_source from = {.size = sizeof from, .path = path};
     skald_status status = sk_source_open(&source, &from, why);
@@ -145,8 +161,7 @@ static skald_status inspect_config(skald_model_info *info, skald_runtime *runtim
     char *text = n && n <= MAX_CONFIG_BYTES ? sk_allocate(&runtime->memory, 1, n, SKALD_MEMORY_LOAD) : NULL;
     if (n == 0 || n > MAX_CONFIG_BYTES)
         status = sk_fail(why, SKALD_FORMAT, "%s: %llu bytes are not a config", path, (unsigned long long)n);
-    else if (!text)
-        status = sk_fail(why, SKALD_MEMORY, "no memory to read %s", path);
+    else if (!text) status = sk_fail(why, SKALD_MEMORY, "no memory to read %s", path);
     if (status == SKALD_OK) status = sk_source_read(&source, text, 0, (size_t)n, why);
     sk_json json;
     if (status == SKALD_OK) status = sk_json_open(&json, text, (size_t)n, why);

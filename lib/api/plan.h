@@ -9,8 +9,9 @@ typedef struct sk_cache_sizes {
     uint64_t bytes_per_token;
 } sk_cache_sizes;
 
-skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device, const sk_config *config,
-                           const skald_kv_cache_options *options, const skald_allocator *memory, skald_report *why);
+skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device,
+                           const sk_config *config, const skald_kv_cache_options *options,
+                           const skald_allocator *memory, skald_report *why);
 
 typedef struct sk_context_sizes {
     uint64_t handle_bytes, buffer_bytes, stream_bytes; /* asked of the host's allocator */
@@ -18,6 +19,6 @@ typedef struct sk_context_sizes {
 } sk_context_sizes;
 
 skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend, skald_device *device,
-                             const sk_config *config, const skald_runtime *runtime, const skald_context_options *options,
-                             skald_report *why);
+                             const sk_config *config, const skald_runtime *runtime,
+                             const skald_context_options *options, skald_report *why);
 #endif

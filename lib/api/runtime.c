@@ -24,7 +24,9 @@ static void host_free(void *self, void *pointer, uint64_t n_bytes) {
     sk_release(&((skald_runtime *)self)->memory, pointer, n_bytes);
 }
 
-static void *host_enter(void *self, uint32_t n_threads) { return sk_pool_enter(((skald_runtime *)self)->pool, n_threads); }
+static void *host_enter(void *self, uint32_t n_threads) {
+    return sk_pool_enter(((skald_runtime *)self)->pool, n_threads);
+}
 
 static void host_run(void *self, void *team, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs) {
     sk_pool_run(((skald_runtime *)self)->pool, team, job, arg, n_jobs);
@@ -43,13 +45,23 @@ static void host_log(void *self, int32_t level, const char *text) {
 }
 
 static void make_host(skald_runtime *r) {
-    r->host = (skald_host){sizeof r->host, sk_pool_threads(r->pool), r, host_alloc, host_free, host_enter, host_run,
-                           host_leave, host_nanoseconds, host_log, r->cpu_level[0] ? r->cpu_level : NULL};
+    r->host = (skald_host){sizeof r->host,
+                           sk_pool_threads(r->pool),
+                           r,
+                           host_alloc,
+                           host_free,
+                           host_enter,
+                           host_run,
+                           host_leave,
+                           host_nanoseconds,
+                           host_log,
+                           r->cpu_level[0] ? r->cpu_level : NULL};
 }
 
 static skald_status open_device(skald_runtime *r, const skald_backend *backend, void *library, const char *config,
                                 skald_report *why) {
-    if (r->n_devices == SK_MAX_DEVICES) return sk_fail(why, SKALD_FULL, "%u devices are loaded already", SK_MAX_DEVICES);
+    if (r->n_devices == SK_MAX_DEVICES)
+        return sk_fail(why, SKALD_FULL, "%u devices are loaded already", SK_MAX_DEVICES);
     sk_device_slot *slot = &r->devices[r->n_devices];
     skald_status status = backend->open(&slot->device, backend, &r->host, config, why);
     if (status != SKALD_OK) return status;

@@ -14,10 +14,26 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
-static inline uint32_t sk_bits(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
-static inline float sk_float(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
-static inline uint64_t sk_bits64(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
-static inline double sk_double(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
+static inline uint32_t sk_bits(float x) {
+    uint32_t u;
+    memcpy(&u, &x, 4);
+    return u;
+}
+static inline float sk_float(uint32_t u) {
+    float x;
+    memcpy(&x, &u, 4);
+    return x;
+}
+static inline uint64_t sk_bits64(double x) {
+    uint64_t u;
+    memcpy(&u, &x, 8);
+    return u;
+}
+static inline double sk_double(uint64_t u) {
+    double x;
+    memcpy(&x, &u, 8);
+    return x;
+}
 
 /* a * b + c with one rounding. Without the instruction: the product of two floats is exact in binary64, the sum is
  * rounded to odd there (Boldo and Melquiond, 2008), and 53 bits are enough to round to 24 correctly. */
@@ -130,7 +146,7 @@ static inline uint16_t sk_to_f16(float x) {
     uint32_t u = sk_bits(x), sign = (u >> 16) & 0x8000u, a = u & 0x7fffffffu;
     if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | ((a >> 13) & 0x1ffu));
     if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and more round to infinity */
-    if (a < 0x38800000u) { /* below 2^-14: let the addition round at 2^-24 */
+    if (a < 0x38800000u) {                                   /* below 2^-14: let the addition round at 2^-24 */
         return (uint16_t)(sign | (sk_bits(sk_float(a) + 0.5f) - 0x3f000000u));
     }
     return (uint16_t)(sign | ((a + 0xc8000fffu + ((a >> 13) & 1u)) >> 13));

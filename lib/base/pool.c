@@ -8,7 +8,7 @@
 enum { IDLE, POSTED, RUNNING, ENDED };
 
 /* About 50 microseconds between two operations of a step; then the worker sleeps. */
-#define SPINS_PLAIN 64
+#define SPINS_PLAIN  64
 #define SPINS_PAUSED 1500
 
 typedef struct worker {

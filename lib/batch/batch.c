@@ -61,8 +61,12 @@ skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span 
     b->n_spans = n_spans;
     b->span = b->token = 0;
     b->n_done = 0, b->n_tokens = n_tokens;
-    b->pass = (skald_pass){.size = sizeof b->pass, .tokens = b->tokens, .positions = b->positions,
-                           .page_list = b->page_list, .wanted = b->wanted, .pages = cache->lists};
+    b->pass = (skald_pass){.size = sizeof b->pass,
+                           .tokens = b->tokens,
+                           .positions = b->positions,
+                           .page_list = b->page_list,
+                           .wanted = b->wanted,
+                           .pages = cache->lists};
     return SKALD_OK;
 }
 
@@ -79,7 +83,8 @@ static bool add_rows(sk_batch *b, skald_kv_cache *cache, const skald_span *span)
         b->positions[r] = s->length + b->token;
         b->page_list[r] = sk_cache_list(cache, s);
         const bool last = b->token + 1 == span->n_tokens;
-        if (span->logits == SKALD_LOGITS_ALL || (span->logits == SKALD_LOGITS_LAST && last)) b->wanted[p->n_wanted++] = r;
+        if (span->logits == SKALD_LOGITS_ALL || (span->logits == SKALD_LOGITS_LAST && last))
+            b->wanted[p->n_wanted++] = r;
     }
     if (b->token < span->n_tokens) return false;
     b->token = 0;
@@ -92,6 +97,7 @@ skald_status sk_batch_next(sk_batch *b, skald_kv_cache *cache) {
     b->pass.first_wanted += b->pass.n_wanted;
     b->pass.n_rows = b->pass.n_wanted = 0;
     b->pass.embeddings = NULL;
-    while (b->span < b->n_spans && b->pass.n_rows < b->n_rows_max && add_rows(b, cache, sk_span_at(b->spans, b->span))) {}
+    while (b->span < b->n_spans && b->pass.n_rows < b->n_rows_max &&
+           add_rows(b, cache, sk_span_at(b->spans, b->span))) {}
     return b->pass.n_rows ? SKALD_OK : SKALD_END;
 }

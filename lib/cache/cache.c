@@ -1,9 +1,7 @@
 /* Pages and who holds them. */
 #include "cache/cache.h"
 
-static uint32_t pages_for(uint64_t n_tokens) {
-    return (uint32_t)sk_divide_up(n_tokens, SKALD_PAGE_TOKENS);
-}
+static uint32_t pages_for(uint64_t n_tokens) { return (uint32_t)sk_divide_up(n_tokens, SKALD_PAGE_TOKENS); }
 
 skald_kv_cache *sk_cache_carve(sk_carver *c, uint32_t n_pages, uint32_t n_sequences) {
     skald_kv_cache *cache = sk_carve(c, 1, sizeof *cache, SK_CACHE_LINE);
@@ -77,8 +75,7 @@ skald_status sk_cache_open(skald_seq *out, skald_kv_cache *cache) {
 
 /* The tail page may belong to two sequences: it is copied before the first write. */
 static bool tail_is_shared(const skald_kv_cache *cache, const sk_sequence *s) {
-    return s->length % SKALD_PAGE_TOKENS != 0 &&
-           cache->owners[list_of(cache, s)[s->length / SKALD_PAGE_TOKENS]] > 1;
+    return s->length % SKALD_PAGE_TOKENS != 0 && cache->owners[list_of(cache, s)[s->length / SKALD_PAGE_TOKENS]] > 1;
 }
 
 uint64_t sk_cache_need(const skald_kv_cache *cache, const sk_sequence *s, uint32_t n_tokens) {

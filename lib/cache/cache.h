@@ -12,10 +12,10 @@
 #define SK_NO_PAGE UINT32_MAX
 
 typedef struct sk_sequence {
-    uint32_t generation; /* tells a released handle from a living one */
-    uint32_t length;     /* committed tokens */
-    uint32_t reserved;   /* tokens that the caller asked room for, 0 or more than length */
-    uint32_t n_pages;    /* in the list */
+    uint32_t generation;  /* tells a released handle from a living one */
+    uint32_t length;      /* committed tokens */
+    uint32_t reserved;    /* tokens that the caller asked room for, 0 or more than length */
+    uint32_t n_pages;     /* in the list */
     uint32_t shared_tail; /* while a step is prepared: the page that was copied, SK_NO_PAGE: none */
     uint8_t living;
     uint8_t stepping; /* prepared and not yet committed or aborted */

@@ -21,15 +21,16 @@ void sk_activations_layout(sk_activations *out, const sk_config *config, skald_b
                            uint32_t n_logits);
 
 /* Writes the pass of `model` into `stream` through the table `ops`. */
-void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model, const sk_activations *rows);
+void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model,
+                       const sk_activations *rows);
 
 /* ---- looking at a pass without a device: the same recording into a tracer */
 
 typedef struct sk_trace {
-    uint32_t n_ops;      /* recorded so far */
-    uint32_t wanted;     /* write the text of this op, UINT32_MAX: of none */
+    uint32_t n_ops;  /* recorded so far */
+    uint32_t wanted; /* write the text of this op, UINT32_MAX: of none */
     char *text;
-    size_t room, length; /* length without NUL */
+    size_t room, length;          /* length without NUL */
     const skald_backend *backend; /* asked what it refuses and for names of kernels; may be NULL */
     skald_device *device;
     const char *refused; /* its first refusal */
@@ -55,10 +56,10 @@ typedef struct sk_run {
     const skald_model *model;
     skald_stream *stream;
     sk_activations rows;
-    float *host_logits; /* copy for a device whose memory is not the host's, [n_logits, n_vocab]; else NULL */
+    float *host_logits;    /* copy for a device whose memory is not the host's, [n_logits, n_vocab]; else NULL */
     skald_kv_cache *cache; /* NULL: no step is under way */
     sk_batch batch;
-    bool in_pass; /* a pass has been started and has not ended */
+    bool in_pass;      /* a pass has been started and has not ended */
     uint32_t n_logits; /* rows of the last finished step */
     sk_poll poll;
 } sk_run;

@@ -28,7 +28,8 @@ static skald_status take_pages(sk_run *run, skald_report *why) {
         need = sk_add(need, sk_cache_need(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens));
     if (need > run->cache->n_free)
         return sk_fail(why, SKALD_FULL, "the step needs %llu pages of %u tokens, %u are free",
-                       (unsigned long long)(need > UINT32_MAX ? UINT32_MAX : need), SKALD_PAGE_TOKENS, run->cache->n_free);
+                       (unsigned long long)(need > UINT32_MAX ? UINT32_MAX : need), SKALD_PAGE_TOKENS,
+                       run->cache->n_free);
     for (uint32_t i = 0; i < b->n_spans; i++) {
         skald_status status = sk_cache_prepare(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens);
         if (status != SKALD_OK) return sk_fail(why, status, "the device could not copy a page");
@@ -60,8 +61,11 @@ skald_status sk_run_begin(sk_run *run, skald_kv_cache *cache, const skald_span *
 static void set_poll(sk_run *run, const skald_step_options *o) {
     const skald_host *host = &run->model->runtime->host;
     const uint64_t now = host->nanoseconds(host->self);
-    run->poll = (sk_poll){.host = host, .thread = sk_os_thread(), .progress = o->progress,
-                          .progress_user = o->progress_user, .next_progress = now};
+    run->poll = (sk_poll){.host = host,
+                          .thread = sk_os_thread(),
+                          .progress = o->progress,
+                          .progress_user = o->progress_user,
+                          .next_progress = now};
     if (o->microseconds) run->poll.deadline = now + (uint64_t)o->microseconds * 1000;
 }
 

@@ -53,8 +53,8 @@ static void append(skald_stream *stream, const skald_append *op) {
     static const char *const turns[] = {"not turned", "turned in pairs", "turned by halves"};
     sk_trace *t = trace_of(stream);
     if (met(t, SKALD_OP_APPEND, op))
-        SAY(t, "%u append: layer %u, %u KV heads of %u and %u, %s", t->wanted, op->layer, op->n_kv_heads, op->head_dim_k,
-            op->head_dim_v, turns[op->rope < 3 ? op->rope : 0]);
+        SAY(t, "%u append: layer %u, %u KV heads of %u and %u, %s", t->wanted, op->layer, op->n_kv_heads,
+            op->head_dim_k, op->head_dim_v, turns[op->rope < 3 ? op->rope : 0]);
 }
 
 static void attend(skald_stream *stream, const skald_attend *op) {
@@ -76,6 +76,7 @@ static void select_rows(skald_stream *stream, const skald_select *op) {
 }
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
-    static const skald_ops table = {sizeof table, 0, embed, normalize, project, angles, append, attend, gate, select_rows};
+    static const skald_ops table = {sizeof table, 0,      embed,  normalize, project,
+                                    angles,       append, attend, gate,      select_rows};
     sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);
 }

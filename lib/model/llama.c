@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define TRUNK(field) (uint32_t)offsetof(sk_trunk, field)
-#define LAYER(field) (uint32_t)offsetof(sk_layer, field)
+#define TRUNK(field) (uint32_t) offsetof(sk_trunk, field)
+#define LAYER(field) (uint32_t) offsetof(sk_layer, field)
 
 static const sk_role trunk[] = {
     {"token_embd.weight", TRUNK(embedding), 1, 0, SKALD_USE_EMBED, SK_DIM_EMBD, SK_DIM_VOCAB},

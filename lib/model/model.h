@@ -11,7 +11,7 @@ typedef struct sk_config {
     uint32_t n_heads, n_kv_heads, head_dim_k, head_dim_v;
     float norm_eps, attention_scale;
     skald_rope_kind rope;
-    uint32_t n_pairs; /* rotated pairs of a head */
+    uint32_t n_pairs;              /* rotated pairs of a head */
     double rope_base, rope_factor; /* positions are divided by the factor (linear scaling) */
     uint32_t latent_dim, latent_rope_dim;
 } sk_config;
@@ -49,11 +49,11 @@ struct skald_model {
     sk_trunk trunk;
     sk_layer *layers; /* [n_layers] */
     skald_buffer *weights;
-    sk_vocab *vocab;      /* NULL: the file has no tokenizer */
+    sk_vocab *vocab; /* NULL: the file has no tokenizer */
     uint32_t n_parts;
-    sk_gguf *part;          /* [n_parts] over copies of the headers in this block */
+    sk_gguf *part; /* [n_parts] over copies of the headers in this block */
     uint32_t n_keys;
-    const char **keys;      /* [n_keys] of part 0 */
+    const char **keys; /* [n_keys] of part 0 */
     uint32_t n_tensors;
     sk_model_tensor *tensors; /* [n_tensors] */
     uint64_t n_parameters, n_file_bytes;
@@ -65,12 +65,12 @@ typedef enum sk_dim { SK_DIM_EMBD, SK_DIM_VOCAB, SK_DIM_Q, SK_DIM_K, SK_DIM_V, S
 
 /* What a tensor is for: its name, where it goes, and the shape it must have. */
 typedef struct sk_role {
-    const char *name;    /* behind "blk.N." for layers */
-    uint32_t where;      /* offset of the field in sk_layer or sk_trunk */
-    uint8_t is_matrix;   /* skald_weight, else skald_rows of one row */
+    const char *name;  /* behind "blk.N." for layers */
+    uint32_t where;    /* offset of the field in sk_layer or sk_trunk */
+    uint8_t is_matrix; /* skald_weight, else skald_rows of one row */
     uint8_t is_optional;
-    uint8_t uses;        /* SKALD_USE_... of a matrix */
-    uint8_t in, out;     /* sk_dim; a vector has only `out` */
+    uint8_t uses;    /* SKALD_USE_... of a matrix */
+    uint8_t in, out; /* sk_dim; a vector has only `out` */
 } sk_role;
 
 typedef struct sk_family {
@@ -101,9 +101,9 @@ typedef struct sk_placing {
     const sk_config *config;
     const sk_files *files;
     sk_trunk *trunk;
-    sk_layer *layers;    /* NULL while only measuring */
+    sk_layer *layers; /* NULL while only measuring */
     uint64_t weights_bytes, staging_bytes;
-    uint32_t n_used;     /* tensors of the file that have a role */
+    uint32_t n_used; /* tensors of the file that have a role */
     skald_report *why;
 } sk_placing;
 

@@ -135,8 +135,12 @@ static skald_status read_vocab(opening *o) {
     skald_status status = token_arrays(&tokens, &merges, o);
     if (status != SKALD_OK) return status;
     carve_strings(&c, tokens.count, merges.count, &t, &m, &types);
-    o->vocab = (sk_vocab_source){.kind = SK_VOCAB_BYTE_BPE, .n_tokens = (uint32_t)tokens.count,
-                                 .n_merges = (uint32_t)merges.count, .tokens = t, .merges = m, .add_bos = -1};
+    o->vocab = (sk_vocab_source){.kind = SK_VOCAB_BYTE_BPE,
+                                 .n_tokens = (uint32_t)tokens.count,
+                                 .n_merges = (uint32_t)merges.count,
+                                 .tokens = t,
+                                 .merges = m,
+                                 .add_bos = -1};
     if (!o->options->vocabulary_only && o->vocab.n_tokens > o->config.n_vocab)
         return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: %u tokens, token_embd.weight has %u",
                        o->vocab.n_tokens, o->config.n_vocab);
@@ -245,8 +249,11 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
     if (status != SKALD_OK) return status;
     if (!o->options->vocabulary_only) {
         status = sk_model_configure(&o->config, &o->family, &o->files, o->why);
-        o->placing = (sk_placing){.backend = o->slot->backend, .device = o->slot->device, .config = &o->config,
-                                  .files = &o->files, .why = o->why};
+        o->placing = (sk_placing){.backend = o->slot->backend,
+                                  .device = o->slot->device,
+                                  .config = &o->config,
+                                  .files = &o->files,
+                                  .why = o->why};
         if (status == SKALD_OK) status = sk_place_plan(&o->placing, o->family);
         o->staging_bytes = o->placing.staging_bytes;
     }
@@ -254,7 +261,8 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
     if (status != SKALD_OK || !o->staging_bytes) return status;
     o->staging = sk_allocate(&o->runtime->memory, 1, o->staging_bytes, SKALD_MEMORY_LOAD);
     if (!o->staging)
-        return sk_fail(o->why, SKALD_MEMORY, "no memory to load with: %llu bytes", (unsigned long long)o->staging_bytes);
+        return sk_fail(o->why, SKALD_MEMORY, "no memory to load with: %llu bytes",
+                       (unsigned long long)o->staging_bytes);
     status = read_vocab(o);
     sk_carver c = {0};
     if (status == SKALD_OK) status = carve_model(&c, o);
@@ -272,8 +280,10 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
     opening o = {.runtime = runtime, .options = options, .why = why};
     skald_status status = measure(&o, parts, n_parts);
     if (status == SKALD_OK) {
-        *out = (sk_model_sizes){.model_bytes = o.model_bytes, .files_bytes = o.files.block_bytes,
-                                .staging_bytes = o.staging_bytes, .config = o.config};
+        *out = (sk_model_sizes){.model_bytes = o.model_bytes,
+                                .files_bytes = o.files.block_bytes,
+                                .staging_bytes = o.staging_bytes,
+                                .config = o.config};
         if (!options->vocabulary_only)
             out->weights_bytes =
                 o.slot->backend->buffer_bytes(o.slot->device, &out->device_bytes, o.placing.weights_bytes);
@@ -287,7 +297,8 @@ static void name_kernels(skald_model *m, const opening *o) {
         const sk_gguf_tensor *t = m->tensors[i].file;
         skald_weight w = {.n_in = (uint32_t)t->shape[0], .n_out = (uint32_t)t->shape[1], .type = t->type};
         uint64_t staging;
-        const bool is_matrix = t->n_dims == 2 && m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK;
+        const bool is_matrix =
+            t->n_dims == 2 && m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK;
         if (is_matrix && !o->options->vocabulary_only) m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
         m->n_file_bytes += t->n_bytes;
         m->n_parameters += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];

@@ -29,8 +29,7 @@ static skald_status check_shape(const sk_placing *p, const met *m) {
 static skald_status visit_role(sk_placing *p, const sk_role *role, const char *name, void *slot, visit_fn *visit,
                                void *visitor) {
     met m = {role, name, sk_files_find(p->files, name), slot};
-    if (!m.tensor)
-        return role->is_optional ? SKALD_OK : sk_fail(p->why, SKALD_FORMAT, "tensor %s is missing", name);
+    if (!m.tensor) return role->is_optional ? SKALD_OK : sk_fail(p->why, SKALD_FORMAT, "tensor %s is missing", name);
     skald_status status = check_shape(p, &m);
     return status == SKALD_OK ? visit(p, &m, visitor) : status;
 }
@@ -73,14 +72,18 @@ static skald_status plan_vector(sk_placing *p, const met *m) {
     if (!is_float(m->tensor->type))
         return sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %s: a vector of type %s", m->name,
                        skald_dtype_name(m->tensor->type));
-    const skald_rows rows = {.offset = take(p, n * sizeof(float)), .stride = n * sizeof(float), .n_rows = 1, .width = n};
+    const skald_rows rows = {.offset = take(p, n * sizeof(float)),
+                             .stride = n * sizeof(float),
+                             .n_rows = 1,
+                             .width = n};
     memcpy(m->slot, &rows, sizeof rows);
     want_staging(p, 2u * n * sizeof(float));
     return SKALD_OK;
 }
 
 static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
-    skald_weight w = {.n_in = (uint32_t)m->tensor->shape[0], .n_out = (uint32_t)m->tensor->shape[1],
+    skald_weight w = {.n_in = (uint32_t)m->tensor->shape[0],
+                      .n_out = (uint32_t)m->tensor->shape[1],
                       .type = m->tensor->type};
     uint64_t staging = 0;
     if (skald_dtype_bytes(w.type, w.n_in) == 0)
@@ -111,7 +114,10 @@ static const sk_gguf_tensor *frequency_factors(const sk_placing *p) {
 static skald_status plan_frequencies(sk_placing *p) {
     const uint32_t n = p->config->n_pairs;
     const sk_gguf_tensor *factors = frequency_factors(p);
-    const skald_rows rows = {.offset = take(p, n * sizeof(double)), .stride = n * sizeof(double), .n_rows = 1, .width = n,
+    const skald_rows rows = {.offset = take(p, n * sizeof(double)),
+                             .stride = n * sizeof(double),
+                             .n_rows = 1,
+                             .width = n,
                              .type = SKALD_F64};
     if (p->trunk) p->trunk->frequency = rows;
     want_staging(p, n * (sizeof(double) + sizeof(float)));
@@ -135,7 +141,8 @@ static sk_text behind_layer(sk_text name, uint32_t n_layers) {
     if (name.length < 6 || memcmp(name.at, "blk.", 4) != 0) return none;
     for (; i < name.length && i < 12 && name.at[i] >= '0' && name.at[i] <= '9'; i++)
         layer = layer * 10 + (uint64_t)(name.at[i] - '0');
-    if (i == 4 || (name.at[4] == '0' && i > 5) || i == name.length || name.at[i] != '.' || layer >= n_layers) return none;
+    if (i == 4 || (name.at[4] == '0' && i > 5) || i == name.length || name.at[i] != '.' || layer >= n_layers)
+        return none;
     return (sk_text){name.at + i + 1, name.length - i - 1};
 }
 
@@ -160,7 +167,8 @@ skald_status sk_place_plan(sk_placing *p, const sk_family *family) {
     if (status == SKALD_OK && p->n_used != p->files->n_tensors) status = name_the_unused(p, family);
     if (status != SKALD_OK) return status;
     if (p->trunk && !p->trunk->head.n_bytes) p->trunk->head = p->trunk->embedding;
-    return p->weights_bytes > PTRDIFF_MAX ? sk_fail(p->why, SKALD_MEMORY, "the weights are larger than memory") : SKALD_OK;
+    return p->weights_bytes > PTRDIFF_MAX ? sk_fail(p->why, SKALD_MEMORY, "the weights are larger than memory")
+                                          : SKALD_OK;
 }
 
 /* ---- loading */

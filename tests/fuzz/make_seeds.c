@@ -36,7 +36,7 @@ static void make_types(sample *s) {
 }
 
 /* A whole model: one layer, two query heads of 16 and one for keys and values, 32 wide inside the feed-forward part. */
-#define N_VOCAB 40u
+#define N_VOCAB   40u
 #define N_TENSORS 11u
 
 typedef struct weight {
@@ -69,11 +69,11 @@ static void put_words(sk_gguf_writer *w) {
 /* `type` is for the projections; with 1, rows of 256 carry K formats too. */
 static void make_model(sample *s, skald_dtype type, uint32_t width, bool words) {
     const weight weights[N_TENSORS] = {
-        {"token_embd.weight", width, N_VOCAB},   {"blk.0.attn_norm.weight", width, 0},
-        {"blk.0.attn_q.weight", width, 32},      {"blk.0.attn_k.weight", width, 16},
-        {"blk.0.attn_v.weight", width, 16},      {"blk.0.attn_output.weight", 32, width},
-        {"blk.0.ffn_norm.weight", width, 0},     {"blk.0.ffn_gate.weight", width, 32},
-        {"blk.0.ffn_up.weight", width, 32},      {"blk.0.ffn_down.weight", 32, width},
+        {"token_embd.weight", width, N_VOCAB}, {"blk.0.attn_norm.weight", width, 0},
+        {"blk.0.attn_q.weight", width, 32},    {"blk.0.attn_k.weight", width, 16},
+        {"blk.0.attn_v.weight", width, 16},    {"blk.0.attn_output.weight", 32, width},
+        {"blk.0.ffn_norm.weight", width, 0},   {"blk.0.ffn_gate.weight", width, 32},
+        {"blk.0.ffn_up.weight", width, 32},    {"blk.0.ffn_down.weight", 32, width},
         {"output_norm.weight", width, 0},
     };
     sk_gguf_writer w;

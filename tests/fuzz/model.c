@@ -7,8 +7,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes);
 
 #define PROMISE(holds) ((holds) ? (void)0 : __builtin_trap())
-#define BUDGET (64u << 20)
-#define N_IDS 3u
+#define BUDGET         (64u << 20)
+#define N_IDS          3u
 
 volatile uint64_t sk_fuzz_seen; /* keeps the readings alive */
 
@@ -45,8 +45,8 @@ static void ask_names(const skald_model *model) {
     }
     skald_tensor_info tensor = {.size = sizeof tensor};
     for (uint32_t i = 0; skald_model_tensor(&tensor, model, i) == SKALD_OK; i++) {
-        PROMISE(tensor.n_bytes == skald_dtype_bytes(tensor.type, tensor.shape[0] * tensor.shape[1] * tensor.shape[2] *
-                                                                     tensor.shape[3]));
+        PROMISE(tensor.n_bytes ==
+                skald_dtype_bytes(tensor.type, tensor.shape[0] * tensor.shape[1] * tensor.shape[2] * tensor.shape[3]));
         sk_fuzz_seen += strlen(tensor.name) + strlen(tensor.type_name) + strlen(tensor.kernel);
     }
 }
@@ -85,7 +85,10 @@ static void step(skald_context *context, skald_kv_cache *cache, uint32_t n_vocab
 }
 
 static void run(skald_model *model, uint32_t n_vocab) {
-    skald_kv_cache_options small = {.size = sizeof small, .n_tokens = SKALD_PAGE_TOKENS, .k_type = SKALD_F16, .v_type = SKALD_F16};
+    skald_kv_cache_options small = {.size = sizeof small,
+                                    .n_tokens = SKALD_PAGE_TOKENS,
+                                    .k_type = SKALD_F16,
+                                    .v_type = SKALD_F16};
     skald_context_options narrow = {.size = sizeof narrow, .n_rows = 4, .n_logits = 1};
     skald_report why = {.size = sizeof why};
     skald_kv_cache *cache = NULL;

@@ -118,7 +118,8 @@ static skald_status fill_device(rig *g, network *n) {
     uint64_t on_device;
     long before = g->asked;
     skald_status status = g->b->buffer_create(&g->constants, g->device, 64 << 10, SKALD_MEMORY_WEIGHTS);
-    if (status == SKALD_OK) CHECK_EQUAL((uint64_t)(g->asked - before), g->b->buffer_bytes(g->device, &on_device, 64 << 10));
+    if (status == SKALD_OK)
+        CHECK_EQUAL((uint64_t)(g->asked - before), g->b->buffer_bytes(g->device, &on_device, 64 << 10));
     if (status == SKALD_OK) status = g->b->buffer_create(&g->room, g->device, 16 << 10, SKALD_MEMORY_SCRATCH);
     for (int i = 0; status == SKALD_OK && i < N_TENSORS; i++)
         status = place(g, &n->tensors[i], i <= POSITIONS ? SKALD_USE_EMBED : SKALD_USE_PROJECT);

@@ -100,11 +100,10 @@ static void check_depth(void) {
 }
 
 static void check_members(void) {
-    static const char text[] =
-        " { \"n\" : 12 ,\"f\":0.5,\"t\":true,\"u\":false, \"z\":null,"
-        "\"s\":\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\ud83dx\","
-        "\"list\":[1,[2,{\"n\":5}],\"x:y\",{}],\"n\":13,"
-        "\"e\":1e3,\"neg\":-1,\"big\":4294967296,\"nul\":\"a\\u0000b\",\"k\\u0065y\":7} ";
+    static const char text[] = " { \"n\" : 12 ,\"f\":0.5,\"t\":true,\"u\":false, \"z\":null,"
+                               "\"s\":\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\ud83dx\","
+                               "\"list\":[1,[2,{\"n\":5}],\"x:y\",{}],\"n\":13,"
+                               "\"e\":1e3,\"neg\":-1,\"big\":4294967296,\"nul\":\"a\\u0000b\",\"k\\u0065y\":7} ";
     skald_report why;
     sk_json root, list, item;
     uint32_t u = 77;

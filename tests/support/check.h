@@ -22,7 +22,7 @@ __attribute__((format(printf, 4, 5))) static inline int sk_check(int holds, cons
     return 0;
 }
 
-#define CHECK(holds) sk_check(!!(holds), __FILE__, __LINE__, "%s", #holds)
+#define CHECK(holds)           sk_check(!!(holds), __FILE__, __LINE__, "%s", #holds)
 #define CHECK_SAID(holds, ...) sk_check(!!(holds), __FILE__, __LINE__, __VA_ARGS__)
 #define CHECK_EQUAL(got, want) sk_check_equal((long long)(got), (long long)(want), #got, __FILE__, __LINE__)
 #define CHECK_TEXT(got, want)  sk_check_text((got), (want), #got, __FILE__, __LINE__)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define MEMORY_KINDS 5u
+#define MEMORY_KINDS  5u
 #define MEMORY_BLOCKS 4096u
 
 typedef struct memory_block {
@@ -19,8 +19,8 @@ typedef struct host_memory {
     skald_allocator allocator; /* give its address to a runtime */
     pthread_mutex_t lock;
     long n_asked;
-    long refuse_at;  /* number, from 1, of the request that is refused; 0: none */
-    bool refuse_on;  /* all later ones too */
+    long refuse_at; /* number, from 1, of the request that is refused; 0: none */
+    bool refuse_on; /* all later ones too */
     long n_refused;
     long n_mistakes; /* blocks given back that were not lent, or with other numbers; unknown kinds */
     uint64_t live, peak;

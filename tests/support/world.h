@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORLD_MODEL SK_TEST_DATA "/tiny/llama_gqa_tied/model-f32.gguf"
+#define WORLD_MODEL       SK_TEST_DATA "/tiny/llama_gqa_tied/model-f32.gguf"
 #define WORLD_OTHER_MODEL SK_TEST_DATA "/tiny/llama_mha/model-f32.gguf"
 
 /* Sanitizers bring memory, threads and stack of their own. */

@@ -25,11 +25,11 @@ void sk_os_unmap(void *pointer, uint64_t bytes);
 bool sk_os_is_folder(const char *path);
 
 /* ---- time and processors */
-uint64_t sk_os_nanoseconds(void);      /* monotonic */
-uint32_t sk_os_processors(void);       /* that this process may use: affinity and quota counted; at least 1 */
-uint64_t sk_os_process(void);          /* changes in a child after fork */
-uint64_t sk_os_thread(void);           /* differs between living threads */
-void sk_os_pause(void);                /* a spinning thread's breath */
+uint64_t sk_os_nanoseconds(void); /* monotonic */
+uint32_t sk_os_processors(void);  /* that this process may use: affinity and quota counted; at least 1 */
+uint64_t sk_os_process(void);     /* changes in a child after fork */
+uint64_t sk_os_thread(void);      /* differs between living threads */
+void sk_os_pause(void);           /* a spinning thread's breath */
 
 /* ---- shared libraries; NULL where the system has none */
 void *sk_os_library_open(const char *path, skald_report *why);

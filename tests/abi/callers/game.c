@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POOL_BYTES ((size_t)64 << 20)
-#define JOB_THREADS 2
+#define POOL_BYTES         ((size_t)64 << 20)
+#define JOB_THREADS        2
 #define SLICE_MICROSECONDS 100
 
 /* ---- memory: a pool that is thrown away with the level; only the newest block can come back */
