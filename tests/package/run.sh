@@ -19,7 +19,7 @@ check() { # NAME COMMAND...: counts, and shows the output of what fails
     fi
 }
 needs() { readelf -d "$1" | grep -q 'NEEDED.*libskald\.so\.0'; }
-alone() { ! readelf -d "$1" | grep -q 'NEEDED.*libskald'; }
+alone() { [ -x "$1" ] && ! readelf -d "$1" | grep -q 'NEEDED.*libskald'; }
 
 install_and_move() {
     cmake --install "$build" --prefix "$folder/first" || return 1
