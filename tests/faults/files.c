@@ -76,13 +76,14 @@ static skald_runtime *make_runtime(void) {
 }
 
 /* Opens with read `at` failing; true when that read was reached. */
-static bool open_with_failure(skald_runtime *runtime, shaky_file *f, long at, skald_status fail_with, uint32_t concurrent) {
+static bool open_with_failure(skald_runtime *runtime, shaky_file *f, long at, skald_status fail_with,
+                              uint32_t concurrent) {
     skald_report why = {.size = sizeof why};
     skald_model *model = NULL;
     const uint64_t before = memory.live;
     f->n_reads = 0, f->fail_at = at, f->status = fail_with;
-    const skald_source source = {.size = sizeof source, .read = shaky_read, .user = f, .n_bytes = f->n_bytes,
-                                 .concurrent = concurrent};
+    const skald_source source = {
+        .size = sizeof source, .read = shaky_read, .user = f, .n_bytes = f->n_bytes, .concurrent = concurrent};
     skald_status status = skald_model_open(&model, runtime, NULL, &why, &source, 1);
     const bool reached = f->n_reads >= at;
     CHECK_SAID(status == (reached ? fail_with : SKALD_OK), "read %ld failed with %d: status %d", at, fail_with, status);

@@ -20,8 +20,8 @@ static void set_mode(uint64_t mode) { _mm_setcsr((uint32_t)mode); }
 static const struct {
     const char *name;
     uint64_t mode;
-} modes[] = {{"as usual", 0x1f80}, {"FTZ and DAZ", 0x9fc0}, {"round up", 0x5f80}, {"round to zero", 0x7f80},
-             {"every exception traps", 0x0000}, {"all at once", 0xc040}};
+} modes[] = {{"as usual", 0x1f80},      {"FTZ and DAZ", 0x9fc0},           {"round up", 0x5f80},
+             {"round to zero", 0x7f80}, {"every exception traps", 0x0000}, {"all at once", 0xc040}};
 #elif defined(__aarch64__)
 static uint64_t get_mode(void) {
     uint64_t mode;
@@ -32,7 +32,10 @@ static void set_mode(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mo
 static const struct {
     const char *name;
     uint64_t mode;
-} modes[] = {{"as usual", 0}, {"flush to zero", 1u << 24}, {"round up", 1u << 22}, {"round to zero", 3u << 22},
+} modes[] = {{"as usual", 0},
+             {"flush to zero", 1u << 24},
+             {"round up", 1u << 22},
+             {"round to zero", 3u << 22},
              {"default NaN", 1u << 25}};
 #else
 static uint64_t get_mode(void) { return 0; }

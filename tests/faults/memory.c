@@ -42,9 +42,7 @@ static skald_status plan(life *l) {
     return skald_memory_get_plan(&p, l->w.runtime, NULL, NULL, NULL, &l->why, &source, 1);
 }
 
-static skald_status inspect(life *l) {
-    return skald_model_inspect(&l->w.info, l->w.runtime, WORLD_MODEL, &l->why);
-}
+static skald_status inspect(life *l) { return skald_model_inspect(&l->w.info, l->w.runtime, WORLD_MODEL, &l->why); }
 
 static skald_status open_model(life *l) {
     return skald_model_open_path(&l->w.model, l->w.runtime, WORLD_MODEL, NULL, &l->why);
@@ -113,13 +111,13 @@ static const struct {
     const char *name;
     skald_status (*call)(life *l);
 } calls[] = {
-    {"skald_runtime_create", make_runtime},  {"skald_memory_get_plan", plan},
-    {"skald_model_inspect", inspect},        {"skald_model_open, vocabulary", open_vocabulary},
-    {"skald_model_open", open_model},        {"skald_kv_cache_create", make_cache},
-    {"skald_context_create", make_context},  {"skald_sampler_create", make_sampler},
-    {"skald_kv_cache_open", open_sequence},  {"skald_step", read_prompt},
-    {"skald_kv_cache_fork", fork_sequence},  {"skald_step, fork", read_fork},
-    {"skald_sampler_choose", choose},        {"skald_encode", encode},
+    {"skald_runtime_create", make_runtime}, {"skald_memory_get_plan", plan},
+    {"skald_model_inspect", inspect},       {"skald_model_open, vocabulary", open_vocabulary},
+    {"skald_model_open", open_model},       {"skald_kv_cache_create", make_cache},
+    {"skald_context_create", make_context}, {"skald_sampler_create", make_sampler},
+    {"skald_kv_cache_open", open_sequence}, {"skald_step", read_prompt},
+    {"skald_kv_cache_fork", fork_sequence}, {"skald_step, fork", read_fork},
+    {"skald_sampler_choose", choose},       {"skald_encode", encode},
     {"skald_generate", generate},
 };
 
@@ -237,8 +235,10 @@ static void check_plan(const wish *o) {
 
 static void check_plans(void) {
     static const wish wishes[] = {
-        {WORLD_MODEL, 1, 0, 0, 0, 0, SKALD_F16},       {WORLD_MODEL, 2, 0, 0, 3, 1000, SKALD_F32},
-        {WORLD_MODEL, 4, 1, 1, 1, 1, SKALD_F16},       {WORLD_OTHER_MODEL, 3, 7, 40, 17, 128, SKALD_F16},
+        {WORLD_MODEL, 1, 0, 0, 0, 0, SKALD_F16},
+        {WORLD_MODEL, 2, 0, 0, 3, 1000, SKALD_F32},
+        {WORLD_MODEL, 4, 1, 1, 1, 1, SKALD_F16},
+        {WORLD_OTHER_MODEL, 3, 7, 40, 17, 128, SKALD_F16},
         {WORLD_OTHER_MODEL, 2, 2048, 1, 2, 5000, SKALD_F32},
     };
     for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) check_plan(&wishes[i]);
@@ -266,7 +266,9 @@ void *__wrap_malloc(size_t n) { return n_calls++, __real_malloc(n); }
 void *__wrap_calloc(size_t n, size_t size) { return n_calls++, __real_calloc(n, size); }
 void *__wrap_realloc(void *p, size_t n) { return n_calls++, __real_realloc(p, n); }
 void __wrap_free(void *p) { n_calls++, __real_free(p); }
-int __wrap_posix_memalign(void **p, size_t alignment, size_t n) { return n_calls++, __real_posix_memalign(p, alignment, n); }
+int __wrap_posix_memalign(void **p, size_t alignment, size_t n) {
+    return n_calls++, __real_posix_memalign(p, alignment, n);
+}
 void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, long offset) {
     return n_calls++, __real_mmap(at, n, protection, flags, file, offset);
 }
@@ -280,7 +282,8 @@ static void check_steps(void) {
     skald_sampler *sampler = NULL;
     int32_t id = 0;
     memory_init(&memory);
-    CHECK_EQUAL(world_open(&w, &(world_options){.memory = &memory.allocator, .n_rows = 64, .n_sequences = 2}), SKALD_OK);
+    CHECK_EQUAL(world_open(&w, &(world_options){.memory = &memory.allocator, .n_rows = 64, .n_sequences = 2}),
+                SKALD_OK);
     CHECK_EQUAL(skald_sampler_create(&sampler, w.model, NULL, NULL), SKALD_OK);
     CHECK_EQUAL(skald_kv_cache_open(&seq, w.cache), SKALD_OK);
     CHECK(n_calls > 0); /* the count counts */

@@ -7,9 +7,9 @@
 #include "support/world.h"
 #include <unistd.h>
 
-#define LAYERS 4u
-#define WIDTH 1024u
-#define FEED 4096u
+#define LAYERS     4u
+#define WIDTH      1024u
+#define FEED       4096u
 #define VOCABULARY 8192u
 
 /* The header as bytes; whatever lies behind it is the pattern below. */
@@ -50,9 +50,9 @@ static void make(drawn_file *f) {
     static const struct {
         const char *name;
         uint32_t n_in, n_out;
-    } parts[] = {{"attn_norm", WIDTH, 0}, {"attn_q", WIDTH, WIDTH}, {"attn_k", WIDTH, WIDTH},
-                 {"attn_v", WIDTH, WIDTH}, {"attn_output", WIDTH, WIDTH}, {"ffn_norm", WIDTH, 0},
-                 {"ffn_gate", WIDTH, FEED}, {"ffn_up", WIDTH, FEED}, {"ffn_down", FEED, WIDTH}};
+    } parts[] = {{"attn_norm", WIDTH, 0},   {"attn_q", WIDTH, WIDTH},      {"attn_k", WIDTH, WIDTH},
+                 {"attn_v", WIDTH, WIDTH},  {"attn_output", WIDTH, WIDTH}, {"ffn_norm", WIDTH, 0},
+                 {"ffn_gate", WIDTH, FEED}, {"ffn_up", WIDTH, FEED},       {"ffn_down", FEED, WIDTH}};
     const uint32_t n_parts = sizeof parts / sizeof *parts;
     sk_gguf_writer w;
     uint64_t n_data = 0;
@@ -111,7 +111,8 @@ int main(void) {
     const uint64_t used = resident() - before;
     const uint64_t planned = plan.model_bytes + plan.weights_bytes + plan.cache_bytes + plan.context_bytes;
     const uint64_t slack = planned / 20 > 8u << 20 ? planned / 20 : 8u << 20;
-    printf("planned %llu KiB, resident %llu KiB\n", (unsigned long long)(planned >> 10), (unsigned long long)(used >> 10));
+    printf("planned %llu KiB, resident %llu KiB\n", (unsigned long long)(planned >> 10),
+           (unsigned long long)(used >> 10));
     CHECK(plan.weights_bytes > 64u << 20);
     CHECK(used <= planned + slack);
     CHECK(used > plan.weights_bytes); /* the measure measures */

@@ -93,7 +93,10 @@ static void check_busy(int paused) {
     const uint64_t want = world_answer(&m.w, 200, 0);
     CHECK_EQUAL(skald_kv_cache_open(&m.seq, m.w.cache), SKALD_OK);
     skald_step_options_init(&o, sizeof o);
-    const skald_span span = {.size = sizeof span, .seq = m.seq, .tokens = world_text(ids, &m.w, 0, 200), .n_tokens = 200};
+    const skald_span span = {.size = sizeof span,
+                             .seq = m.seq,
+                             .tokens = world_text(ids, &m.w, 0, 200),
+                             .n_tokens = 200};
     if (paused) {
         o.microseconds = 1;
         CHECK_EQUAL(skald_step(m.w.context, m.w.cache, &o, NULL, &span, 1), SKALD_PENDING);
@@ -101,8 +104,8 @@ static void check_busy(int paused) {
     }
     o.progress = hold, o.progress_user = &m;
     CHECK_EQUAL(pthread_create(&thread, NULL, stranger, &m), 0);
-    skald_status status = paused ? skald_step_continue(m.w.context, &o, NULL)
-                                 : skald_step(m.w.context, m.w.cache, &o, NULL, &span, 1);
+    skald_status status =
+        paused ? skald_step_continue(m.w.context, &o, NULL) : skald_step(m.w.context, m.w.cache, &o, NULL, &span, 1);
     CHECK_EQUAL(status, SKALD_OK);
     pthread_join(thread, NULL);
     CHECK_EQUAL(m.n_asked, 28);
@@ -115,7 +118,7 @@ static void check_busy(int paused) {
 /* ---- many contexts */
 
 #define N_THREADS 4
-#define N_ROUNDS 3
+#define N_ROUNDS  3
 
 typedef struct guest {
     pthread_t thread;
@@ -150,7 +153,8 @@ static void check_together(uint32_t n_threads) {
     for (uint32_t i = 0; i < N_THREADS; i++) pthread_join(guests[i].thread, NULL);
     for (uint32_t i = 0; i < N_THREADS; i++) {
         for (uint32_t round = 0; round < N_ROUNDS; round++)
-            CHECK_SAID(guests[i].got[round] == guests[i].want, "thread %u of %u, round %u: other bits", i, n_threads, round);
+            CHECK_SAID(guests[i].got[round] == guests[i].want, "thread %u of %u, round %u: other bits", i, n_threads,
+                       round);
         world_close(&guests[i].w);
     }
     pthread_barrier_destroy(&start);
