@@ -22,98 +22,81 @@ uint64_t skald_kv_bytes_per_token(const skald_model_info *shape, skald_dtype k_t
     return k && v ? sk_mul(s.n_layers, sk_mul(s.n_kv_heads, k + v)) : 0;
 }
 
-/* The geometry: every layer alike. `layers` has room for n_layers. */
-static skald_store_plan store_plan(skald_store_layer *layers, const sk_config *c, const skald_kv_cache_options *o) {
-    for (uint32_t i = 0; i < c->n_layers; i++)
-        layers[i] = (skald_store_layer){c->n_kv_heads, c->head_dim_k, c->head_dim_v, 0};
+/* Everything but the layers. */
+static skald_store_plan store_plan(const sk_config *c, const skald_kv_cache_options *o) {
     const uint64_t tokens = o->n_tokens ? o->n_tokens : c->n_context && c->n_context < 4096 ? c->n_context : 4096;
     const uint64_t pages = sk_divide_up(tokens, SKALD_PAGE_TOKENS);
     return (skald_store_plan){.size = sizeof(skald_store_plan),
                               .n_layers = c->n_layers,
-                              .layers = layers,
                               .n_pages = pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages,
                               .n_sequences = o->n_sequences ? o->n_sequences : 1,
                               .k_type = o->k_type,
                               .v_type = o->v_type};
 }
 
-typedef struct {
-    skald_store_plan store;
-    skald_store_layer *layers;
-    skald_kv_cache *cache;
-    uint64_t block_bytes;
-} shape;
-
-/* The handle's block: bookkeeping, then the layers' geometry. */
-static void carve(sk_carver *c, shape *s, uint32_t n_layers) {
-    s->cache = sk_cache_carve(c, s->store.n_pages, s->store.n_sequences);
-    s->layers = sk_carve(c, n_layers, sizeof *s->layers, SK_CACHE_LINE);
+static void set_layers(skald_store_plan *plan, skald_store_layer *layers, const sk_config *c) {
+    for (uint32_t i = 0; i < c->n_layers; i++)
+        layers[i] = (skald_store_layer){c->n_kv_heads, c->head_dim_k, c->head_dim_v, 0};
+    plan->layers = layers;
 }
 
-static skald_status check(const shape *s, skald_report *why) {
-    if (s->store.n_sequences > 65535)
-        return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", s->store.n_sequences);
-    if ((uint64_t)s->store.n_pages * s->store.n_sequences > UINT32_MAX ||
-        s->store.n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
-        return sk_fail(why, SKALD_ARGUMENT, "n_tokens asks for %u pages, more than a cache can have", s->store.n_pages);
+static skald_status check(const skald_store_plan *p, skald_report *why) {
+    if (p->n_sequences > 65535)
+        return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", p->n_sequences);
+    if ((uint64_t)p->n_pages * p->n_sequences > UINT32_MAX || p->n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
+        return sk_fail(why, SKALD_ARGUMENT, "n_tokens asks for %u pages, more than a cache can have", p->n_pages);
     return SKALD_OK;
 }
 
-/* Geometry is told to the device once to measure and once to make; its layers live in scratch or in the block. */
+/* The handle's block: bookkeeping, then the layers' geometry. */
+static skald_kv_cache *carve(sk_carver *c, skald_store_layer **layers, const skald_store_plan *p) {
+    skald_kv_cache *cache = sk_cache_carve(c, p->n_pages, p->n_sequences);
+    *layers = sk_carve(c, p->n_layers, sizeof **layers, SK_CACHE_LINE);
+    return cache;
+}
+
 skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device,
                            const sk_config *config, const skald_kv_cache_options *options,
                            const skald_allocator *memory, skald_report *why) {
     skald_kv_cache_options o;
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
     if (status != SKALD_OK) return status;
+    skald_store_plan store = store_plan(config, &o);
+    status = check(&store, why);
+    if (status != SKALD_OK) return status;
     const uint64_t n = sk_mul(config->n_layers, sizeof(skald_store_layer));
-    skald_store_layer *layers = sk_allocate(memory, 1, n, SKALD_MEMORY_LOAD);
+    skald_store_layer *layers = sk_allocate(memory, 1, n, SKALD_MEMORY_LOAD), *unused;
     if (!layers) return sk_fail(why, SKALD_MEMORY, "no memory to plan a cache");
-    shape s = {.store = store_plan(layers, config, &o)};
-    sk_carver c = {0};
-    carve(&c, &s, config->n_layers);
-    status = check(&s, why);
+    set_layers(&store, layers, config);
     const skald_model_info info = {.size = sizeof info,
                                    .n_layers = config->n_layers,
                                    .n_kv_heads = config->n_kv_heads,
                                    .head_dim_k = config->head_dim_k,
                                    .head_dim_v = config->head_dim_v};
+    sk_carver c = {0};
+    carve(&c, &unused, &store);
     *out = (sk_cache_sizes){.handle_bytes = c.used,
                             .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
-    out->store_bytes = backend->store_bytes(device, &out->device_bytes, &s.store);
+    out->store_bytes = backend->store_bytes(device, &out->device_bytes, &store);
     sk_release(memory, layers, n);
-    return status;
+    return SKALD_OK;
 }
 
-skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model, const skald_kv_cache_options *options,
-                                   skald_report *why) {
-    if (!out || !model) return sk_fail(why, SKALD_ARGUMENT, "skald_kv_cache_create: out or model is NULL");
-    *out = NULL;
-    skald_kv_cache_options o;
-    skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
-    if (status != SKALD_OK) return status;
-    if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
-    const sk_config *config = &model->config;
-    sk_cache_sizes sizes;
-    status = sk_cache_plan(&sizes, model->backend, model->device, config, options, sk_model_memory(model), why);
-    if (status != SKALD_OK) return status;
-    sk_carver c = {.base = sk_allocate_zeroed(sk_model_memory(model), 1, sizes.handle_bytes, SKALD_MEMORY_HANDLE)};
+static skald_status make(skald_kv_cache **out, skald_model *model, const skald_kv_cache_options *o,
+                         const sk_cache_sizes *sizes, skald_report *why) {
+    sk_carver c = {.base = sk_allocate_zeroed(sk_model_memory(model), 1, sizes->handle_bytes, SKALD_MEMORY_HANDLE)};
     if (!c.base) return sk_fail(why, SKALD_MEMORY, "no memory for a cache");
-    shape s = {.store = {0}};
-    skald_store_layer none[1];
-    sk_config empty = *config;
-    empty.n_layers = 0;
-    s.store = store_plan(none, &empty, &o);
-    carve(&c, &s, config->n_layers);
-    s.store = store_plan(s.layers, config, &o);
-    skald_kv_cache *cache = s.cache;
-    cache->block_bytes = sizes.handle_bytes;
-    cache->bytes_per_token = sizes.bytes_per_token;
-    cache->k_type = o.k_type, cache->v_type = o.v_type;
+    skald_store_plan store = store_plan(&model->config, o);
+    skald_store_layer *layers;
+    skald_kv_cache *cache = carve(&c, &layers, &store);
+    set_layers(&store, layers, &model->config);
+    cache->block_bytes = sizes->handle_bytes;
+    cache->bytes_per_token = sizes->bytes_per_token;
+    cache->k_type = o->k_type, cache->v_type = o->v_type;
     cache->model = model;
     cache->backend = model->backend;
     skald_model_retain(model);
-    status = model->backend->store_create(&cache->store, model->device, &s.store);
+    skald_status status = model->backend->store_create(&cache->store, model->device, &store);
     if (status == SKALD_OK) {
         *out = cache;
         return SKALD_OK;
@@ -121,8 +104,23 @@ skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model, con
     skald_kv_cache_free(cache);
     if (status == SKALD_UNSUPPORTED)
         return sk_fail(why, status, "k_type or v_type: %s has no such pages", model->backend->name);
-    return sk_fail(why, status, "no memory for %u pages, %llu bytes", s.store.n_pages,
-                   (unsigned long long)sizes.store_bytes);
+    return sk_fail(why, status, "no memory for %u pages, %llu bytes", store.n_pages,
+                   (unsigned long long)sk_add(sizes->store_bytes, sizes->device_bytes));
+}
+
+skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model, const skald_kv_cache_options *options,
+                                   skald_report *why) {
+    if (!out || !model) return sk_fail(why, SKALD_ARGUMENT, "skald_kv_cache_create: out or model is NULL");
+    *out = NULL;
+    skald_kv_cache_options o;
+    sk_cache_sizes sizes;
+    skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
+    if (status == SKALD_OK && !model->weights)
+        status = sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
+    if (status == SKALD_OK)
+        status =
+            sk_cache_plan(&sizes, model->backend, model->device, &model->config, options, sk_model_memory(model), why);
+    return status == SKALD_OK ? make(out, model, &o, &sizes, why) : status;
 }
 
 skald_status skald_kv_cache_free(skald_kv_cache *cache) {
