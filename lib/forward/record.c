@@ -1,140 +1,107 @@
 /* The pass itself. It runs once, when a context is made: every call below writes one operation into the list. */
 #include "forward/forward.h"
 
-/* Rows laid one behind the other. */
-static skald_rows take(uint64_t *at, skald_buffer *buffer, uint32_t n_rows, uint32_t width, skald_extent extent) {
-    const uint64_t stride = sk_align((uint64_t)width * sizeof(float), SK_CACHE_LINE);
-    const skald_rows rows = {buffer, *at, stride, n_rows, width, SKALD_F32, extent};
-    *at = sk_add(*at, sk_mul(stride, n_rows));
-    return rows;
-}
-
-void sk_activations_layout(sk_activations *r, const sk_config *c, skald_buffer *buffer, uint32_t n_rows,
-                           uint32_t n_logits) {
-    uint64_t at = 0;
-    r->x = take(&at, buffer, n_rows, c->n_embd, SKALD_EXTENT_ROWS);
-    r->angles = take(&at, buffer, n_rows, 2 * c->n_pairs, SKALD_EXTENT_ROWS);
-    r->y = take(&at, buffer, n_logits, c->n_embd, SKALD_EXTENT_WANTED);
-    r->logits = take(&at, buffer, n_logits, c->n_vocab, SKALD_EXTENT_LOGITS);
-    uint64_t mix = at, feed = at; /* a layer first mixes, then feeds: the two never need room at once */
-    r->q = take(&mix, buffer, n_rows, sk_config_dim(c, SK_DIM_Q), SKALD_EXTENT_ROWS);
-    r->k = take(&mix, buffer, n_rows, sk_config_dim(c, SK_DIM_K), SKALD_EXTENT_ROWS);
-    r->v = take(&mix, buffer, n_rows, sk_config_dim(c, SK_DIM_V), SKALD_EXTENT_ROWS);
-    r->a = take(&mix, buffer, n_rows, sk_config_dim(c, SK_DIM_O), SKALD_EXTENT_ROWS);
-    r->gate = take(&feed, buffer, n_rows, c->n_ff, SKALD_EXTENT_ROWS);
-    r->up = take(&feed, buffer, n_rows, c->n_ff, SKALD_EXTENT_ROWS);
-    r->n_bytes = mix > feed ? mix : feed;
-}
-
-typedef struct {
+typedef struct recorder {
     const skald_ops *ops;
     skald_stream *stream;
     const sk_config *config;
-    const sk_trunk *trunk;
-    const sk_activations *rows;
+    const sk_activations *at;
 } recorder;
 
-static skald_norm rms(const recorder *r, const skald_rows *weight) {
-    return (skald_norm){.kind = SKALD_NORM_RMS, .eps = r->config->norm_eps, .weight = *weight};
-}
+/* One of the matrices of a project: out = weight x + bias. */
+typedef struct target {
+    const skald_weight *weight;
+    const skald_rows *bias; /* NULL: none */
+    const skald_rows *out;
+} target;
 
-static void embed(const recorder *r) {
-    r->ops->embed(r->stream, &(skald_embed){.size = sizeof(skald_embed),
-                                            .scale = 1.0f,
-                                            .table = r->trunk->embedding,
-                                            .out = r->rows->x});
-}
+static void embed(const recorder *r, const skald_weight *table);
+static void angles(const recorder *r, const skald_rows *frequency);
+static void project(const recorder *r, const skald_rows *norm, const skald_rows *x, uint32_t n, const target *to);
+static void append(const recorder *r, uint32_t layer);
+static void attend(const recorder *r, uint32_t layer);
+static void gate(const recorder *r);
+static void join(const recorder *r, const skald_rows *x, const skald_weight *weight, const skald_rows *bias);
+static void pick(const recorder *r);
 
-static void angles(const recorder *r) {
-    r->ops->angles(r->stream, &(skald_angles){.size = sizeof(skald_angles),
-                                              .magnitude = 1.0f,
-                                              .frequency = r->trunk->frequency,
-                                              .out = r->rows->angles});
-}
+void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model, const sk_activations *at) {
+    const recorder r = {ops, stream, &model->config, at};
+    const sk_trunk *t = &model->trunk;
 
-/* x += attention(norm(x)) */
-static void attention(const recorder *r, const sk_layer *w, uint32_t layer) {
-    const sk_config *c = r->config;
-    const sk_activations *at = r->rows;
-    r->ops->project(r->stream, &(skald_project){.size = sizeof(skald_project),
-                                                .n_weights = 3,
-                                                .norm = rms(r, &w->attention_norm),
-                                                .x = at->x,
-                                                .weight = {w->q, w->k, w->v},
-                                                .bias = {w->q_bias, w->k_bias, w->v_bias},
-                                                .out = {at->q, at->k, at->v}});
-    r->ops->append(r->stream, &(skald_append){.size = sizeof(skald_append),
-                                              .layer = layer,
-                                              .n_heads = c->n_heads,
-                                              .n_kv_heads = c->n_kv_heads,
-                                              .head_dim_k = c->head_dim_k,
-                                              .head_dim_v = c->head_dim_v,
-                                              .rope = c->rope,
-                                              .n_pairs = c->n_pairs,
-                                              .angles = at->angles,
-                                              .q = at->q,
-                                              .k = at->k,
-                                              .v = at->v});
-    r->ops->attend(r->stream, &(skald_attend){.size = sizeof(skald_attend),
-                                              .layer = layer,
-                                              .n_heads = c->n_heads,
-                                              .n_kv_heads = c->n_kv_heads,
-                                              .head_dim_k = c->head_dim_k,
-                                              .head_dim_v = c->head_dim_v,
-                                              .scale = c->attention_scale,
-                                              .q = at->q,
-                                              .out = at->a});
-    r->ops->project(r->stream, &(skald_project){.size = sizeof(skald_project),
-                                                .n_weights = 1,
-                                                .x = at->a,
-                                                .weight = {w->o},
-                                                .bias = {w->o_bias},
-                                                .out = {at->x},
-                                                .add = at->x});
-}
-
-/* x += down(silu(gate(norm(x))) * up(norm(x))) */
-static void feed(const recorder *r, const sk_layer *w) {
-    const sk_activations *at = r->rows;
-    r->ops->project(r->stream, &(skald_project){.size = sizeof(skald_project),
-                                                .n_weights = 2,
-                                                .norm = rms(r, &w->feed_norm),
-                                                .x = at->x,
-                                                .weight = {w->gate, w->up},
-                                                .bias = {w->gate_bias, w->up_bias},
-                                                .out = {at->gate, at->up}});
-    r->ops->gate(r->stream, &(skald_gate){.size = sizeof(skald_gate),
-                                          .activation = SKALD_ACTIVATION_SILU,
-                                          .gate = at->gate,
-                                          .up = at->up,
-                                          .out = at->gate});
-    r->ops->project(r->stream, &(skald_project){.size = sizeof(skald_project),
-                                                .n_weights = 1,
-                                                .x = at->gate,
-                                                .weight = {w->down},
-                                                .bias = {w->down_bias},
-                                                .out = {at->x},
-                                                .add = at->x});
-}
-
-static void head(const recorder *r) {
-    r->ops->select(r->stream, &(skald_select){.size = sizeof(skald_select), .x = r->rows->x, .out = r->rows->y});
-    r->ops->project(r->stream, &(skald_project){.size = sizeof(skald_project),
-                                                .n_weights = 1,
-                                                .norm = rms(r, &r->trunk->last_norm),
-                                                .x = r->rows->y,
-                                                .weight = {r->trunk->head},
-                                                .out = {r->rows->logits}});
-}
-
-void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model,
-                       const sk_activations *rows) {
-    const recorder r = {ops, stream, &model->config, &model->trunk, rows};
-    embed(&r);
-    angles(&r);
+    embed(&r, &t->embedding); /* x: [rows, width], the stream that all layers add to */
+    angles(&r, &t->frequency);
     for (uint32_t l = 0; l < model->config.n_layers; l++) {
-        attention(&r, &model->layers[l], l);
-        feed(&r, &model->layers[l]);
+        const sk_layer *w = &model->layers[l];
+        const target qkv[] = {{&w->q, &w->q_bias, &at->q}, {&w->k, &w->k_bias, &at->k}, {&w->v, &w->v_bias, &at->v}};
+        const target feed[] = {{&w->gate, &w->gate_bias, &at->gate}, {&w->up, &w->up_bias, &at->up}};
+
+        project(&r, &w->attention_norm, &at->x, 3, qkv);
+        append(&r, l); /* q and k are turned, k and v go to the cache */
+        attend(&r, l);
+        join(&r, &at->a, &w->o, &w->o_bias); /* x += o a */
+        project(&r, &w->feed_norm, &at->x, 2, feed);
+        gate(&r);                                     /* gate = silu(gate) * up */
+        join(&r, &at->gate, &w->down, &w->down_bias); /* x += down gate */
     }
-    head(&r);
+    pick(&r); /* y: the rows whose logits are wanted */
+    project(&r, &t->last_norm, &at->y, 1, &(target){&t->head, NULL, &at->logits});
+}
+
+/* ---- one descriptor each */
+
+static void embed(const recorder *r, const skald_weight *table) {
+    const skald_embed op = {.size = sizeof op, .scale = 1.0f, .table = *table, .out = r->at->x};
+    r->ops->embed(r->stream, &op);
+}
+
+static void angles(const recorder *r, const skald_rows *frequency) {
+    const skald_angles op = {.size = sizeof op, .magnitude = 1.0f, .frequency = *frequency, .out = r->at->angles};
+    r->ops->angles(r->stream, &op);
+}
+
+static void project(const recorder *r, const skald_rows *norm, const skald_rows *x, uint32_t n, const target *to) {
+    skald_project op = {.size = sizeof op, .n_weights = n, .x = *x};
+    op.norm = (skald_norm){.kind = SKALD_NORM_RMS, .eps = r->config->norm_eps, .weight = *norm};
+    for (uint32_t i = 0; i < n; i++) {
+        op.weight[i] = *to[i].weight;
+        op.out[i] = *to[i].out;
+        if (to[i].bias) op.bias[i] = *to[i].bias;
+    }
+    r->ops->project(r->stream, &op);
+}
+
+static void join(const recorder *r, const skald_rows *x, const skald_weight *weight, const skald_rows *bias) {
+    skald_project op = {.size = sizeof op, .n_weights = 1, .x = *x, .add = r->at->x};
+    op.weight[0] = *weight;
+    op.bias[0] = *bias;
+    op.out[0] = r->at->x;
+    r->ops->project(r->stream, &op);
+}
+
+static void append(const recorder *r, uint32_t layer) {
+    const sk_config *c = r->config;
+    skald_append op = {.size = sizeof op, .layer = layer, .q = r->at->q, .k = r->at->k, .v = r->at->v};
+    op.n_heads = c->n_heads, op.n_kv_heads = c->n_kv_heads;
+    op.head_dim_k = c->head_dim_k, op.head_dim_v = c->head_dim_v;
+    op.rope = c->rope, op.n_pairs = c->n_pairs, op.angles = r->at->angles;
+    r->ops->append(r->stream, &op);
+}
+
+static void attend(const recorder *r, uint32_t layer) {
+    const sk_config *c = r->config;
+    skald_attend op = {.size = sizeof op, .layer = layer, .scale = c->attention_scale, .q = r->at->q, .out = r->at->a};
+    op.n_heads = c->n_heads, op.n_kv_heads = c->n_kv_heads;
+    op.head_dim_k = c->head_dim_k, op.head_dim_v = c->head_dim_v;
+    r->ops->attend(r->stream, &op);
+}
+
+static void gate(const recorder *r) {
+    const sk_activations *at = r->at;
+    const skald_gate op = {sizeof op, SKALD_ACTIVATION_SILU, at->gate, at->up, at->gate};
+    r->ops->gate(r->stream, &op);
+}
+
+static void pick(const recorder *r) {
+    const skald_select op = {.size = sizeof op, .x = r->at->x, .out = r->at->y};
+    r->ops->select(r->stream, &op);
 }
