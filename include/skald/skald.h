@@ -18,6 +18,8 @@
  *  - Text is UTF-8. Strings that the library hands out live as long as the object they were asked from.
  *  - Freeing NULL does nothing. A handle made from another keeps that one alive: free in any order.
  *  - A handle with the rule "one thread at a time" answers SKALD_BUSY to a second thread, and to calls from a callback.
+ *  - Callbacks run in the library's floating-point mode (nearest even, no flushing, no traps); the caller's own is back
+ *    when the call returns.
  *  - The library never prints, reads the environment, aborts, raises signals or keeps global state.
  *  - ABI: 0.x may still change with a new minor version; from 1.0 on nothing is removed, moved or renumbered.
  */

@@ -1,10 +1,12 @@
 /* Tensors to their places on the device: one walk over the roles that first measures, then packs. */
 #include "base/exact.h"
+#include "base/os/os.h"
 #include "base/report.h"
 #include "model/model.h"
 #include <string.h>
 
-#define PLACE_ALIGNMENT 64u
+#define PLACE_ALIGNMENT      64u
+#define PROGRESS_NANOSECONDS 1000000u
 
 /* A role met in the file. `slot` is where its skald_weight or skald_rows goes; scratch while only measuring. */
 typedef struct {
@@ -178,6 +180,7 @@ typedef struct {
     void *staging;
     const skald_model_options *options;
     uint64_t done, all; /* bytes of the file */
+    uint64_t next;      /* when the host is told again, in nanoseconds */
 } loading;
 
 typedef struct {
@@ -187,8 +190,11 @@ typedef struct {
     uint64_t row_bytes;
 } row_reader;
 
-static skald_status report_progress(loading *l) {
+static skald_status report_progress(loading *l, bool at_once) {
     if (!l->options->progress) return SKALD_OK;
+    const uint64_t now = sk_os_nanoseconds();
+    if (now < l->next && !at_once) return SKALD_OK;
+    l->next = now + PROGRESS_NANOSECONDS;
     float done = l->all ? (float)((double)l->done / (double)l->all) : 1.0f;
     return l->options->progress(l->options->progress_user, done) ? SKALD_CANCELLED : SKALD_OK;
 }
@@ -196,7 +202,7 @@ static skald_status report_progress(loading *l) {
 static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_rows) {
     row_reader *r = self;
     const uint64_t n = n_rows * r->row_bytes;
-    skald_status status = report_progress(r->load);
+    skald_status status = report_progress(r->load, false);
     if (status == SKALD_OK)
         status = sk_files_read(r->placing->files, to, r->tensor, first * r->row_bytes, (size_t)n, r->placing->why);
     r->load->done += n;
@@ -254,11 +260,11 @@ static skald_status load_frequencies(sk_placing *p, loading *l) {
 
 skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,
                            const skald_model_options *options) {
-    loading l = {buffer, staging, options, 0, 0};
+    loading l = {.buffer = buffer, .staging = staging, .options = options};
     for (uint32_t i = 0; i < p->files->n_tensors; i++) l.all += p->files->tensor[i]->n_bytes;
     skald_status status = walk(p, family, load_one, &l);
     if (status == SKALD_OK) status = load_frequencies(p, &l);
-    if (status == SKALD_OK) status = report_progress(&l);
+    if (status == SKALD_OK) status = report_progress(&l, true);
     if (status == SKALD_CANCELLED) return sk_fail(p->why, status, "the load was cancelled");
     if (!p->trunk->head.buffer) p->trunk->head = p->trunk->embedding;
     return status;
