@@ -120,6 +120,12 @@ class Info(unittest.TestCase):
         self.assertIn("recorded pass", page)
         self.assertIn(about["ops"][0], page)
 
+    def test_scratch_does_not_grow_with_the_context(self):
+        plans = [json.loads(skald("info", "-m", tiny("llama_mha"), "-c", n, "--json").stdout)["memory"]
+                 for n in ("512", "32768")]
+        self.assertEqual(plans[0]["context_bytes"], plans[1]["context_bytes"])
+        self.assertGreater(plans[1]["cache_bytes"], 50 * plans[0]["cache_bytes"])
+
 
 class Models(unittest.TestCase):
     def setUp(self):
