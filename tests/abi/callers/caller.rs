@@ -1,5 +1,6 @@
 //! Rust as a caller, with an extern block and nothing else: prints the ids it chose. usage: caller MODEL.gguf
-use std::ffi::{c_char, c_void, CStr, CString};
+use std::ffi::{c_void, CStr, CString};
+use std::os::raw::c_char;
 use std::ptr::{null, null_mut};
 
 #[repr(C)]
