@@ -56,9 +56,12 @@ bool sk_cpu_level_includes(uint32_t level, uint32_t need) {
 int32_t sk_cpu_level(const char *limit) {
     uint32_t best = best_level();
     if (!limit || !*limit) return (int32_t)best;
-    for (size_t i = 0; i < N_LEVEL_NAMES; i++)
-        if (strcmp(limit, level_names[i].name) == 0)
-            return (int32_t)(level_names[i].level < best ? level_names[i].level : best);
+    for (size_t i = 0; i < N_LEVEL_NAMES; i++) {
+        if (strcmp(limit, level_names[i].name) != 0) continue;
+        /* AVX-VNNI has no leaf of its own, so nothing has to ask whether the machine has it. */
+        uint32_t level = level_names[i].level == SK_LEVEL_AVXVNNI ? SK_LEVEL_AVX2 : level_names[i].level;
+        return (int32_t)(level < best ? level : best);
+    }
     return -1;
 }
 

@@ -451,8 +451,8 @@ SKALD_API void skald_step_options_init(skald_step_options *options, uint32_t siz
 
 /* Runs the spans through the model and appends them to their sequences: all of them, or nothing.
  *   OK         every span is appended, and its logits can be read.
- *   PENDING    the time is used up. The spans' memory and the cache must stay; the cache's other calls give BUSY;
- *              skald_step_continue goes on, skald_step_cancel forgets.
+ *   PENDING    the time is used up. The cache's other calls give BUSY; skald_step_continue goes on, and for it the spans'
+ *              memory must still be there; skald_step_cancel forgets, and needs it no more.
  *   FULL       the cache has not enough free pages; nothing changed.
  *   CANCELLED, DEVICE   nothing changed: the next step gives the bits it would have given without this one.
  *   ARGUMENT   an id or sequence that is not there, more logits than n_logits, a cache of another model.
@@ -464,7 +464,8 @@ SKALD_API skald_status skald_step_continue(skald_context *context, const skald_s
 SKALD_API skald_status skald_step_cancel(skald_context *context);
 
 /* Row `index` of the last finished step's logits: spans in order, within a span the wanted tokens in order. n_vocab
- * floats, the context's memory, until its next step. NULL: no such row. */
+ * floats, the context's memory, until its next step; one that is FULL or refused for an argument leaves them. NULL: no such
+ * row. */
 SKALD_API const float *skald_logits(const skald_context *context, uint32_t index);
 
 /* The id with the largest logit of row `index`, the lower id of equals; -1: no such row. */

@@ -112,8 +112,7 @@ void sk_cache_commit(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens) {
     if (s->reserved <= s->length) s->reserved = 0;
 }
 
-void sk_cache_abort(skald_kv_cache *cache, sk_sequence *s) {
-    if (!s->stepping) return;
+static void abort_one(skald_kv_cache *cache, sk_sequence *s) {
     if (s->shared_tail != SK_NO_PAGE) {
         uint32_t *tail = &list_of(cache, s)[s->length / SKALD_PAGE_TOKENS];
         drop_page(cache, *tail);
@@ -122,6 +121,11 @@ void sk_cache_abort(skald_kv_cache *cache, sk_sequence *s) {
     }
     s->stepping = 0;
     trim(cache, s, pages_for(s->reserved > s->length ? s->reserved : s->length));
+}
+
+void sk_cache_abort_all(skald_kv_cache *cache) {
+    for (uint32_t i = 0; i < cache->n_sequences; i++)
+        if (cache->sequences[i].stepping) abort_one(cache, &cache->sequences[i]);
 }
 
 skald_status sk_cache_reserve(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens) {

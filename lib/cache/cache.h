@@ -57,7 +57,8 @@ uint64_t sk_cache_need(const skald_kv_cache *cache, const sk_sequence *s, uint32
 /* Takes them; only after sk_cache_need said they are there. DEVICE: the tail could not be copied, nothing changed. */
 skald_status sk_cache_prepare(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens);
 void sk_cache_commit(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens);
-void sk_cache_abort(skald_kv_cache *cache, sk_sequence *s);
+/* Undoes what was prepared and not committed, of every sequence. */
+void sk_cache_abort_all(skald_kv_cache *cache);
 
 void sk_cache_count(skald_kv_cache_stats *stats, const skald_kv_cache *cache);
 #endif

@@ -40,7 +40,7 @@ static skald_status take_pages(sk_run *run, skald_report *why) {
 void sk_run_drop(sk_run *run) {
     if (!run->cache) return;
     if (run->in_pass) run->model->backend->stream_drop(run->stream);
-    for (uint32_t i = 0; i < run->batch.n_spans; i++) sk_cache_abort(run->cache, sequence_of(run, i));
+    sk_cache_abort_all(run->cache); /* without a look at the spans: a host that gave up may have left them */
     atomic_store(&run->cache->paused, 0);
     run->in_pass = false;
     run->cache = NULL;
