@@ -179,8 +179,11 @@ typedef struct {
     skald_buffer *buffer;
     void *staging;
     const skald_model_options *options;
-    uint64_t done, all; /* bytes of the file */
-    uint64_t next;      /* when the host is told again, in nanoseconds */
+    uint64_t thread; /* the host's: only there it is told how far the load is */
+    uint64_t next;   /* when it is told again, in nanoseconds */
+    uint64_t all;    /* bytes of the file, and how many are read */
+    atomic_uint_least64_t done;
+    atomic_uint told; /* a failure is in the report already */
 } loading;
 
 typedef struct {
@@ -193,19 +196,23 @@ typedef struct {
 static skald_status report_progress(loading *l, bool at_once) {
     if (!l->options->progress) return SKALD_OK;
     const uint64_t now = sk_os_nanoseconds();
-    if (now < l->next && !at_once) return SKALD_OK;
+    if (sk_os_thread() != l->thread || (now < l->next && !at_once)) return SKALD_OK;
     l->next = now + PROGRESS_NANOSECONDS;
-    float done = l->all ? (float)((double)l->done / (double)l->all) : 1.0f;
+    float done = l->all ? (float)((double)atomic_load(&l->done) / (double)l->all) : 1.0f;
     return l->options->progress(l->options->progress_user, done) ? SKALD_CANCELLED : SKALD_OK;
 }
 
+/* On any worker; the first failure has the report. */
 static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_rows) {
     row_reader *r = self;
     const uint64_t n = n_rows * r->row_bytes;
+    skald_report why = {.size = sizeof why};
     skald_status status = report_progress(r->load, false);
-    if (status == SKALD_OK)
-        status = sk_files_read(r->placing->files, to, r->tensor, first * r->row_bytes, (size_t)n, r->placing->why);
-    r->load->done += n;
+    if (status != SKALD_OK) return status;
+    status = sk_files_read(r->placing->files, to, r->tensor, first * r->row_bytes, (size_t)n, &why);
+    atomic_fetch_add(&r->load->done, n);
+    if (status != SKALD_OK && !atomic_exchange(&r->load->told, 1))
+        sk_fail_at(r->placing->why, status, why.offset, "%s", why.text);
     return status;
 }
 
@@ -215,7 +222,12 @@ static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
     w.buffer = l->buffer;
     memcpy(m->slot, &w, sizeof w);
     row_reader self = {p, m->tensor, l, skald_dtype_bytes(w.type, w.n_in)};
-    const skald_reader reader = {.self = &self, .read = read_rows, .row_bytes = self.row_bytes, .staging = l->staging};
+    const sk_source *source = &p->files->source[m->tensor->part];
+    const skald_reader reader = {.self = &self,
+                                 .read = read_rows,
+                                 .row_bytes = self.row_bytes,
+                                 .staging = l->staging,
+                                 .concurrent = source->concurrent};
     skald_status status = p->backend->weight_place(p->device, &w, &reader, 0);
     return status == SKALD_DEVICE ? sk_fail(p->why, status, "tensor %s: the device failed", m->name) : status;
 }
@@ -260,7 +272,7 @@ static skald_status load_frequencies(sk_placing *p, loading *l) {
 
 skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,
                            const skald_model_options *options) {
-    loading l = {.buffer = buffer, .staging = staging, .options = options};
+    loading l = {.buffer = buffer, .staging = staging, .options = options, .thread = sk_os_thread()};
     for (uint32_t i = 0; i < p->files->n_tensors; i++) l.all += p->files->tensor[i]->n_bytes;
     skald_status status = walk(p, family, load_one, &l);
     if (status == SKALD_OK) status = load_frequencies(p, &l);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static host_memory memory;
@@ -39,19 +40,24 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void 
 
 int __wrap_pthread_join(pthread_t id, void **result) { return n_joins++, __real_pthread_join(id, result); }
 
-/* ---- a file in memory whose nth read fails */
+/* ---- a file in memory whose nth read fails; workers may read at once */
 
 typedef struct shaky_file {
     const char *bytes;
     size_t n_bytes;
-    long n_reads, fail_at;
+    atomic_long n_reads;
+    atomic_bool strayed; /* a read reached behind the file */
+    long fail_at;
     skald_status status;
 } shaky_file;
 
 static skald_status shaky_read(void *user, void *to, uint64_t offset, size_t n_bytes) {
     shaky_file *f = user;
-    if (++f->n_reads == f->fail_at) return f->status;
-    CHECK(offset <= f->n_bytes && n_bytes <= f->n_bytes - offset);
+    if (atomic_fetch_add(&f->n_reads, 1) + 1 == f->fail_at) return f->status;
+    if (offset > f->n_bytes || n_bytes > f->n_bytes - offset) {
+        atomic_store(&f->strayed, true);
+        return SKALD_READ;
+    }
     memcpy(to, f->bytes + offset, n_bytes);
     return SKALD_OK;
 }
@@ -81,11 +87,13 @@ static bool open_with_failure(skald_runtime *runtime, shaky_file *f, long at, sk
     skald_report why = {.size = sizeof why};
     skald_model *model = NULL;
     const uint64_t before = memory.live;
-    f->n_reads = 0, f->fail_at = at, f->status = fail_with;
+    atomic_store(&f->n_reads, 0);
+    f->fail_at = at, f->status = fail_with;
     const skald_source source = {
         .size = sizeof source, .read = shaky_read, .user = f, .n_bytes = f->n_bytes, .concurrent = concurrent};
     skald_status status = skald_model_open(&model, runtime, NULL, &why, &source, 1);
     const bool reached = f->n_reads >= at;
+    CHECK(!f->strayed);
     CHECK_SAID(status == (reached ? fail_with : SKALD_OK), "read %ld failed with %d: status %d", at, fail_with, status);
     CHECK((model != NULL) == !reached);
     if (reached) CHECK_SAID(why.status == fail_with && why.text[0], "read %ld failed: \"%s\"", at, why.text);
@@ -109,7 +117,8 @@ static void check_reads(void) {
         skald_memory_plan plan = {.size = sizeof plan};
         const skald_source source = {.size = sizeof source, .read = shaky_read, .user = &f, .n_bytes = f.n_bytes};
         const uint64_t before = memory.live;
-        f.n_reads = 0, f.fail_at = at, f.status = SKALD_READ;
+        atomic_store(&f.n_reads, 0);
+        f.fail_at = at, f.status = SKALD_READ;
         skald_status status = skald_memory_get_plan(&plan, runtime, NULL, NULL, NULL, NULL, &source, 1);
         CHECK_EQUAL(memory.live, before);
         CHECK_EQUAL(status, f.n_reads >= at ? SKALD_READ : SKALD_OK);
