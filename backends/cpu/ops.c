@@ -130,38 +130,41 @@ static uint32_t project_count(const skald_stream *s, const sk_phase *p) {
     return c.panel_jobs * c.row_jobs;
 }
 
-/* out = chain, + bias, + add; the last panel of a weight may have fewer than 32 outputs. */
-static void finish_row(const skald_stream *s, const skald_project *op, uint32_t weight, uint32_t r, uint32_t first,
-                       const float *y) {
-    const uint32_t n = least(op->weight[weight].n_out - first, SK_PANEL);
-    float *out = (float *)sk_row(s, &op->out[weight], r) + first;
-    const float *add = op->add.buffer ? (const float *)sk_row(s, &op->add, r) + first : NULL;
-    const skald_rows *bias = &op->bias[weight];
-    const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
-    float sum[SK_PANEL];
-    memcpy(sum, y, sizeof sum);
-    if (b) s->device->kernels.add(sum, sum, b, n);
-    if (add) s->device->kernels.add(sum, sum, add, n);
-    memcpy(out, sum, n * sizeof *out);
+/* The chains of one panel with rows [r, r + n), to y. */
+static void multiply_tile(skald_stream *s, const skald_project *op, const skald_weight *w, const void *packed,
+                          uint32_t r, uint32_t n, float *y, size_t y_stride) {
+    const sk_matmul *kind = sk_matmul_at(w->layout);
+    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
+    if (kind->int_tile) {
+        kind->int_tile(y, y_stride, packed, w->type, s->quantized + (size_t)r * n_blocks, n_blocks, n, n_in);
+    } else if (op->norm.kind != SKALD_NORM_NONE) {
+        kind->float_tile(y, y_stride, packed, w->type, s->normed + (size_t)r * n_in, n_in, n, n_in);
+    } else {
+        const float *x = sk_row(s, &op->x, r);
+        kind->float_tile(y, y_stride, packed, w->type, x, op->x.stride / sizeof *x, n, n_in);
+    }
 }
 
+/* out = chain, + bias, + add; a whole panel with nothing to add goes to its place at once. */
 static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t weight, uint32_t panel, uint32_t r,
                            uint32_t end) {
     const skald_weight *w = &op->weight[weight];
-    const sk_matmul *kind = sk_matmul_at(w->layout);
-    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
-    const char *packed = w->buffer->data + w->offset + panel * kind->panel_bytes(w->type, n_in);
+    const skald_rows *out = &op->out[weight], *bias = &op->bias[weight];
+    const uint32_t first = panel * SK_PANEL, n_out = least(w->n_out - first, SK_PANEL);
+    const char *packed = w->buffer->data + w->offset + panel * sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
+    const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
+    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer;
     for (uint32_t n; r < end; r += n) {
-        float y[SK_TILE_ROWS * SK_PANEL];
+        float tile[SK_TILE_ROWS * SK_PANEL];
+        float *place = (float *)sk_row(s, out, r) + first;
         n = least(end - r, SK_TILE_ROWS);
-        if (kind->int_tile) {
-            kind->int_tile(y, SK_PANEL, packed, w->type, s->quantized + (size_t)r * n_blocks, n_blocks, n, n_in);
-        } else if (op->norm.kind != SKALD_NORM_NONE) {
-            kind->float_tile(y, SK_PANEL, packed, w->type, s->normed + (size_t)r * n_in, n_in, n, n_in);
-        } else {
-            kind->float_tile(y, SK_PANEL, packed, w->type, sk_row(s, &op->x, r), op->x.stride / sizeof(float), n, n_in);
+        multiply_tile(s, op, w, packed, r, n, at_once ? place : tile, at_once ? out->stride / sizeof *place : SK_PANEL);
+        for (uint32_t i = 0; !at_once && i < n; i++) {
+            float *y = tile + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
+            if (b) s->device->kernels.add(y, y, b, n_out);
+            if (op->add.buffer) s->device->kernels.add(to, y, (const float *)sk_row(s, &op->add, r + i) + first, n_out);
+            else memcpy(to, y, n_out * sizeof *to);
         }
-        for (uint32_t i = 0; i < n; i++) finish_row(s, op, weight, r + i, panel * SK_PANEL, y + i * SK_PANEL);
     }
 }
 
