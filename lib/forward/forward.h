@@ -21,8 +21,7 @@ void sk_activations_layout(sk_activations *out, const sk_config *config, skald_b
                            uint32_t n_logits);
 
 /* Writes the pass of `model` into `stream` through the table `ops`. */
-void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model,
-                       const sk_activations *at);
+void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model, const sk_activations *at);
 
 /* ---- looking at a pass without a device: the same recording into a tracer */
 

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 #define N_TEXTS 3
-#define MOST 80 /* tokens of a text */
-#define PLUGIN SK_TEST_BIN "/tests/skald_device_test.so"
+#define MOST    80 /* tokens of a text */
+#define PLUGIN  SK_TEST_BIN "/tests/skald_device_test.so"
 
 typedef struct golden {
     const char *name;
@@ -121,8 +121,11 @@ static skald_status try_step(session *s, const golden *g, const reader *r, uint3
     static skald_span spans[N_TEXTS]; /* a paused step goes on looking at them */
     skald_report why = {.size = sizeof why};
     for (uint32_t i = 0; i < n_readers; i++)
-        spans[i] = (skald_span){.size = sizeof *spans, .seq = r[i].seq, .tokens = g->tokens[r[i].text] + r[i].at,
-                                .n_tokens = r[i].n, .logits = SKALD_LOGITS_ALL};
+        spans[i] = (skald_span){.size = sizeof *spans,
+                                .seq = r[i].seq,
+                                .tokens = g->tokens[r[i].text] + r[i].at,
+                                .n_tokens = r[i].n,
+                                .logits = SKALD_LOGITS_ALL};
     return skald_step(s->context, s->cache, options, &why, spans, n_readers);
 }
 
@@ -330,7 +333,7 @@ static void no_room(const golden *g, const device *d) {
     session_state(&before, &s);
     r[0].n = 3;
     CHECK_EQUAL(try_step(&s, g, r, 2, NULL), SKALD_FULL); /* both would copy the page */
-    const float *row = skald_logits(s.context, 19); /* of the step before */
+    const float *row = skald_logits(s.context, 19);       /* of the step before */
     CHECK(row && memcmp(row, g->bits[2] + (size_t)19 * g->n_vocab, g->n_vocab * sizeof *row) == 0);
     CHECK_EQUAL(skald_kv_cache_reserve(s.cache, r[0].seq, 2 * SKALD_PAGE_TOKENS), SKALD_FULL);
     CHECK_EQUAL(skald_kv_cache_reserve(s.cache, r[0].seq, UINT32_MAX), SKALD_FULL);

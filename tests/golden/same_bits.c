@@ -14,11 +14,11 @@
 #include <stdbool.h>
 #include <time.h>
 
-#define LONG 1300 /* tokens of the first text, eleven pages */
-#define SHORT_F32 24  /* of it that an emulated machine reads with an f32 cache, */
-#define SHORT_F16 136 /* and with an f16 cache, behind the first page */
+#define LONG      1300 /* tokens of the first text, eleven pages */
+#define SHORT_F32 24   /* of it that an emulated machine reads with an f32 cache, */
+#define SHORT_F16 136  /* and with an f16 cache, behind the first page */
 #define N_READERS 4
-#define BEST 2 /* threads */
+#define BEST      2 /* threads */
 
 /* The first `branch` tokens are those of the first text. */
 typedef struct text {
@@ -106,10 +106,16 @@ static double seconds(void) {
 }
 
 static run begin(const way *w) {
-    const session_options o = {.bytes = model, .n_bytes = n_model, .level = w->level, .executor = w->executor,
-                               .type = caches[w->cache].type, .n_threads = w->n_threads ? w->n_threads : BEST,
-                               .n_tokens = w->n_tokens ? w->n_tokens : 3 * LONG, .n_sequences = N_READERS,
-                               .n_rows = w->n_rows, .n_logits = LONG};
+    const session_options o = {.bytes = model,
+                               .n_bytes = n_model,
+                               .level = w->level,
+                               .executor = w->executor,
+                               .type = caches[w->cache].type,
+                               .n_threads = w->n_threads ? w->n_threads : BEST,
+                               .n_tokens = w->n_tokens ? w->n_tokens : 3 * LONG,
+                               .n_sequences = N_READERS,
+                               .n_rows = w->n_rows,
+                               .n_logits = LONG};
     return (run){.way = w, .began = seconds(), .s = session_open(&o)};
 }
 
@@ -150,8 +156,11 @@ static skald_status try_step(run *r, const reader *readers, uint32_t n, skald_pr
     o.microseconds = r->way->microseconds;
     o.progress = progress, o.progress_user = user;
     for (uint32_t i = 0; i < n; i++)
-        spans[i] = (skald_span){.size = sizeof *spans, .seq = readers[i].seq, .n_tokens = readers[i].n,
-                                .tokens = readers[i].text->tokens + readers[i].at, .logits = SKALD_LOGITS_ALL};
+        spans[i] = (skald_span){.size = sizeof *spans,
+                                .seq = readers[i].seq,
+                                .n_tokens = readers[i].n,
+                                .tokens = readers[i].text->tokens + readers[i].at,
+                                .logits = SKALD_LOGITS_ALL};
     skald_status status = skald_step(r->s.context, r->s.cache, &o, &why, spans, n);
     for (; status == SKALD_PENDING; r->n_pauses++) status = skald_step_continue(r->s.context, &o, &why);
     return status;
@@ -271,7 +280,9 @@ static void beside_nothing_finite(const way *w) {
     skald_kv_cache_stats stats;
     session_state(&stats, &r.s);
     for (uint32_t i = 0; i < 140 * TEST_MODEL_WIDTH; i++) rows[i / TEST_MODEL_WIDTH][i % TEST_MODEL_WIDTH] = NAN;
-    skald_span spoil = {.size = sizeof spoil, .embeddings = rows[0], .n_tokens = SKALD_PAGE_TOKENS,
+    skald_span spoil = {.size = sizeof spoil,
+                        .embeddings = rows[0],
+                        .n_tokens = SKALD_PAGE_TOKENS,
                         .logits = SKALD_LOGITS_NONE};
     CHECK_EQUAL(skald_kv_cache_open(&spoil.seq, r.s.cache), SKALD_OK);
     for (uint32_t i = 0; i < stats.n_pages; i++)
@@ -279,8 +290,12 @@ static void beside_nothing_finite(const way *w) {
     CHECK_EQUAL(skald_kv_cache_rewind(r.s.cache, spoil.seq, 0), SKALD_OK);
     reader it = open_reader(&r, 'A');
     for (uint32_t at = 0; at < 260; at += 130) {
-        skald_span spans[2] = {spoil, {.size = sizeof spoil, .seq = it.seq, .tokens = it.text->tokens + at,
-                                       .n_tokens = it.n = 130, .logits = SKALD_LOGITS_ALL}};
+        skald_span spans[2] = {spoil,
+                               {.size = sizeof spoil,
+                                .seq = it.seq,
+                                .tokens = it.text->tokens + at,
+                                .n_tokens = it.n = 130,
+                                .logits = SKALD_LOGITS_ALL}};
         spans[0].n_tokens = 131;
         if (!CHECK_EQUAL(skald_step(r.s.context, r.s.cache, NULL, NULL, spans, 2), SKALD_OK)) break;
         check_rows(&r, &it, 1);
@@ -385,7 +400,9 @@ static void neighbours(void) {
 static void workers(void) {
     static const char *const names[] = {"1 thread", "2 threads", "3 threads", "4 threads"};
     uint32_t calls = 0;
-    const skald_executor executors[] = {{in_order, NULL, 1}, {in_order, NULL, 4}, {in_reverse, NULL, 4},
+    const skald_executor executors[] = {{in_order, NULL, 1},
+                                        {in_order, NULL, 4},
+                                        {in_reverse, NULL, 4},
                                         {in_disorder, &calls, 4}};
     static const char *const orders[] = {"the host's executor, one job", "the host's executor, in order",
                                          "the host's executor, in reverse", "the host's executor, in disorder"};

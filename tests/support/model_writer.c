@@ -42,7 +42,7 @@ typedef struct block_form {
 } block_form;
 
 static const block_form forms[] = {
-    {SKALD_Q4_1, 0, 2, -7.5, 4.6}, {SKALD_Q5_0, 0, -1, 0, 9.2},     {SKALD_Q8_0, 0, -1, 0, 74},
+    {SKALD_Q4_1, 0, 2, -7.5, 4.6}, {SKALD_Q5_0, 0, -1, 0, 9.2},    {SKALD_Q8_0, 0, -1, 0, 74},
     {SKALD_Q4_K, 0, 2, 7.5, 257},  {SKALD_Q6_K, 208, -1, 0, 1366},
 };
 

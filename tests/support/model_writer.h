@@ -6,7 +6,7 @@
 /* Four layers 512 wide, 8 query and 2 KV heads of 64, 768 in the feed-forward part; no tokenizer. Every layer has
  * other formats: integer and float weights meet in one projection. Logits have a standard deviation of about 2. */
 #define TEST_MODEL_VOCABULARY 1003
-#define TEST_MODEL_WIDTH 512
+#define TEST_MODEL_WIDTH      512
 
 skald_status test_model_write(skald_status (*write)(void *user, const void *bytes, size_t n_bytes), void *user);
 
