@@ -3,8 +3,9 @@
  *     keys    |  page 0 |  page 1 |  page 2 |  page 3 ‖  page 4 |  page 5 | ...
  *             └───────────── split 0 ────────────────┘└──────── split 1 ─ ...
  *
- * A job is a tile: consecutive rows of one sequence by the query heads of one KV head, SK_ATTEND_ROWS rows at most. */
+ * A tile is consecutive rows of one sequence by the query heads of one KV head, SK_ATTEND_ROWS rows at most. */
 #include "backends/cpu/cpu.h"
+#include <string.h>
 
 #define BLOCKS_PER_SPLIT 4u
 #define LOG2_E           1.44269504088896341f
@@ -24,8 +25,8 @@ static shape shape_of(const skald_attend *op) {
     return t;
 }
 
-static uint32_t count(const skald_stream *s, const sk_phase *p) {
-    const shape t = shape_of(&p->op.attend);
+static uint32_t tile_count(const skald_stream *s, const skald_attend *op) {
+    const shape t = shape_of(op);
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_segments; i++)
         n += (uint32_t)sk_divide_up(s->segments[i + 1] - s->segments[i], t.tokens);
@@ -44,20 +45,20 @@ static void tile_rows(const skald_stream *s, uint32_t *first, uint32_t *end, uin
     *end = least(*first + tokens, s->segments[i + 1]);
 }
 
-/* What a tile has seen so far: per row the largest score, the sum of exponentials, and the weighted values. */
+/* What a tile has seen so far: per row the largest score, the sum of exponentials (at least 1 once a key was seen, so 0 is
+ * nothing), and the weighted values. */
 typedef struct {
     float max[SK_ATTEND_ROWS], sum[SK_ATTEND_ROWS];
-    bool any[SK_ATTEND_ROWS];
     float *out;
 } seen;
 
 static void fold(const sk_kernels *k, seen *to, uint32_t row, float max, float sum, const float *out, uint32_t dim) {
     float *mine = to->out + (size_t)row * dim;
-    if (to->any[row]) {
+    if (to->sum[row] != 0) {
         k->fold(&to->max[row], &to->sum[row], mine, max, sum, out, dim);
         return;
     }
-    to->max[row] = max, to->sum[row] = sum, to->any[row] = true;
+    to->max[row] = max, to->sum[row] = sum;
     for (uint32_t i = 0; i < dim; i++) mine[i] = out[i];
 }
 
@@ -110,32 +111,39 @@ static void scale_queries(skald_stream *s, const tile *t, float *q) {
     }
 }
 
-static void run_tile(skald_stream *s, const tile *t, const sk_thread_room *room) {
-    const skald_attend *op = t->op;
-    const sk_kernels *k = &s->device->kernels;
-    const uint32_t n_rows = t->n_tokens * t->heads, dim = op->head_dim_v;
-    seen all = {.out = room->all};
+/* Pages [first, end) of a tile that some row of it sees. */
+static void visible_pages(const skald_stream *s, const tile *t, uint32_t *first, uint32_t *end) {
     uint32_t from, to, unused;
-    visible(op, s->pass.positions[t->first_row], &from, &unused);
-    visible(op, s->pass.positions[t->first_row + t->n_tokens - 1], &unused, &to);
-    scale_queries(s, t, room->q);
-    const uint32_t first_page = from / SK_PAGE, last_page = (to - 1) / SK_PAGE;
-    for (uint32_t i = first_page / BLOCKS_PER_SPLIT; i <= last_page / BLOCKS_PER_SPLIT; i++) {
-        seen split = {.out = room->part};
-        for (uint32_t page = i * BLOCKS_PER_SPLIT; page < (i + 1) * BLOCKS_PER_SPLIT && page <= last_page; page++)
-            if (page >= first_page) attend_page(s, t, &split, page, room);
-        for (uint32_t r = 0; r < n_rows; r++)
-            if (split.any[r]) fold(k, &all, r, split.max[r], split.sum[r], split.out + (size_t)r * dim, dim);
-    }
-    for (uint32_t r = 0; r < n_rows; r++) {
+    visible(t->op, s->pass.positions[t->first_row], &from, &unused);
+    visible(t->op, s->pass.positions[t->first_row + t->n_tokens - 1], &unused, &to);
+    *first = from / SK_PAGE;
+    *end = (to - 1) / SK_PAGE + 1;
+}
+
+/* The pages of one split, folded left to right; nothing is seen where none of them is visible. */
+static void attend_split(skald_stream *s, const tile *t, seen *split, uint32_t index, const sk_thread_room *room) {
+    uint32_t first, end;
+    visible_pages(s, t, &first, &end);
+    for (uint32_t page = index * BLOCKS_PER_SPLIT; page < (index + 1) * BLOCKS_PER_SPLIT && page < end; page++)
+        if (page >= first) attend_page(s, t, split, page, room);
+}
+
+static void add_split(skald_stream *s, const tile *t, seen *all, const float *max, const float *sum, const float *out) {
+    for (uint32_t r = 0; r < t->n_tokens * t->heads; r++)
+        if (sum[r] != 0)
+            fold(&s->device->kernels, all, r, max[r], sum[r], out + (size_t)r * t->op->head_dim_v, t->op->head_dim_v);
+}
+
+static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
+    const uint32_t dim = t->op->head_dim_v;
+    for (uint32_t r = 0; r < t->n_tokens * t->heads; r++) {
         float *y =
-            (float *)sk_row(s, &op->out, t->first_row + r / t->heads) + (size_t)(t->first_head + r % t->heads) * dim;
-        k->divide(y, all.out + (size_t)r * dim, all.sum[r], dim);
+            (float *)sk_row(s, &t->op->out, t->first_row + r / t->heads) + (size_t)(t->first_head + r % t->heads) * dim;
+        s->device->kernels.divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
     }
 }
 
-static void job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
-    const skald_attend *op = &p->op.attend;
+static tile tile_at(const skald_stream *s, const skald_attend *op, uint32_t index) {
     const shape cut = shape_of(op);
     const uint32_t group = op->n_heads / op->n_kv_heads, tiles = cut.head_tiles / op->n_kv_heads;
     const uint32_t head_tile = index % cut.head_tiles;
@@ -145,10 +153,70 @@ static void job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thr
     t.n_tokens = end - t.first_row;
     t.first_head = t.kv_head * group + head_tile % tiles * cut.heads;
     t.heads = least(cut.heads, (t.kv_head + 1) * group - t.first_head);
-    run_tile(s, &t, room);
+    return t;
+}
+
+/* ---- jobs. With many tiles a job is a tile. With few of them, as when one sequence is long and adds one token, a job is
+ * a split of a tile, and a second phase folds the splits in the same order: the bits are the same. */
+
+/* Splits that a tile may have in this pass; 1: the tiles are jobs as they are. */
+static uint32_t splits_of(const skald_stream *s, const skald_attend *op) {
+    const uint32_t n_tiles = tile_count(s, op);
+    uint32_t longest = 0;
+    if (n_tiles >= 4 * s->plan.n_threads) return 1;
+    for (uint32_t r = 0; r < s->pass.n_rows; r++)
+        if (s->pass.positions[r] > longest) longest = s->pass.positions[r];
+    const uint32_t splits = longest / SK_PAGE / BLOCKS_PER_SPLIT + 1;
+    return (uint64_t)n_tiles * splits * SK_ATTEND_ROWS <= SK_SPLIT_ROWS ? splits : 1;
+}
+
+static uint32_t attend_count(const skald_stream *s, const sk_phase *p) {
+    return tile_count(s, &p->op.attend) * splits_of(s, &p->op.attend);
+}
+
+static void attend_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
+    const uint32_t splits = splits_of(s, &p->op.attend);
+    const tile t = tile_at(s, &p->op.attend, index / splits);
+    scale_queries(s, &t, room->q);
+    if (splits > 1) {
+        sk_split_rows *to = &s->splits;
+        const size_t first = (size_t)index * SK_ATTEND_ROWS;
+        seen split = {.out = to->out + first * p->op.attend.head_dim_v};
+        attend_split(s, &t, &split, index % splits, room);
+        memcpy(to->max + first, split.max, sizeof split.max);
+        memcpy(to->sum + first, split.sum, sizeof split.sum);
+        return;
+    }
+    uint32_t page, end;
+    seen all = {.out = room->all};
+    visible_pages(s, &t, &page, &end);
+    for (uint32_t i = page / BLOCKS_PER_SPLIT; i * BLOCKS_PER_SPLIT < end; i++) {
+        seen split = {.out = room->part};
+        attend_split(s, &t, &split, i, room);
+        add_split(s, &t, &all, split.max, split.sum, split.out);
+    }
+    finish_tile(s, &t, &all);
+}
+
+static uint32_t merge_count(const skald_stream *s, const sk_phase *p) {
+    return splits_of(s, &p->op.attend) > 1 ? tile_count(s, &p->op.attend) : 0;
+}
+
+static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
+    const uint32_t splits = splits_of(s, &p->op.attend);
+    const tile t = tile_at(s, &p->op.attend, index);
+    seen all = {.out = room->all};
+    for (uint32_t i = 0; i < splits; i++) {
+        const size_t first = ((size_t)index * splits + i) * SK_ATTEND_ROWS;
+        add_split(s, &t, &all, s->splits.max + first, s->splits.sum + first,
+                  s->splits.out + first * p->op.attend.head_dim_v);
+    }
+    finish_tile(s, &t, &all);
 }
 
 void sk_cpu_attend(skald_stream *s, const skald_attend *op) {
     sk_phase *p = sk_phase_add(s, op, least(op->size, (uint32_t)sizeof *op));
-    if (p) p->count = count, p->job = job;
+    if (p) p->count = attend_count, p->job = attend_job;
+    p = sk_phase_add(s, op, least(op->size, (uint32_t)sizeof *op));
+    if (p) p->count = merge_count, p->job = merge_job;
 }

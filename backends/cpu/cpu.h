@@ -43,6 +43,14 @@ typedef struct sk_thread_room {
     float *block, *part, *all; /* [rows][max_head_dim]: out of a block, of a split of blocks, of everything */
 } sk_thread_room;
 
+/* Rows of tiles whose splits are jobs of their own: a bound, whatever the context's length. */
+#define SK_SPLIT_ROWS 4096u
+
+typedef struct sk_split_rows {
+    float *max, *sum; /* [SK_SPLIT_ROWS] */
+    float *out;       /* [SK_SPLIT_ROWS][max_head_dim] */
+} sk_split_rows;
+
 typedef struct sk_phase sk_phase;
 
 /* Part of an operation whose jobs are independent; phases run one after the other. */
@@ -74,6 +82,7 @@ struct skald_stream {
     uint32_t *segments; /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
     uint32_t n_segments;
     sk_thread_room *rooms; /* [n_threads] */
+    sk_split_rows splits;  /* of the attention under way */
     /* the pass under way, and the cursor in it */
     skald_store *store;
     skald_pass pass;

@@ -7,7 +7,7 @@
 #include "base/report.h"
 #include <string.h>
 
-/* A project is two phases: the rows are made ready, then multiplied. */
+/* A project is two phases: the rows are made ready, then multiplied. Attention too: splits, then their fold. */
 #define PHASES_PER_OP 2u
 
 static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
@@ -20,6 +20,10 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     uint32_t *segments = sk_carve(c, rows + 1, sizeof *segments, SK_CACHE_LINE);
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
     float *tiles = sk_carve(c, sk_mul(plan->n_threads, 4 * tile), sizeof *tiles, SK_CACHE_LINE);
+    sk_split_rows splits;
+    splits.max = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
+    splits.sum = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
+    splits.out = sk_carve(c, sk_mul(SK_SPLIT_ROWS, plan->max_head_dim), sizeof(float), SK_CACHE_LINE);
     if (!s) return NULL;
     *s = (skald_stream){.plan = *plan,
                         .phase_room = plan->n_ops * PHASES_PER_OP,
@@ -27,7 +31,8 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
                         .quantized = quantized,
                         .normed = normed,
                         .segments = segments,
-                        .rooms = rooms};
+                        .rooms = rooms,
+                        .splits = splits};
     for (uint32_t i = 0; i < plan->n_threads; i++, tiles += 4 * tile)
         rooms[i] = (sk_thread_room){tiles, tiles + tile, tiles + 2 * tile, tiles + 3 * tile};
     return s;
