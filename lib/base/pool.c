@@ -28,6 +28,8 @@ struct sk_team {
     uint32_t n_workers;
     worker **workers; /* [n_workers], all taken by this team */
     atomic_uint used;
+    atomic_uint waiting; /* the caller sleeps until a worker is done */
+    sk_os_gate done;
 };
 
 struct sk_pool {
@@ -83,8 +85,13 @@ static void worker_main(void *arg) {
     worker *w = arg;
     sk_fp_enter();
     while (wait_for_post(w)) {
-        take_jobs(w->team);
-        atomic_store_explicit(&w->state, IDLE, memory_order_release);
+        sk_team *team = w->team;
+        take_jobs(team);
+        atomic_store(&w->state, IDLE);
+        if (!atomic_load(&team->waiting)) continue;
+        sk_os_gate_lock(&team->done);
+        sk_os_gate_wake(&team->done);
+        sk_os_gate_unlock(&team->done);
     }
 }
 
@@ -96,24 +103,28 @@ static void post(worker *w, unsigned state) {
     sk_os_gate_unlock(&w->gate);
 }
 
+/* A worker, its gate and the gate of the team with the same index: all or nothing. */
+static bool start_one(sk_pool *pool, uint32_t i) {
+    worker *w = &pool->workers[i];
+    if (!sk_os_gate_open(&w->gate)) return false;
+    if (sk_os_gate_open(&pool->teams[i].done)) {
+        if (sk_os_thread_start(&w->thread, worker_main, w)) return true;
+        sk_os_gate_close(&pool->teams[i].done);
+    }
+    sk_os_gate_close(&w->gate);
+    return false;
+}
+
 skald_status sk_pool_start(sk_pool *pool, const skald_executor *executor) {
     pool->process = sk_os_process();
     if (executor) {
         pool->executor = *executor;
         return SKALD_OK;
     }
-    for (uint32_t i = 0; i + 1 < pool->n_threads; i++) {
-        worker *w = &pool->workers[i];
-        bool ok = sk_os_gate_open(&w->gate);
-        if (ok && !sk_os_thread_start(&w->thread, worker_main, w)) {
-            sk_os_gate_close(&w->gate);
-            ok = false;
-        }
-        if (!ok) {
-            sk_pool_stop(pool);
-            return SKALD_MEMORY;
-        }
-        pool->n_started++;
+    for (; pool->n_started + 1 < pool->n_threads; pool->n_started++) {
+        if (start_one(pool, pool->n_started)) continue;
+        sk_pool_stop(pool);
+        return SKALD_MEMORY;
     }
     return SKALD_OK;
 }
@@ -121,10 +132,12 @@ skald_status sk_pool_start(sk_pool *pool, const skald_executor *executor) {
 void sk_pool_stop(sk_pool *pool) {
     if (pool->process != sk_os_process()) return;
     for (uint32_t i = 0; i < pool->n_started; i++) {
-        worker *w = &pool->workers[i];
-        post(w, ENDED);
-        sk_os_thread_join(&w->thread);
-        sk_os_gate_close(&w->gate);
+        post(&pool->workers[i], ENDED);
+        sk_os_thread_join(&pool->workers[i].thread);
+    }
+    for (uint32_t i = 0; i < pool->n_started; i++) {
+        sk_os_gate_close(&pool->workers[i].gate);
+        sk_os_gate_close(&pool->teams[i].done);
     }
     pool->n_started = 0;
 }
@@ -161,6 +174,20 @@ void sk_pool_leave(sk_pool *pool, sk_team *team) {
     atomic_store(&team->used, 0);
 }
 
+/* A worker that is in the middle of a job may have lost its processor to somebody: the caller then sleeps and leaves its own
+ * processor free for it. */
+static void wait_for_worker(sk_team *team, worker *w) {
+    for (uint32_t spin = 0; spin < SPINS_PAUSED; spin++) {
+        if (atomic_load_explicit(&w->state, memory_order_acquire) == IDLE) return;
+        sk_os_pause();
+    }
+    sk_os_gate_lock(&team->done);
+    atomic_store(&team->waiting, 1);
+    while (atomic_load(&w->state) != IDLE) sk_os_gate_wait(&team->done);
+    atomic_store(&team->waiting, 0);
+    sk_os_gate_unlock(&team->done);
+}
+
 typedef struct {
     sk_job *job;
     void *arg;
@@ -195,7 +222,6 @@ void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t 
     for (uint32_t i = 0; i < n; i++) {
         worker *w = team->workers[i];
         unsigned posted = POSTED;
-        if (atomic_compare_exchange_strong(&w->state, &posted, IDLE)) continue;
-        while (atomic_load_explicit(&w->state, memory_order_acquire) != IDLE) sk_os_pause();
+        if (!atomic_compare_exchange_strong(&w->state, &posted, IDLE)) wait_for_worker(team, w);
     }
 }
