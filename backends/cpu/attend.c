@@ -10,8 +10,6 @@
 #define BLOCKS_PER_SPLIT 4u
 #define LOG2_E           1.44269504088896341f
 
-static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
 /* Query heads that a tile takes of one KV head, tokens that it takes, and tiles per KV head and token group. */
 typedef struct {
     uint32_t heads, tokens, head_tiles;
@@ -19,7 +17,7 @@ typedef struct {
 
 static shape shape_of(const skald_attend *op) {
     uint32_t group = op->n_heads / op->n_kv_heads;
-    shape t = {.heads = least(group, SK_ATTEND_ROWS)};
+    shape t = {.heads = sk_least(group, SK_ATTEND_ROWS)};
     t.tokens = SK_ATTEND_ROWS / t.heads;
     t.head_tiles = op->n_kv_heads * (uint32_t)sk_divide_up(group, t.heads);
     return t;
@@ -42,7 +40,7 @@ static void tile_rows(const skald_stream *s, uint32_t *first, uint32_t *end, uin
         tile -= n;
     }
     *first = s->segments[i] + tile * tokens;
-    *end = least(*first + tokens, s->segments[i + 1]);
+    *end = sk_least(*first + tokens, s->segments[i + 1]);
 }
 
 /* What a tile has seen so far: per row the largest score, the sum of exponentials (at least 1 once a key was seen, so 0 is
@@ -93,7 +91,7 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
             row_of[n] = row;
             block.q[n] = room->q + (size_t)row * op->head_dim_k;
             block.begin[n] = from > start ? from - start : 0;
-            block.end[n] = least(to - start, SK_PAGE);
+            block.end[n] = sk_least(to - start, SK_PAGE);
         }
     }
     if (block.n_rows == 0) return;
@@ -152,7 +150,7 @@ static tile tile_at(const skald_stream *s, const skald_attend *op, uint32_t inde
     tile_rows(s, &t.first_row, &end, index / cut.head_tiles, cut.tokens);
     t.n_tokens = end - t.first_row;
     t.first_head = t.kv_head * group + head_tile % tiles * cut.heads;
-    t.heads = least(cut.heads, (t.kv_head + 1) * group - t.first_head);
+    t.heads = sk_least(cut.heads, (t.kv_head + 1) * group - t.first_head);
     return t;
 }
 
@@ -215,8 +213,8 @@ static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const 
 }
 
 void sk_cpu_attend(skald_stream *s, const skald_attend *op) {
-    sk_phase *p = sk_phase_add(s, op, least(op->size, (uint32_t)sizeof *op));
+    sk_phase *p = sk_phase_add(s, op, sk_least(op->size, (uint32_t)sizeof *op));
     if (p) p->count = attend_count, p->job = attend_job;
-    p = sk_phase_add(s, op, least(op->size, (uint32_t)sizeof *op));
+    p = sk_phase_add(s, op, sk_least(op->size, (uint32_t)sizeof *op));
     if (p) p->count = merge_count, p->job = merge_job;
 }

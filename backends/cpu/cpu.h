@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include <stdatomic.h>
 
+static inline uint32_t sk_least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
 struct skald_device {
     const skald_host *host;
     sk_kernels kernels;

@@ -7,19 +7,18 @@
 /* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
 #define JOB_MACS     (2u << 20)
 
-static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
 static uint32_t parts(uint64_t n, uint32_t of) { return (uint32_t)sk_divide_up(n, of); }
 
 /* Rows [*first, *end) of a job that takes ROWS_PER_JOB rows. */
 static void rows_of_job(uint32_t *first, uint32_t *end, uint32_t n_rows, uint32_t job) {
     *first = job * ROWS_PER_JOB;
-    *end = least(*first + ROWS_PER_JOB, n_rows);
+    *end = sk_least(*first + ROWS_PER_JOB, n_rows);
 }
 
 /* Adds a phase for one descriptor, `size` bytes of it at most. */
 static sk_phase *record(skald_stream *s, const void *op, uint32_t given, size_t known) {
-    return sk_phase_add(s, op, least(given, (uint32_t)known));
+    return sk_phase_add(s, op, sk_least(given, (uint32_t)known));
 }
 
 /* ---- embed */
@@ -115,12 +114,12 @@ static cut cut_project(const skald_stream *s, const skald_project *op) {
     for (uint32_t i = 0; i < op->n_weights; i++) c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
     const uint32_t macs = SK_PANEL * op->x.width;
     c.rows_per_job = most(JOB_MACS / most(macs, 1), 1);
-    c.rows_per_job = parts(least(c.rows_per_job, 80), SK_TILE_ROWS) * SK_TILE_ROWS;
+    c.rows_per_job = parts(sk_least(c.rows_per_job, 80), SK_TILE_ROWS) * SK_TILE_ROWS;
     c.row_jobs = parts(c.n_rows, c.rows_per_job);
-    const uint64_t macs_per_panel = (uint64_t)macs * least(c.n_rows, c.rows_per_job);
+    const uint64_t macs_per_panel = (uint64_t)macs * sk_least(c.n_rows, c.rows_per_job);
     c.panels_per_job = (uint32_t)(JOB_MACS / (macs_per_panel ? macs_per_panel : 1));
     const uint32_t fair = parts((uint64_t)c.all_panels * c.row_jobs, 8 * s->plan.n_threads);
-    c.panels_per_job = most(least(c.panels_per_job, fair), 1);
+    c.panels_per_job = most(sk_least(c.panels_per_job, fair), 1);
     c.panel_jobs = parts(c.all_panels, c.panels_per_job);
     return c;
 }
@@ -150,14 +149,14 @@ static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t we
                            uint32_t end) {
     const skald_weight *w = &op->weight[weight];
     const skald_rows *out = &op->out[weight], *bias = &op->bias[weight];
-    const uint32_t first = panel * SK_PANEL, n_out = least(w->n_out - first, SK_PANEL);
+    const uint32_t first = panel * SK_PANEL, n_out = sk_least(w->n_out - first, SK_PANEL);
     const char *packed = w->buffer->data + w->offset + panel * sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
     const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
     const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer;
     for (uint32_t n; r < end; r += n) {
         float tile[SK_TILE_ROWS * SK_PANEL];
         float *place = (float *)sk_row(s, out, r) + first;
-        n = least(end - r, SK_TILE_ROWS);
+        n = sk_least(end - r, SK_TILE_ROWS);
         multiply_tile(s, op, w, packed, r, n, at_once ? place : tile, at_once ? out->stride / sizeof *place : SK_PANEL);
         for (uint32_t i = 0; !at_once && i < n; i++) {
             float *y = tile + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
@@ -173,8 +172,9 @@ static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const 
     const skald_project *op = &p->op.project;
     const cut c = cut_project(s, op);
     const uint32_t first_row = job / c.panel_jobs * c.rows_per_job,
-                   end_row = least(first_row + c.rows_per_job, c.n_rows);
-    const uint32_t first = job % c.panel_jobs * c.panels_per_job, end = least(first + c.panels_per_job, c.all_panels);
+                   end_row = sk_least(first_row + c.rows_per_job, c.n_rows);
+    const uint32_t first = job % c.panel_jobs * c.panels_per_job,
+                   end = sk_least(first + c.panels_per_job, c.all_panels);
     for (uint32_t i = first; i < end; i++) {
         uint32_t weight = 0, panel = i;
         while (panel >= c.panels[weight]) panel -= c.panels[weight++];

@@ -3,15 +3,8 @@
 #include "base/fpmode.h"
 #include "base/os/thread.h"
 #include "base/report.h"
-#include <string.h>
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
-
-static const sk_device_slot *find_slot(const skald_runtime *r, const char *name) {
-    for (uint32_t i = 0; i < r->n_devices; i++)
-        if (strcmp(r->devices[i].backend->name, name ? name : "cpu") == 0) return &r->devices[i];
-    return NULL;
-}
 
 static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
                          const skald_kv_cache_options *cache, const skald_context_options *context, skald_report *why,
@@ -20,11 +13,10 @@ static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const s
     sk_cache_sizes k = {0};
     sk_context_sizes c = {0};
     skald_status status = sk_model_measure(&m, runtime, model, parts, n_parts, why);
-    const sk_device_slot *slot = find_slot(runtime, model->device);
     if (status == SKALD_OK && !model->vocabulary_only) {
-        status = sk_cache_plan(&k, slot->backend, slot->device, &m.config, cache, &runtime->memory, why);
+        status = sk_cache_plan(&k, m.slot->backend, m.slot->device, &m.config, cache, &runtime->memory, why);
         if (status == SKALD_OK)
-            status = sk_context_plan(&c, slot->backend, slot->device, &m.config, runtime, context, why);
+            status = sk_context_plan(&c, m.slot->backend, m.slot->device, &m.config, runtime, context, why);
     }
     if (status != SKALD_OK) return status;
     const uint64_t kept = sk_add(m.model_bytes, m.weights_bytes), load = sk_add(m.files_bytes, m.staging_bytes);

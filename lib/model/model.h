@@ -120,6 +120,7 @@ typedef struct sk_model_sizes {
     uint64_t model_bytes, weights_bytes, files_bytes, staging_bytes;
     uint64_t device_bytes;
     sk_config config;
+    const sk_device_slot *slot; /* that the options name */
 } sk_model_sizes;
 
 skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const skald_model_options *options,

@@ -283,7 +283,8 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
         *out = (sk_model_sizes){.model_bytes = o.model_bytes,
                                 .files_bytes = o.files.block_bytes,
                                 .staging_bytes = o.staging_bytes,
-                                .config = o.config};
+                                .config = o.config,
+                                .slot = o.slot};
         if (!options->vocabulary_only)
             out->weights_bytes =
                 o.slot->backend->buffer_bytes(o.slot->device, &out->device_bytes, o.placing.weights_bytes);
