@@ -11,6 +11,12 @@ enum { IDLE, POSTED, RUNNING, ENDED };
 #define SPINS_PLAIN  64
 #define SPINS_PAUSED 1500
 
+/* A job takes a quarter of a millisecond at most. A worker that kept the caller waiting for four times as long lost its
+ * processor to somebody, and would again: it is left out for a while, twice as long if it is lost soon after its return. */
+#define LOST_NANOSECONDS     1000000u
+#define SHORTEST_NANOSECONDS 8000000u
+#define LONGEST_NANOSECONDS  128000000u
+
 typedef struct worker {
     _Alignas(SK_CACHE_LINE) atomic_uint state;
     atomic_uint sleeping;
@@ -18,6 +24,7 @@ typedef struct worker {
     _Alignas(SK_CACHE_LINE) atomic_uint taken;
     sk_os_gate gate;
     sk_os_thread_handle thread;
+    uint64_t away_until, absence, back_at; /* nanoseconds, 0: never; belong to the caller that has taken it */
 } worker;
 
 struct sk_team {
@@ -27,6 +34,7 @@ struct sk_team {
     uint32_t n_jobs;
     uint32_t n_workers;
     worker **workers; /* [n_workers], all taken by this team */
+    uint32_t n_away;  /* how many of them are left out */
     atomic_uint used;
     atomic_uint waiting; /* the caller sleeps until a worker is done */
     sk_os_gate done;
@@ -156,12 +164,13 @@ sk_team *sk_pool_enter(sk_pool *pool, uint32_t n_threads) {
     if (pool->executor.run || n_threads <= 1 || pool->process != sk_os_process()) return NULL;
     sk_team *team = free_team(pool);
     if (!team) return NULL;
-    team->n_workers = 0;
+    team->n_workers = team->n_away = 0;
     for (uint32_t i = 0; i < pool->n_started && team->n_workers + 1 < n_threads; i++) {
         unsigned not_taken = 0;
         if (atomic_compare_exchange_strong(&pool->workers[i].taken, &not_taken, 1))
             team->workers[team->n_workers++] = &pool->workers[i];
     }
+    for (uint32_t i = 0; i < team->n_workers; i++) team->n_away += team->workers[i]->away_until != 0;
     if (team->n_workers) return team;
     atomic_store(&team->used, 0);
     return NULL;
@@ -174,6 +183,25 @@ void sk_pool_leave(sk_pool *pool, sk_team *team) {
     atomic_store(&team->used, 0);
 }
 
+static void leave_out(sk_team *team, worker *w, uint64_t now) {
+    const bool again = w->absence && now - w->back_at < 2 * w->absence;
+    w->absence = again ? w->absence * 2 : SHORTEST_NANOSECONDS;
+    if (w->absence > LONGEST_NANOSECONDS) w->absence = LONGEST_NANOSECONDS;
+    w->away_until = now + w->absence;
+    team->n_away++;
+}
+
+/* Workers that were left out long enough come back. */
+static void call_back(sk_team *team) {
+    const uint64_t now = sk_os_nanoseconds();
+    for (uint32_t i = 0; i < team->n_workers; i++) {
+        worker *w = team->workers[i];
+        if (w->away_until == 0 || now < w->away_until) continue;
+        w->away_until = 0, w->back_at = now;
+        team->n_away--;
+    }
+}
+
 /* A worker that is in the middle of a job may have lost its processor to somebody: the caller then sleeps and leaves its own
  * processor free for it. */
 static void wait_for_worker(sk_team *team, worker *w) {
@@ -181,11 +209,14 @@ static void wait_for_worker(sk_team *team, worker *w) {
         if (atomic_load_explicit(&w->state, memory_order_acquire) == IDLE) return;
         sk_os_pause();
     }
+    const uint64_t asleep = sk_os_nanoseconds();
     sk_os_gate_lock(&team->done);
     atomic_store(&team->waiting, 1);
     while (atomic_load(&w->state) != IDLE) sk_os_gate_wait(&team->done);
     atomic_store(&team->waiting, 0);
     sk_os_gate_unlock(&team->done);
+    const uint64_t now = sk_os_nanoseconds();
+    if (now - asleep > LOST_NANOSECONDS) leave_out(team, w, now);
 }
 
 typedef struct {
@@ -213,15 +244,21 @@ void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t 
     }
     team->job = job, team->arg = arg, team->n_jobs = n_jobs;
     atomic_store_explicit(&team->next, 0, memory_order_relaxed);
-    uint32_t n = team->n_workers < n_jobs - 1 ? team->n_workers : n_jobs - 1;
-    for (uint32_t i = 0; i < n; i++) {
-        team->workers[i]->team = team;
-        post(team->workers[i], POSTED);
+    if (team->n_away) call_back(team);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < team->n_workers && n + 1 < n_jobs; i++) {
+        worker *w = team->workers[i];
+        if (w->away_until) continue;
+        w->team = team;
+        post(w, POSTED);
+        n++;
     }
     take_jobs(team);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; n > 0; i++) {
         worker *w = team->workers[i];
+        if (w->away_until) continue;
         unsigned posted = POSTED;
         if (!atomic_compare_exchange_strong(&w->state, &posted, IDLE)) wait_for_worker(team, w);
+        n--;
     }
 }
