@@ -3,7 +3,7 @@
 #define SKALD_PROGRAM_OPTIONS_H
 #include <skald/skald.h>
 
-enum { MOST_COUNTS = 16 };
+enum { MOST_COUNTS = 64 };
 
 /* "1,8,32" */
 typedef struct counts {

@@ -1,11 +1,12 @@
 /* Roofs: how fast these threads read memory, multiply bytes and meet each other. Nothing of the library is used. */
 #include "roofs.h"
-#include "session.h"
+#include "clock.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
@@ -130,6 +131,7 @@ static uint64_t read_words(const uint64_t *words, size_t n) {
 }
 
 int roof_memory_open(roof_memory *memory) {
+    const size_t huge = (size_t)2 << 20;
     memory->n_bytes = (size_t)512 << 20;
 #ifdef _SC_LEVEL3_CACHE_SIZE
     long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
@@ -140,10 +142,15 @@ int roof_memory_open(roof_memory *memory) {
     if (pages > 0 && page > 0 && (uint64_t)pages * (uint64_t)page / 4 < memory->n_bytes)
         memory->n_bytes = (size_t)((uint64_t)pages * (uint64_t)page / 4);
 #endif
-    memory->n_bytes &= ~(((size_t)1 << 20) - 1);
-    memory->words = aligned_alloc(LINE, memory->n_bytes);
-    if (memory->words) memset(memory->words, 1, memory->n_bytes); /* untouched pages would all be the same one */
-    return memory->words != NULL;
+    memory->n_bytes &= ~(huge - 1);
+    memory->words = aligned_alloc(huge, memory->n_bytes);
+    if (!memory->words) return 0;
+#ifdef MADV_HUGEPAGE
+    (void)madvise(memory->words, memory->n_bytes, MADV_HUGEPAGE); /* the kernel clears them sooner */
+#endif
+    /* Untouched pages would all be the same one. */
+    for (size_t i = 0; i < memory->n_bytes / sizeof(uint64_t); i += 512) memory->words[i] = 1;
+    return 1;
 }
 
 void roof_memory_close(roof_memory *memory) { free(memory->words); }

@@ -1,10 +1,9 @@
 /* What every subcommand opens: a runtime, a model with a progress bar, and a cache with a context when it runs. */
 #ifndef SKALD_PROGRAM_SESSION_H
 #define SKALD_PROGRAM_SESSION_H
+#include "clock.h"
 #include <skald/skald.h>
 #include <stddef.h>
-
-double seconds_now(void);
 
 /* A bar on stderr, if that is a terminal and the work takes long enough to be worth one. */
 typedef struct progress {
