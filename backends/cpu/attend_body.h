@@ -152,7 +152,9 @@ SK_INLINE void attend(const sk_attend_block *a, bool half) {
 #if VEC_TILE_ROWS > 3
         case 4: attend_rows(score, a, row, 4, half); break;
         case 5: attend_rows(score, a, row, 5, half); break;
-        default: attend_rows(score, a, row, 6, half); break;
+#endif
+#if VEC_TILE_ROWS > 5
+        case 6: attend_rows(score, a, row, 6, half); break;
 #endif
         }
         row += rows;

@@ -1,5 +1,5 @@
 /* Sixteen floats, the same on every machine: lane i of a vec is element i mod 16 of a row. rows_body.h is written over
- * these functions; a leaf says which form it means (SK_VEC_AVX2, SK_VEC_AVX512) after its begin.h. */
+ * these functions; a leaf says which form it means (SK_VEC_AVX2, SK_VEC_AVX512, SK_VEC_NEON) after its begin.h. */
 #ifndef SK_CPU_VEC_H
 #define SK_CPU_VEC_H
 #include <stddef.h>
@@ -166,6 +166,132 @@ SK_INLINE uint32_t vec_max_magnitude(vec a, vec b) {
     q = _mm_max_epi32(q, _mm_shuffle_epi32(q, 0x4e));
     return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
 }
+
+#elif defined(SK_VEC_NEON)
+typedef struct vec { float32x4_t a, b, c, d; } vec;
+typedef struct vec_mask { uint32x4_t a, b, c, d; } vec_mask;
+#define VEC_TILE_ROWS 5
+#define VEC_TILE_VECS 1
+
+SK_INLINE vec vec_set(float x) { float32x4_t v = vdupq_n_f32(x); return (vec){v, v, v, v}; }
+SK_INLINE vec vec_load(const float *x) {
+    return (vec){vld1q_f32(x), vld1q_f32(x + 4), vld1q_f32(x + 8), vld1q_f32(x + 12)};
+}
+SK_INLINE void vec_store(float *x, vec v) {
+    vst1q_f32(x, v.a), vst1q_f32(x + 4, v.b), vst1q_f32(x + 8, v.c), vst1q_f32(x + 12, v.d);
+}
+SK_INLINE vec vec_load_f16(const uint16_t *x) {
+    float16x8_t low = vreinterpretq_f16_u16(vld1q_u16(x)), high = vreinterpretq_f16_u16(vld1q_u16(x + 8));
+    return (vec){vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low),
+                 vcvt_f32_f16(vget_low_f16(high)), vcvt_high_f32_f16(high)};
+}
+SK_INLINE void vec_store_f16(uint16_t *x, vec v) {
+    vst1q_u16(x, vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(v.a), v.b)));
+    vst1q_u16(x + 8, vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(v.c), v.d)));
+}
+SK_INLINE vec vec_add(vec x, vec y) {
+    return (vec){vaddq_f32(x.a, y.a), vaddq_f32(x.b, y.b), vaddq_f32(x.c, y.c), vaddq_f32(x.d, y.d)};
+}
+SK_INLINE vec vec_sub(vec x, vec y) {
+    return (vec){vsubq_f32(x.a, y.a), vsubq_f32(x.b, y.b), vsubq_f32(x.c, y.c), vsubq_f32(x.d, y.d)};
+}
+SK_INLINE vec vec_mul(vec x, vec y) {
+    return (vec){vmulq_f32(x.a, y.a), vmulq_f32(x.b, y.b), vmulq_f32(x.c, y.c), vmulq_f32(x.d, y.d)};
+}
+SK_INLINE vec vec_div(vec x, vec y) {
+    return (vec){vdivq_f32(x.a, y.a), vdivq_f32(x.b, y.b), vdivq_f32(x.c, y.c), vdivq_f32(x.d, y.d)};
+}
+SK_INLINE vec vec_fma(vec x, vec y, vec z) {
+    return (vec){vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b), vfmaq_f32(z.c, x.c, y.c),
+                 vfmaq_f32(z.d, x.d, y.d)};
+}
+SK_INLINE vec vec_sqrt(vec x) { return (vec){vsqrtq_f32(x.a), vsqrtq_f32(x.b), vsqrtq_f32(x.c), vsqrtq_f32(x.d)}; }
+SK_INLINE vec_mask vec_less(vec x, vec y) {
+    return (vec_mask){vcltq_f32(x.a, y.a), vcltq_f32(x.b, y.b), vcltq_f32(x.c, y.c), vcltq_f32(x.d, y.d)};
+}
+SK_INLINE vec_mask vec_equal(vec x, vec y) {
+    return (vec_mask){vceqq_f32(x.a, y.a), vceqq_f32(x.b, y.b), vceqq_f32(x.c, y.c), vceqq_f32(x.d, y.d)};
+}
+SK_INLINE vec vec_select(vec_mask m, vec yes, vec no) {
+    return (vec){vbslq_f32(m.a, yes.a, no.a), vbslq_f32(m.b, yes.b, no.b), vbslq_f32(m.c, yes.c, no.c),
+                 vbslq_f32(m.d, yes.d, no.d)};
+}
+/* FMAX would give the NaN. */
+SK_INLINE vec vec_max(vec x, vec y) { return vec_select(vec_less(y, x), x, y); }
+SK_INLINE uint32_t vec_mask_bits(vec_mask m) {
+    static const uint32_t bits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+    uint32x4_t low = vorrq_u32(vandq_u32(m.a, vld1q_u32(bits)), vandq_u32(m.b, vld1q_u32(bits + 4)));
+    uint32x4_t high = vorrq_u32(vandq_u32(m.c, vld1q_u32(bits + 8)), vandq_u32(m.d, vld1q_u32(bits + 12)));
+    return vaddvq_u32(vorrq_u32(low, high));
+}
+SK_INLINE uint32x4_t vec_range_four(uint32_t lane, uint32_t first, uint32_t end) {
+    static const uint32_t count[4] = {0, 1, 2, 3};
+    uint32x4_t at = vaddq_u32(vld1q_u32(count), vdupq_n_u32(lane));
+    return vandq_u32(vcgeq_u32(at, vdupq_n_u32(first)), vcltq_u32(at, vdupq_n_u32(end)));
+}
+SK_INLINE vec_mask vec_range(uint32_t first, uint32_t end) {
+    return (vec_mask){vec_range_four(0, first, end), vec_range_four(4, first, end), vec_range_four(8, first, end),
+                      vec_range_four(12, first, end)};
+}
+SK_INLINE vec vec_load_first(const float *x, uint32_t n) {
+    float all[16] = {0};
+    memcpy(all, x, n * sizeof *x);
+    return vec_load(all);
+}
+SK_INLINE void vec_store_first(float *x, vec v, uint32_t n) {
+    float all[16];
+    vec_store(all, v);
+    memcpy(x, all, n * sizeof *x);
+}
+/* Two factors, as for AVX2. */
+SK_INLINE float32x4_t vec_scale_four(float32x4_t p, float32x4_t n) {
+    const int32x4_t bias = vdupq_n_s32(127);
+    int32x4_t e = vcvtq_s32_f32(n), half = vshrq_n_s32(e, 1);
+    int32x4_t a = vshlq_n_s32(vaddq_s32(half, bias), 23);
+    int32x4_t b = vshlq_n_s32(vaddq_s32(vsubq_s32(e, half), bias), 23);
+    return vmulq_f32(vmulq_f32(p, vreinterpretq_f32_s32(a)), vreinterpretq_f32_s32(b));
+}
+SK_INLINE vec vec_scale(vec p, vec n) {
+    return (vec){vec_scale_four(p.a, n.a), vec_scale_four(p.b, n.b), vec_scale_four(p.c, n.c),
+                 vec_scale_four(p.d, n.d)};
+}
+SK_INLINE float32x4_t vec_turn_four(float32x4_t x, float32x4_t cs) {
+    const uint32x4_t minus = vreinterpretq_u32_u64(vdupq_n_u64(0x80000000u)); /* at even places */
+    float32x4_t b = vmulq_f32(vtrn2q_f32(x, x), vrev64q_f32(cs));
+    b = vreinterpretq_f32_u32(veorq_u32(vreinterpretq_u32_f32(b), minus));
+    return vfmaq_f32(b, vtrn1q_f32(x, x), cs);
+}
+SK_INLINE vec vec_turn(vec x, vec cs) {
+    return (vec){vec_turn_four(x.a, cs.a), vec_turn_four(x.b, cs.b), vec_turn_four(x.c, cs.c),
+                 vec_turn_four(x.d, cs.d)};
+}
+SK_INLINE void vec_part(vec *even, vec *odd, vec x, vec y) {
+    *even = (vec){vuzp1q_f32(x.a, x.b), vuzp1q_f32(x.c, x.d), vuzp1q_f32(y.a, y.b), vuzp1q_f32(y.c, y.d)};
+    *odd = (vec){vuzp2q_f32(x.a, x.b), vuzp2q_f32(x.c, x.d), vuzp2q_f32(y.a, y.b), vuzp2q_f32(y.c, y.d)};
+}
+SK_INLINE int32_t vec_store_i8(int8_t *q, vec x) {
+    int16x8_t low = vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(x.a)), vcvtnq_s32_f32(x.b));
+    int16x8_t high = vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(x.c)), vcvtnq_s32_f32(x.d));
+    int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(low), high);
+    vst1q_s8(q, bytes);
+    return vaddlvq_s8(bytes);
+}
+SK_INLINE uint32x4_t vec_magnitude(float32x4_t x) { return vreinterpretq_u32_f32(vabsq_f32(x)); }
+SK_INLINE uint32_t vec_max_magnitude(vec x, vec y) {
+    uint32x4_t a = vmaxq_u32(vec_magnitude(x.a), vec_magnitude(y.a)), b = vmaxq_u32(vec_magnitude(x.b), vec_magnitude(y.b));
+    uint32x4_t c = vmaxq_u32(vec_magnitude(x.c), vec_magnitude(y.c)), d = vmaxq_u32(vec_magnitude(x.d), vec_magnitude(y.d));
+    return vmaxvq_u32(vmaxq_u32(vmaxq_u32(a, b), vmaxq_u32(c, d)));
+}
+SK_INLINE float vec_sum(vec x) {
+    float32x4_t q = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
+    float32x2_t p = vadd_f32(vget_low_f32(q), vget_high_f32(q));
+    return vget_lane_f32(p, 0) + vget_lane_f32(p, 1);
+}
+/* No lane is NaN where this is called, and either zero will do. */
+SK_INLINE float vec_max_lane(vec x) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.a, x.b), vmaxq_f32(x.c, x.d)));
+}
+SK_INLINE float vec_lane0(vec x) { return vgetq_lane_f32(x.a, 0); }
 #endif
 
 #if defined(SK_VEC_AVX512) || defined(SK_VEC_AVX2)
