@@ -32,34 +32,40 @@ static uint32_t saved_registers(void) {
 
 static bool all(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
 
-static uint32_t best_level(void) {
+/* The best of this machine, AVX-VNNI told apart: AVX-512 does not include it, servers had the second first. */
+static uint32_t best_level(bool *has_avxvnni) {
     uint32_t a, b, c, d, features;
+    *has_avxvnni = false;
     if (!__get_cpuid(1, &a, &b, &features, &d)) return SK_LEVEL_SCALAR;
     if (!all(features, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C) || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
         return SK_LEVEL_SCALAR;
-    uint32_t saved = saved_registers();
+    const uint32_t saved = saved_registers(), more = a;
     if (!all(saved, 0x06) || !all(b, bit_AVX2)) return SK_LEVEL_SCALAR;
-    bool wide = all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
-    return wide ? SK_LEVEL_AVX512 : SK_LEVEL_AVX2;
+    const bool wide = all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
+    if (more >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) *has_avxvnni = all(a, 1u << 4);
+    return wide ? SK_LEVEL_AVX512 : *has_avxvnni ? SK_LEVEL_AVXVNNI : SK_LEVEL_AVX2;
 }
 #else
-static uint32_t best_level(void) { return SK_LEVEL_SCALAR; }
+static uint32_t best_level(bool *has_avxvnni) {
+    *has_avxvnni = false;
+    return SK_LEVEL_SCALAR;
+}
 #endif
 
 bool sk_cpu_level_includes(uint32_t level, uint32_t need) {
     if (need == SK_LEVEL_SCALAR) return true;
     if ((need >= SK_LEVEL_NEON) != (level >= SK_LEVEL_NEON)) return false;
-    /* AVX-VNNI is no part of AVX-512: servers had the second first. */
     return need <= level && (need != SK_LEVEL_AVXVNNI || level == SK_LEVEL_AVXVNNI);
 }
 
 int32_t sk_cpu_level(const char *limit) {
-    uint32_t best = best_level();
+    bool has_avxvnni;
+    const uint32_t best = best_level(&has_avxvnni);
     if (!limit || !*limit) return (int32_t)best;
     for (size_t i = 0; i < N_LEVEL_NAMES; i++) {
         if (strcmp(limit, level_names[i].name) != 0) continue;
-        /* AVX-VNNI has no leaf of its own, so nothing has to ask whether the machine has it. */
-        uint32_t level = level_names[i].level == SK_LEVEL_AVXVNNI ? SK_LEVEL_AVX2 : level_names[i].level;
+        uint32_t level = level_names[i].level;
+        if (level == SK_LEVEL_AVXVNNI && !has_avxvnni) level = SK_LEVEL_AVX2;
         return (int32_t)(level < best ? level : best);
     }
     return -1;
@@ -75,7 +81,7 @@ void sk_kernels_fill(sk_kernels *kernels, uint32_t level) {
     kernels->level = level;
 #define SK_KERNEL(type, slot, need, leaf)                                                                              \
     if (sk_cpu_level_includes(level, SK_LEVEL_##need)) kernels->slot = leaf;
-#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)
 #define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
 #include "backends/cpu/kernels.def"
 #undef SK_KERNEL
@@ -91,7 +97,7 @@ typedef struct leaf_name {
 
 static const leaf_name leaf_names[] = {
 #define SK_KERNEL(type, slot, level, leaf) {#slot, SK_LEVEL_##level, #leaf},
-#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)
 #define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
 #include "backends/cpu/kernels.def"
 #undef SK_KERNEL
@@ -122,10 +128,10 @@ bool sk_kernel_at(const char **slot, const char **leaf, uint32_t level, uint32_t
 
 static const sk_matmul kinds[] = {
 #define SK_KERNEL(type, slot, level, leaf)
-#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                             \
-    {name, SKALD_##dtype, SK_LEVEL_##level, panel_bytes, pack, unpack, tile, NULL},
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)                                     \
+    {name, SKALD_##dtype, SK_LEVEL_##level, panel_bytes, pack, unpack, expand, tile, NULL},
 #define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                           \
-    {name, SKALD_##dtype, SK_LEVEL_##level, panel_bytes, pack, unpack, NULL, tile},
+    {name, SKALD_##dtype, SK_LEVEL_##level, panel_bytes, pack, unpack, NULL, NULL, tile},
 #include "backends/cpu/kernels.def"
 #undef SK_KERNEL
 #undef SK_INT_MATMUL

@@ -10,6 +10,7 @@
 #ifndef SK_CPU_KERNELS_H
 #define SK_CPU_KERNELS_H
 #include <skald/backend.h>
+#include "dtype/dtype.h"
 #include <stdbool.h>
 
 #define SK_PANEL       32u /* outputs of a panel */
@@ -77,6 +78,28 @@ typedef void sk_pack_fn(void *panel, skald_dtype type, const void *rows, uint64_
 /* Output `row` of the panel as f32, exactly as dtype defines it. */
 typedef void sk_unpack_fn(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in);
 
+/* Many rows: the integers of a panel are taken out of their packing once, into a form that all formats share, and meet
+ * every row there. For each block of 32 k it holds
+ *
+ *     integers  [8 groups of 4 k][32 outputs][4 k]   q ^ flip, as bytes                           1024 bytes
+ *     scales    [32] f32, or [2][32]                 for 32 k or for each 16
+ *     mins      [32] f32, or [2][32]                 added (a format that takes them off changes their sign)
+ *
+ * and is made in slices of k, so that it stays in a near cache; the chains go on from slice to slice. */
+typedef struct sk_form {
+    bool halves;    /* scales and mins for each 16 k */
+    bool has_min;   /* then q is never negative, and flip is 0 */
+    uint8_t flip;   /* 0x80: bytes are q + 128, for products of unsigned with signed; 0: q itself */
+    uint32_t bytes; /* of a block, a multiple of 64 */
+} sk_form;
+
+/* Blocks [first, first + n) of a panel; `to` is 64-byte aligned. */
+typedef void sk_expand_fn(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in,
+                          uint32_t first, uint32_t n_blocks);
+/* y[r * y_stride + i], i < 32, any n_rows: the chain over n_blocks blocks, which begins at +0 or goes on from y. */
+typedef void sk_expanded_fn(float *y, size_t y_stride, const uint8_t *blocks, const sk_form *form, const sk_q8 *x,
+                            size_t x_stride, uint32_t n_rows, uint32_t n_blocks, bool goes_on);
+
 /* A kind of matmul: layout, packing and tile belong together and never meet a stranger's. */
 typedef struct sk_matmul {
     const char *name; /* "q4_1/avx2" */
@@ -85,6 +108,7 @@ typedef struct sk_matmul {
     sk_panel_bytes_fn *panel_bytes;
     sk_pack_fn *pack;
     sk_unpack_fn *unpack;
+    sk_expand_fn *expand;         /* integer kinds; NULL: its tile serves many rows too */
     sk_int_tile_fn *int_tile;     /* integer kinds: rows quantized to sk_q8 */
     sk_float_tile_fn *float_tile; /* kinds on f32 rows; exactly one of the two is set */
 } sk_matmul;
@@ -111,6 +135,7 @@ typedef struct sk_kernels {
     sk_gate_fn *silu;
     sk_rotate_fn *rotate_pairs, *rotate_halves;
     sk_argmax_fn *argmax;
+    sk_expanded_fn *expanded;
     sk_attend_fn *attend_f32, *attend_f16;
     sk_fold_fn *fold;
     sk_divide_fn *divide;
@@ -131,9 +156,14 @@ const sk_matmul *sk_matmul_find(skald_dtype type, uint32_t level);
 /* NULL from the number of kinds on. */
 const sk_matmul *sk_matmul_at(uint32_t index);
 uint32_t sk_matmul_index(const sk_matmul *kind);
+/* The form in which panels of an integer format are expanded at a level. */
+sk_form sk_form_of(skald_dtype type, uint32_t level);
+/* Puts 32 elements of one output into an expanded block. */
+void sk_expanded_put(uint8_t *block, const sk_form *form, const sk_int_block *w, uint32_t output);
 
+sk_expand_fn sk_raw_expand, sk_blocks_expand, sk_supers_expand;
 #define SK_KERNEL(type, slot, level, leaf) type leaf;
-#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)                                             \
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)                                     \
     sk_panel_bytes_fn panel_bytes;                                                                                     \
     sk_pack_fn pack;                                                                                                   \
     sk_unpack_fn unpack;                                                                                               \

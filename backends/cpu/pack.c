@@ -22,6 +22,19 @@ void sk_raw_unpack(float *y, const void *panel, skald_dtype type, uint32_t row, 
     sk_dtype_to_f32(sk_dtype_find(type), y, from, n_in);
 }
 
+void sk_raw_expand(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in, uint32_t first,
+                   uint32_t n_blocks) {
+    const sk_dtype *format = sk_dtype_find(type);
+    const uint64_t bytes = skald_dtype_bytes(type, n_in);
+    sk_int_block w;
+    for (uint32_t b = 0; b < n_blocks; b++, to += form->bytes) {
+        for (uint32_t i = 0; i < SK_PANEL; i++) {
+            format->expand(&w, (const char *)panel + i * bytes, first + b);
+            sk_expanded_put(to, form, &w, i);
+        }
+    }
+}
+
 uint64_t sk_columns_bytes(skald_dtype type, uint32_t n_in) { return sk_mul(SK_PANEL, skald_dtype_bytes(type, n_in)); }
 
 /* `size` is a constant where this is called, so that a copy is a move. */

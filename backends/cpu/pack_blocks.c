@@ -95,3 +95,20 @@ void sk_blocks_unpack(float *y, const void *panel, skald_dtype type, uint32_t ro
         for (uint32_t k = 0; k < SK_BLOCK; k++) *y++ = d * (float)integer_at(piece, &f, row, k) - m;
     }
 }
+
+void sk_blocks_expand(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in,
+                      uint32_t first, uint32_t n_blocks) {
+    (void)n_in;
+    const block_form f = form_of(type);
+    const uint8_t *piece = (const uint8_t *)panel + (size_t)first * f.piece_bytes;
+    sk_int_block w;
+    for (uint32_t b = 0; b < n_blocks; b++, piece += f.piece_bytes, to += form->bytes) {
+        const uint8_t *scales = piece + integer_bytes(&f);
+        for (uint32_t i = 0; i < SK_PANEL; i++) {
+            w.d[0] = w.d[1] = half_at(scales, i);
+            w.m[0] = w.m[1] = f.min_at ? -half_at(scales + SK_SCALE_BYTES, i) : 0.0f;
+            for (uint32_t k = 0; k < SK_BLOCK; k++) w.q[k] = (int8_t)integer_at(piece, &f, i, k);
+            sk_expanded_put(to, form, &w, i);
+        }
+    }
+}

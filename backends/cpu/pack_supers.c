@@ -31,13 +31,11 @@ static void put_nibbles(uint8_t *piece, const uint8_t *q, uint32_t shift, uint32
     }
 }
 
-/* Bit `group` of 32 bytes is the fifth bit of that group's elements; the product gathers four of them. */
+/* Bit `group` of 32 bytes is the fifth bit of that group's elements. */
 static void put_fifth_bits(uint8_t *high, const uint8_t *from, uint32_t group, uint32_t i) {
-    for (uint32_t g = 0; g < 8; g++) {
-        uint32_t four = (dword(from + 4 * g) >> group & 0x01010101u) * 0x01020408u >> 24;
-        uint8_t *to = high + (g * 2 + i / 16) * 8 + i % 16 / 2;
-        *to = (uint8_t)(*to | four << i % 2 * 4);
-    }
+    uint32_t four = 0;
+    for (uint32_t g = 0; g < 8; g++) four |= (dword(from + 4 * g) >> group & 0x01010101u) << g;
+    memcpy(high + 4 * i, &four, 4);
 }
 
 /* Scale and min of a group: six bits each. Groups 0 to 3 have theirs whole in bytes 0-3 and 4-7; 4 to 7 have four bits
@@ -88,7 +86,7 @@ void sk_supers_pack(void *panel, skald_dtype type, const void *rows, uint64_t ro
     const size_t file_bytes = sk_dtype_find(type)->bytes, bytes = head_bytes(type) + 8u * piece_bytes(type);
     uint8_t *head = panel;
     for (uint32_t b = 0; b < n_in / SK_SUPER; b++, head += bytes) {
-        memset(head, 0, bytes); /* missing outputs are zero, fifth bits are gathered */
+        if (n_rows < SK_PANEL) memset(head, 0, bytes); /* missing outputs are zero */
         for (uint32_t i = 0; i < n_rows; i++) {
             const uint8_t *block = (const uint8_t *)rows + i * row_bytes + b * file_bytes;
             if (type == SKALD_Q6_K) put_six_bits(head, block, i);
@@ -107,37 +105,54 @@ static uint32_t nibble_at(const uint8_t *piece, uint32_t i, uint32_t k) {
     return piece[(k / 4 % 4 * SK_PANEL + i) * 4 + k % 4] >> k / 16 * 4 & 15u;
 }
 
-static void unpack_scaled(float *y, const uint8_t *head, skald_dtype type, uint32_t i) {
+/* 32 elements of one output. */
+static void take_scaled(sk_int_block *w, const uint8_t *head, skald_dtype type, uint32_t group, uint32_t i) {
     const uint32_t bytes = piece_bytes(type);
-    const uint8_t *piece = head + head_bytes(type);
-    for (uint32_t group = 0; group < 8; group++, piece += bytes) {
-        float d = half_at(head, i) * (float)piece[bytes - 64 + i];
-        float m = half_at(head + SK_SCALE_BYTES, i) * (float)piece[bytes - 32 + i];
-        for (uint32_t k = 0; k < 32; k++) {
-            uint32_t q = nibble_at(piece, i, k), at = i * 4 + k % 4;
-            if (type == SKALD_Q5_K) q |= (piece[SK_NIBBLE_BYTES + k / 4 * 16 + at / 8] >> at % 8 & 1u) << 4;
-            *y++ = d * (float)q - m;
-        }
+    const uint8_t *piece = head + head_bytes(type) + group * bytes;
+    w->d[0] = w->d[1] = half_at(head, i) * (float)piece[bytes - 64 + i];
+    w->m[0] = w->m[1] = half_at(head + SK_SCALE_BYTES, i) * (float)piece[bytes - 32 + i];
+    for (uint32_t k = 0; k < 32; k++) {
+        uint32_t q = nibble_at(piece, i, k), at = i * 4 + k % 4;
+        if (type == SKALD_Q5_K) q |= (piece[SK_NIBBLE_BYTES + at] >> k / 4 & 1u) << 4;
+        w->q[k] = (int8_t)q;
     }
 }
 
-static void unpack_six_bits(float *y, const uint8_t *head, uint32_t i) {
-    const uint8_t *piece = head + head_bytes(SKALD_Q6_K);
-    for (uint32_t group = 0; group < 8; group++, piece += SK_Q6_K_PIECE) {
-        for (uint32_t k = 0; k < 32; k++) {
-            const uint8_t *two = piece + SK_NIBBLE_BYTES + (k / 16 * SK_PANEL + i) * 4 + k % 4;
-            uint8_t scale = piece[SK_NIBBLE_BYTES + SK_TWO_BIT_BYTES + k / 16 * SK_PANEL + i];
-            int32_t q = (int32_t)(nibble_at(piece, i, k) | (*two >> k / 4 % 4 * 2 & 3u) << 4) - 32;
-            *y++ = half_at(head, i) * (float)(int8_t)scale * (float)q - 0.0f;
-        }
+static void take_six_bits(sk_int_block *w, const uint8_t *head, uint32_t group, uint32_t i) {
+    const uint8_t *piece = head + head_bytes(SKALD_Q6_K) + group * SK_Q6_K_PIECE;
+    for (uint32_t h = 0; h < 2; h++) {
+        w->d[h] = half_at(head, i) * (float)(int8_t)piece[SK_NIBBLE_BYTES + SK_TWO_BIT_BYTES + h * SK_PANEL + i];
+        w->m[h] = 0.0f;
     }
+    for (uint32_t k = 0; k < 32; k++) {
+        const uint8_t *two = piece + SK_NIBBLE_BYTES + (k / 16 * SK_PANEL + i) * 4 + k % 4;
+        w->q[k] = (int8_t)((int32_t)(nibble_at(piece, i, k) | (*two >> k / 4 % 4 * 2 & 3u) << 4) - 32);
+    }
+}
+
+static void take(sk_int_block *w, const void *panel, skald_dtype type, uint32_t block, uint32_t i) {
+    const size_t bytes = head_bytes(type) + 8u * piece_bytes(type);
+    const uint8_t *head = (const uint8_t *)panel + block / 8 * bytes;
+    if (type == SKALD_Q6_K) take_six_bits(w, head, block % 8, i);
+    else take_scaled(w, head, type, block % 8, i);
 }
 
 void sk_supers_unpack(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in) {
-    const size_t bytes = head_bytes(type) + 8u * piece_bytes(type);
-    const uint8_t *head = panel;
-    for (uint32_t b = 0; b < n_in / SK_SUPER; b++, head += bytes, y += SK_SUPER) {
-        if (type == SKALD_Q6_K) unpack_six_bits(y, head, row);
-        else unpack_scaled(y, head, type, row);
+    sk_int_block w;
+    for (uint32_t b = 0; b < n_in / SK_BLOCK; b++) {
+        take(&w, panel, type, b, row);
+        for (uint32_t k = 0; k < SK_BLOCK; k++) *y++ = w.d[k / 16] * (float)w.q[k] - w.m[k / 16];
+    }
+}
+
+void sk_supers_expand(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in,
+                      uint32_t first, uint32_t n_blocks) {
+    (void)n_in;
+    sk_int_block w;
+    for (uint32_t b = 0; b < n_blocks; b++, to += form->bytes) {
+        for (uint32_t i = 0; i < SK_PANEL; i++) {
+            take(&w, panel, type, first + b, i);
+            sk_expanded_put(to, form, &w, i);
+        }
     }
 }

@@ -91,8 +91,11 @@ static inline uint64_t digest_floats(uint64_t digest, const float *x, size_t n) 
     CHECK_SAID(fabs((double)(got) - (want)) <= (bound), "%s: %.9g, expected %.9g within %.3g", name, (double)(got),    \
                (double)(want), (double)(bound))
 
-/* Whether this machine runs leaves of the level. */
-static inline bool machine_has(uint32_t level) { return sk_cpu_level_includes((uint32_t)sk_cpu_level(NULL), level); }
+/* Whether this machine runs leaves of the level; not every one is part of its best. */
+static inline bool machine_has(uint32_t level) {
+    const char *name = sk_cpu_level_name(level);
+    return name && sk_cpu_level_includes((uint32_t)sk_cpu_level(name), level);
+}
 
 static inline double seconds_now(void) {
     struct timespec t;

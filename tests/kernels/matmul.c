@@ -4,9 +4,10 @@
 #include "kernels/bench.h"
 #include "dtype/dtype.h"
 
-#define MOST_IN 1024u
+#define MOST_IN   1024u
+#define MOST_ROWS 70u
 static uint64_t state = 0x2545f4914f6cdd1dull;
-static guarded rows, panels[2], inputs, results[2];
+static guarded rows, panels[2], inputs, slices, results[2];
 static float widened[SK_PANEL][MOST_IN];
 
 /* Blocks of random bytes whose scales are calm f16 numbers: what a converter would write, or any bytes at all. */
@@ -158,6 +159,63 @@ static void test_alone(const sk_matmul *kind) {
     }
 }
 
+/* Any n_rows by the tile of a few. */
+static void all_rows(const sk_matmul *kind, float *y, size_t y_stride, const void *panel, const sk_q8 *x,
+                     size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+    for (uint32_t r = 0; r < n_rows; r += SK_TILE_ROWS)
+        tile(kind, y + r * y_stride, y_stride, panel, x + r * x_stride, x_stride,
+             n_rows - r < SK_TILE_ROWS ? n_rows - r : SK_TILE_ROWS, n_in);
+}
+
+/* Expanded in slices of `slice` blocks, many rows: the bits of the scalar tile. */
+static void check_expanded(const sk_matmul *kind, const sk_kernels *k, uint32_t n_in, uint32_t n_rows, uint32_t slice,
+                           int mood) {
+    const sk_dtype *type = sk_dtype_find(kind->type);
+    const sk_form form = sk_form_of(kind->type, k->level);
+    const sk_matmul *scalar = sk_matmul_find(kind->type, SK_LEVEL_SCALAR);
+    const uint32_t extra = n_rows % 3, stride = 32 + 16 * extra, n_blocks = n_in / 32;
+    const uint64_t row_bytes = skald_dtype_bytes(kind->type, n_in);
+    uint8_t *from = guarded_take(&rows, (size_t)(SK_PANEL * row_bytes));
+    make_rows(from, type, SK_PANEL, n_in, mood);
+    void *panel = pack(kind, &panels[0], from, row_bytes, SK_PANEL, n_in);
+    void *plain = pack(scalar, &panels[1], from, row_bytes, SK_PANEL, n_in);
+    const sk_q8 *x = make_input(true, n_rows, n_in, extra, mood);
+    const size_t n = (size_t)(n_rows - 1) * stride + 32;
+    float *y = guarded_take(&results[0], n * sizeof *y), *want = guarded_take(&results[1], n * sizeof *want);
+    all_rows(scalar, want, stride, plain, x, n_blocks + extra, n_rows, n_in);
+    for (uint32_t b = 0; b < n_blocks; b += slice) {
+        const uint32_t m = n_blocks - b < slice ? n_blocks - b : slice;
+        uint8_t *blocks = guarded_take(&slices, (size_t)m * form.bytes);
+        kind->expand(blocks, &form, panel, kind->type, n_in, b, m);
+        CHECK_SAID(guarded_whole(&slices), "%s wrote before its slice", kind->name);
+        k->expanded(y, stride, blocks, &form, x + b, n_blocks + extra, n_rows, m, b > 0);
+    }
+    CHECK(guarded_whole(&results[0]));
+    CHECK_BITS(y, want, n, kind->name);
+}
+
+static void test_expanded(const sk_matmul *kind, const sk_kernels *k) {
+    const uint32_t elements = sk_dtype_find(kind->type)->elements, step = elements > 32 ? elements : 32;
+    for (uint32_t turn = 0; turn < (k->level ? MOST_ROWS : 8); turn++) {
+        const uint32_t n_in = step * (1 + (uint32_t)(next_random(&state) % (MOST_IN / step)));
+        const uint32_t slice = 1 + (uint32_t)(next_random(&state) % 40);
+        check_expanded(kind, k, n_in, k->level ? turn + 1 : 1 + 9 * turn, slice, turn % 3 == 2 ? WILD : CALM);
+    }
+}
+
+/* Every kind that can be expanded at every level that runs it. */
+static void test_levels(void) {
+    for (uint32_t level = 0; level <= SK_LEVEL_I8MM; level++) {
+        const char *name = sk_cpu_level_name(level);
+        sk_kernels k;
+        if (!name || sk_cpu_level(name) != (int32_t)level) continue;
+        sk_kernels_fill(&k, level);
+        for (uint32_t i = 0; sk_matmul_at(i); i++)
+            if (sk_matmul_at(i)->expand && sk_cpu_level_includes(level, sk_matmul_at(i)->level))
+                test_expanded(sk_matmul_at(i), &k);
+    }
+}
+
 static uint64_t digest_kind(uint64_t digest, const sk_matmul *kind, int mood) {
     const uint32_t n_in = 512, width = kind->int_tile ? n_in / 32 : n_in;
     const uint64_t row_bytes = skald_dtype_bytes(kind->type, n_in);
@@ -209,9 +267,10 @@ static void bench(const sk_matmul *kind) {
 int main(int argc, char **argv) {
     bool timing = argc > 1 && strcmp(argv[1], "bench") == 0;
     rows = guarded_make(SK_PANEL * MOST_IN * 4);
-    inputs = guarded_make((SK_TILE_ROWS + 1) * MOST_IN * 5);
+    inputs = guarded_make((MOST_ROWS + 1) * MOST_IN * 4);
+    slices = guarded_make(MOST_IN / 32 * 1536);
     for (int i = 0; i < 2; i++) panels[i] = guarded_make(SK_PANEL * MOST_IN * 4);
-    for (int i = 0; i < 2; i++) results[i] = guarded_make(SK_TILE_ROWS * 64 * 4);
+    for (int i = 0; i < 2; i++) results[i] = guarded_make(MOST_ROWS * 64 * 4);
     for (uint32_t i = 0; sk_matmul_at(i); i++) {
         const sk_matmul *kind = sk_matmul_at(i);
         if (!machine_has(kind->level)) continue;
@@ -222,6 +281,7 @@ int main(int argc, char **argv) {
         test_kind(kind);
         test_alone(kind);
     }
+    if (!timing) test_levels();
     test_digest();
     CHECK(sk_matmul_find(SKALD_I32, SK_LEVEL_SCALAR) == NULL);
     return timing ? 0 : sk_checked();

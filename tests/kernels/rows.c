@@ -240,7 +240,8 @@ static void test_store_k_f16(sk_store_fn *leaf, const char *name) { check_store(
 static void test_store_v_f32(sk_store_fn *leaf, const char *name) { check_store(leaf, 1, false, name); }
 static void test_store_v_f16(sk_store_fn *leaf, const char *name) { check_store(leaf, 1, true, name); }
 
-/* attend.c looks at these */
+/* matmul.c looks at this, attend.c at the others */
+static void test_expanded(sk_expanded_fn *leaf, const char *name) { (void)leaf, (void)name; }
 static void test_attend_f32(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
 static void test_attend_f16(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
 
@@ -368,7 +369,7 @@ int main(int argc, char **argv) {
     test_exponentials();
 #define SK_KERNEL(type, slot, level, leaf)                                                                             \
     if (machine_has(SK_LEVEL_##level)) test_##slot(leaf, #leaf);
-#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
+#define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)
 #define SK_FLOAT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, tile)
 #include "backends/cpu/kernels.def"
 #undef SK_KERNEL

@@ -46,6 +46,31 @@ void sk_raw_tile_scalar(float *y, size_t y_stride, const void *panel, skald_dtyp
     }
 }
 
+/* Output i of an expanded block as a block of its row has it. */
+static void take(sk_int_block *w, const uint8_t *block, const sk_form *form, uint32_t i) {
+    const float *scales = (const float *)(const void *)(block + 32 * SK_PANEL) + i;
+    const uint32_t second = form->halves ? SK_PANEL : 0, mins = SK_PANEL + second;
+    for (uint32_t k = 0; k < 32; k++) w->q[k] = (int8_t)(block[(k / 4 * SK_PANEL + i) * 4 + k % 4] ^ form->flip);
+    w->d[0] = scales[0], w->d[1] = scales[second];
+    w->m[0] = form->has_min ? -scales[mins] : 0.0f, w->m[1] = form->has_min ? -scales[mins + second] : 0.0f;
+}
+
+void sk_expanded_scalar(float *y, size_t y_stride, const uint8_t *blocks, const sk_form *form, const sk_q8 *x,
+                        size_t x_stride, uint32_t n_rows, uint32_t n_blocks, bool goes_on) {
+    sk_int_block w;
+    for (uint32_t r = 0; r < n_rows && !goes_on; r++) memset(y + r * y_stride, 0, SK_PANEL * sizeof *y);
+    for (uint32_t b = 0; b < n_blocks; b++, blocks += form->bytes, x++) {
+        for (uint32_t i = 0; i < SK_PANEL; i++) {
+            take(&w, blocks, form, i);
+            for (uint32_t r = 0; r < n_rows; r++) {
+                float *acc = y + r * y_stride + i;
+                *acc = form->halves ? add_halves(*acc, &w, x + r * x_stride, form->has_min)
+                                    : add_whole(*acc, &w, x + r * x_stride, form->has_min);
+            }
+        }
+    }
+}
+
 void sk_columns_tile_scalar(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
                             size_t x_stride, uint32_t n_rows, uint32_t n_in) {
     const sk_dtype *format = sk_dtype_find(type);

@@ -1,0 +1,25 @@
+/* The form that all integer formats share where many rows meet a panel; kernels.h shows it. */
+#include "backends/cpu/blocks.h"
+#include "backends/cpu/kernels.h"
+#include <string.h>
+
+sk_form sk_form_of(skald_dtype type, uint32_t level) {
+    const sk_dtype *format = sk_dtype_find(type);
+    /* dpbusd multiplies unsigned with signed; tiles of AMX and ARM's dot products take both signed. */
+    const bool is_unsigned = level >= SK_LEVEL_AVX2 && level <= SK_LEVEL_AVX512;
+    sk_form form = {.halves = format->halves, .has_min = format->has_min};
+    form.flip = is_unsigned && !form.has_min ? 0x80 : 0;
+    form.bytes = SK_OCTET_BYTES + SK_PANEL * 4 * (form.halves ? 2 : 1) * (form.has_min ? 2 : 1);
+    return form;
+}
+
+void sk_expanded_put(uint8_t *block, const sk_form *form, const sk_int_block *w, uint32_t output) {
+    const uint32_t scales = form->halves ? 2 : 1;
+    for (uint32_t k = 0; k < SK_BLOCK; k++)
+        block[(k / 4 * SK_PANEL + output) * 4 + k % 4] = (uint8_t)(w->q[k] ^ form->flip);
+    float *to = (float *)(void *)(block + SK_OCTET_BYTES) + output;
+    for (uint32_t h = 0; h < scales; h++) {
+        to[h * SK_PANEL] = w->d[h];
+        if (form->has_min) to[(scales + h) * SK_PANEL] = -w->m[h];
+    }
+}
