@@ -1,4 +1,4 @@
-/* Roofs: how fast these threads read memory, multiply bytes and meet each other. Nothing of the library is used. */
+/* Roofs: how fast these threads read memory, multiply bytes and floats, and meet each other. Nothing of the library is used. */
 #include "roofs.h"
 #include "clock.h"
 #include <pthread.h>
@@ -16,7 +16,7 @@
 
 enum { MOST_THREADS = 256, LINE = 64, ACCUMULATORS = 12, ROUNDS = 2048 };
 
-/* ---- multiplying bytes: twelve accumulators in registers, which hide the latency of the units ---- */
+/* ---- multiplying: twelve accumulators in registers, which hide the latency of the units ---- */
 
 #define TWELVE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
@@ -24,7 +24,7 @@ enum { MOST_THREADS = 256, LINE = 64, ACCUMULATORS = 12, ROUNDS = 2048 };
 #define UNKNOWN(x, where) __asm__ volatile("" : "+" where(x))
 
 /* Each returns the operations it did. */
-typedef uint64_t int8_loop(void);
+typedef uint64_t multiply_loop(void);
 
 #if defined(__x86_64__)
 #define ZERO_512(i) __m512i s##i = _mm512_setzero_si512();
@@ -69,6 +69,32 @@ __attribute__((target("avx2"))) static uint64_t int8_avx2(void) {
     return (uint64_t)ROUNDS * ACCUMULATORS * 32 * 2;
 }
 
+#define ZERO_F512(i) __m512 s##i = _mm512_setzero_ps();
+#define FMA_512(i)   s##i = _mm512_fmadd_ps(a, b, s##i);
+__attribute__((target("avx512f"))) static uint64_t fma_avx512(void) {
+    __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
+    TWELVE(ZERO_F512)
+    for (int i = 0; i < ROUNDS; i++) {
+        UNKNOWN(a, "v");
+        TWELVE(FMA_512)
+    }
+    TWELVE(KEEP_512)
+    return (uint64_t)ROUNDS * ACCUMULATORS * 16 * 2;
+}
+
+#define ZERO_F256(i) __m256 s##i = _mm256_setzero_ps();
+#define FMA_256(i)   s##i = _mm256_fmadd_ps(a, b, s##i);
+__attribute__((target("avx2,fma"))) static uint64_t fma_avx2(void) {
+    __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
+    TWELVE(ZERO_F256)
+    for (int i = 0; i < ROUNDS; i++) {
+        UNKNOWN(a, "x");
+        TWELVE(FMA_256)
+    }
+    TWELVE(KEEP_256)
+    return (uint64_t)ROUNDS * ACCUMULATORS * 8 * 2;
+}
+
 static int has_avxvnni(void) {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
@@ -90,7 +116,27 @@ static uint64_t int8_plain(void) {
     return (uint64_t)(ROUNDS / 8) * N * 2;
 }
 
-static int8_loop *choose_int8_loop(void) {
+static uint64_t fma_plain(void) {
+    enum { N = 64 };
+    float s[N] = {0}, a = 0.5f;
+    for (int round = 0; round < ROUNDS / 8; round++) {
+        __asm__ volatile("" : "+m"(a));
+        for (int i = 0; i < N; i++) s[i] += a * 0.25f;
+    }
+    __asm__ volatile("" : : "r"(s) : "memory");
+    return (uint64_t)(ROUNDS / 8) * N * 2;
+}
+
+static multiply_loop *choose_fma_loop(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) return fma_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fma_avx2;
+#endif
+    return fma_plain;
+}
+
+static multiply_loop *choose_int8_loop(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni")) return int8_avx512;
@@ -220,8 +266,7 @@ static double measure_reading(const crew *c, uint32_t self) {
     return (double)done * PIECE / (now - begin);
 }
 
-static double measure_int8(void) {
-    int8_loop *loop = choose_int8_loop();
+static double measure_multiplying(multiply_loop *loop) {
     double begin = seconds_now(), now = begin;
     uint64_t done = 0;
     for (; now - begin < 0.02; now = seconds_now()) done += loop();
@@ -235,7 +280,8 @@ static void *work(void *argument) {
     meet(c, m->index, round);
     m->found.read_bytes_per_second = measure_reading(c, m->index);
     meet(c, m->index, ++round);
-    m->found.int8_ops_per_second = measure_int8();
+    m->found.int8_ops_per_second = measure_multiplying(choose_int8_loop());
+    m->found.fma_ops_per_second = measure_multiplying(choose_fma_loop());
     /* Last: by now the system has given new threads processors of their own. */
     m->found.barrier_nanoseconds = measure_barrier(c, m->index, &round);
     return NULL;
@@ -263,6 +309,7 @@ roofs roofs_measure(const roof_memory *memory, uint32_t n_threads) {
     for (uint32_t i = 0; i < made; i++) {
         all.read_bytes_per_second += c->members[i].found.read_bytes_per_second;
         all.int8_ops_per_second += c->members[i].found.int8_ops_per_second;
+        all.fma_ops_per_second += c->members[i].found.fma_ops_per_second;
     }
     all.barrier_nanoseconds = c->members[0].found.barrier_nanoseconds;
     free(c);

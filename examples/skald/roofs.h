@@ -7,6 +7,7 @@
 typedef struct roofs {
     double read_bytes_per_second; /* streaming reads from memory */
     double int8_ops_per_second;   /* products and sums of bytes, two operations each */
+    double fma_ops_per_second;    /* products and sums of f32, two operations each */
     double barrier_nanoseconds;   /* until all threads have met once; 0 with one thread */
 } roofs;
 

@@ -1,5 +1,6 @@
 /* Attention over one block of keys: every leaf has the bits of the scalar leaf, whatever invisible keys hold, and the
- * scalar leaf is near arithmetic in double. With `bench`: GFLOPS of the shapes that models have. */
+ * scalar leaf is near arithmetic in double. `--bench` prints GOPS and shares of the roofs for the
+ * shapes that models have, a line of JSON each. */
 #define _GNU_SOURCE
 #include "kernels/bench.h"
 
@@ -133,7 +134,7 @@ static void test_digest(void) {
     CHECK_DIGEST(digest, 0x7955387595426bd5ull);
 }
 
-static void bench(void) {
+static void bench(const roofs *roof) {
     static const shape shapes[] = {{1, 64, 64}, {3, 64, 64}, {15, 64, 64}, {16, 128, 128}, {4, 256, 256}};
     for (int32_t level = 0; level <= sk_cpu_level(NULL); level++) {
         if (!sk_cpu_level_name((uint32_t)level) || !machine_has((uint32_t)level)) continue;
@@ -147,8 +148,10 @@ static void bench(void) {
             run(leaf, &a, &results[0]);
             double seconds, flops = 2.0 * SK_PAGE * a.n_rows * (a.dim_k + a.dim_v);
             BEST_SECONDS(seconds, leaf(&a));
-            printf("attend %s %-8s %2u rows of %3u: %8.2f us %7.1f GFLOPS\n", half ? "f16" : "f32",
-                   sk_cpu_level_name((uint32_t)level), a.n_rows, a.dim_k, seconds * 1e6, flops / seconds * 1e-9);
+            char name[64];
+            snprintf(name, sizeof name, "attend_%s_%u/%s", half ? "f16" : "f32", a.dim_k,
+                     sk_cpu_level_name((uint32_t)level));
+            print_speed(name, a.n_rows, flops, (half ? 2.0 : 4.0) * SK_PAGE * (a.dim_k + a.dim_v), seconds, false, roof);
         }
     }
 }
@@ -158,8 +161,12 @@ int main(int argc, char **argv) {
     keys = guarded_make(256 * SK_PAGE * 4);
     values = guarded_make(256 * SK_PAGE * 4);
     for (int i = 0; i < 2; i++) results[i] = guarded_make(SK_ATTEND_ROWS * 258 * 4);
-    if (argc > 1 && strcmp(argv[1], "bench") == 0) {
-        bench();
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+        roof_memory memory;
+        if (!roof_memory_open(&memory)) return 1;
+        roofs roof = roofs_measure(&memory, 1);
+        roof_memory_close(&memory);
+        bench(&roof);
         return 0;
     }
     /* The list names every leaf; a level without one of its own has the leaf below it. */

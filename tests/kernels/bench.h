@@ -3,6 +3,7 @@
 #define SK_TESTS_KERNELS_BENCH_H
 #include "backends/cpu/kernels.h"
 #include "base/exact.h"
+#include "examples/skald/roofs.h"
 #include "support/check.h"
 #include <float.h>
 #include <math.h>
@@ -119,4 +120,17 @@ static inline double seconds_now(void) {
             if ((sk_now - sk_start) / (double)sk_turns < (best)) (best) = (sk_now - sk_start) / (double)sk_turns;      \
         }                                                                                                              \
     } while (0)
+
+/* One measurement as a line of JSON: operations and bytes of `seconds`, and their shares of one thread's roofs. */
+static inline void print_speed(const char *kernel, uint32_t n_rows, double ops, double bytes, double seconds,
+                               bool integers, const roofs *roof) {
+    double multiply = integers ? roof->int8_ops_per_second : roof->fma_ops_per_second;
+    printf("{\"kernel\": \"%s\", \"rows\": %u, \"gops\": %.4g, \"gb_per_second\": %.4g, \"ops_per_byte\": %.4g, "
+           "\"multiply\": \"%s\", \"multiply_roof_gops\": %.4g, \"read_roof_gb_per_second\": %.4g, "
+           "\"multiply_roof_share\": %.3f, \"read_roof_share\": %.3f}\n",
+           kernel, n_rows, ops / seconds * 1e-9, bytes / seconds * 1e-9, ops / bytes, integers ? "int8" : "fma",
+           multiply * 1e-9, roof->read_bytes_per_second * 1e-9, ops / seconds / multiply,
+           bytes / seconds / roof->read_bytes_per_second);
+    fflush(stdout);
+}
 #endif

@@ -1,5 +1,6 @@
 /* Every matmul kind of kernels.def at every level of this machine: packing changes no value, tiles have the bits of the
- * scalar kind, and the scalar kind is near arithmetic in double. With `bench`: GOPS and GB/s of each. */
+ * scalar kind, and the scalar kind is near arithmetic in double. `--bench [NAME]` prints GOPS, GB/s and shares of
+ * the roofs, a line of JSON each, of all kinds or those with NAME in theirs. */
 #define _GNU_SOURCE
 #include "kernels/bench.h"
 #include "dtype/dtype.h"
@@ -237,35 +238,46 @@ static void test_digest(void) {
     CHECK_DIGEST(digest, 0x4c3d1fb7d0697092ull);
 }
 
-/* A layer's worth of panels from memory (one row), and one panel in the first cache (five rows). */
-static void bench(const sk_matmul *kind) {
-    const uint32_t n_in = MOST_IN, n_panels = 2048;
-    const sk_dtype *type = sk_dtype_find(kind->type);
+/* Panels stream from memory that no cache holds, and meet so many rows before the next one comes: the fewest seconds of
+ * some runs, per panel. */
+static double time_panels(const sk_matmul *kind, const roof_memory *memory, size_t bytes, const void *x, uint32_t n_in,
+                          uint32_t n_rows) {
+    enum { RUNS = 5 };
+    const size_t n_panels = memory->n_bytes / bytes, x_stride = kind->int_tile ? n_in / 32 : n_in;
+    const uint32_t step = n_rows < SK_TILE_ROWS ? n_rows : SK_TILE_ROWS;
+    float y[SK_TILE_ROWS][32];
+    double best = 1e9;
+    for (size_t run = 0, at = 0; run < RUNS; run++) {
+        size_t done = 0;
+        double begin = seconds_now(), now = begin;
+        for (; now - begin < 0.01; now = seconds_now())
+            for (uint32_t i = 0; i < 8; i++, done++, at = (at + 1) % n_panels)
+                for (uint32_t r = 0; r < n_rows; r += step)
+                    tile(kind, y[0], 32, (const char *)memory->words + at * bytes, x, x_stride, step, n_in);
+        if ((now - begin) / (double)done < best) best = (now - begin) / (double)done;
+    }
+    return best;
+}
+
+static void bench(const sk_matmul *kind, const roof_memory *memory) {
+    static const uint32_t counts[] = {1, SK_TILE_ROWS, 8 * SK_TILE_ROWS, 64 * SK_TILE_ROWS};
+    const uint32_t n_in = MOST_IN;
     const uint64_t row_bytes = skald_dtype_bytes(kind->type, n_in), bytes = kind->panel_bytes(kind->type, n_in);
     uint8_t *from = guarded_take(&rows, (size_t)(SK_PANEL * row_bytes));
-    make_rows(from, type, SK_PANEL, n_in, CALM);
-    guarded big = guarded_make((size_t)(n_panels * bytes) + 64);
-    char *panel = big.base;
-    float y[SK_TILE_ROWS][32];
+    make_rows(from, sk_dtype_find(kind->type), SK_PANEL, n_in, CALM);
+    void *panel = pack(kind, &panels[0], from, row_bytes, SK_PANEL, n_in);
+    for (size_t at = 0; at + bytes <= memory->n_bytes; at += bytes) memcpy((char *)memory->words + at, panel, bytes);
     void *x = make_input(kind->int_tile != NULL, SK_TILE_ROWS, n_in, 0, CALM);
-    size_t x_stride = kind->int_tile ? n_in / 32 : n_in;
-    double start = seconds_now();
-    for (uint32_t p = 0; p < n_panels; p++) kind->pack(panel + p * bytes, kind->type, from, row_bytes, 32, n_in);
-    double packing = seconds_now() - start, one = 1e9, five;
-    for (int turn = 0; turn < 3; turn++) {
-        start = seconds_now();
-        for (uint32_t p = 0; p < n_panels; p++) tile(kind, y[0], 32, panel + p * bytes, x, x_stride, 1, n_in);
-        if (seconds_now() - start < one) one = seconds_now() - start;
-    }
-    BEST_SECONDS(five, tile(kind, y[0], 32, panel, x, x_stride, SK_TILE_ROWS, n_in));
-    printf("%-16s pack %6.2f GB/s, one row %6.2f GB/s, five rows %7.1f GOPS\n", kind->name,
-           (double)n_panels * (double)bytes / packing * 1e-9, (double)n_panels * (double)bytes / one * 1e-9,
-           2.0 * 32 * SK_TILE_ROWS * n_in / five * 1e-9);
-    munmap(big.base, (size_t)(big.end - big.base));
+    roofs roof = roofs_measure(memory, 1);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        print_speed(kind->name, counts[i], 2.0 * SK_PANEL * n_in * counts[i], (double)bytes,
+                    time_panels(kind, memory, bytes, x, n_in, counts[i]), kind->int_tile != NULL, &roof);
 }
 
 int main(int argc, char **argv) {
-    bool timing = argc > 1 && strcmp(argv[1], "bench") == 0;
+    bool timing = argc > 1 && strcmp(argv[1], "--bench") == 0;
+    roof_memory memory = {0};
+    if (timing && !roof_memory_open(&memory)) return 1;
     rows = guarded_make(SK_PANEL * MOST_IN * 4);
     inputs = guarded_make((MOST_ROWS + 1) * MOST_IN * 4);
     slices = guarded_make(MOST_IN / 32 * 1536);
@@ -275,14 +287,16 @@ int main(int argc, char **argv) {
         const sk_matmul *kind = sk_matmul_at(i);
         if (!machine_has(kind->level)) continue;
         if (timing) {
-            if (argc < 3 || strstr(kind->name, argv[2])) bench(kind);
+            if (argc < 3 || strstr(kind->name, argv[2])) bench(kind, &memory);
             continue;
         }
         test_kind(kind);
         test_alone(kind);
     }
     if (!timing) test_levels();
+    roof_memory_close(&memory);
+    if (timing) return 0;
     test_digest();
     CHECK(sk_matmul_find(SKALD_I32, SK_LEVEL_SCALAR) == NULL);
-    return timing ? 0 : sk_checked();
+    return sk_checked();
 }

@@ -1,5 +1,5 @@
 /* Every row kernel of kernels.def at every level of this machine: the bits of the scalar leaf, and the scalar leaf
- * against arithmetic in double. With `bench`: nanoseconds and GB/s of each. */
+ * against arithmetic in double. With `--bench`: nanoseconds and GB/s of each. */
 #define _GNU_SOURCE
 #include "kernels/bench.h"
 
@@ -361,7 +361,7 @@ static void bench(void) {
 int main(int argc, char **argv) {
     for (int i = 0; i < 3; i++) in[i] = guarded_make(MOST * 8);
     for (int i = 0; i < 2; i++) out[i] = guarded_make(128 * SK_PAGE * 4);
-    if (argc > 1 && strcmp(argv[1], "bench") == 0) {
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         bench();
         return 0;
     }
