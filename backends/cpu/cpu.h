@@ -53,6 +53,12 @@ typedef struct sk_split_rows {
     float *out;       /* [SK_SPLIT_ROWS][max_head_dim] */
 } sk_split_rows;
 
+/* Jobs next ... end - 1 of a phase: first those of one thread, then anybody's. */
+typedef struct sk_share {
+    _Alignas(SK_CACHE_LINE) atomic_uint next;
+    uint32_t end;
+} sk_share;
+
 typedef struct sk_phase sk_phase;
 
 /* Part of an operation whose jobs are independent; phases run one after the other. */
@@ -89,7 +95,8 @@ struct skald_stream {
     skald_store *store;
     skald_pass pass;
     uint32_t phase;
-    atomic_uint next, stop;
+    sk_share *shares; /* [n_threads] of the phase's jobs */
+    atomic_uint stop;
 };
 
 /* Rows of a descriptor in this pass. */

@@ -21,6 +21,7 @@ typedef struct worker {
     _Alignas(SK_CACHE_LINE) atomic_uint state;
     atomic_uint sleeping;
     sk_team *team; /* written before POSTED, read after it */
+    uint32_t own;  /* its first job, likewise */
     _Alignas(SK_CACHE_LINE) atomic_uint taken;
     sk_os_gate gate;
     sk_os_thread_handle thread;
@@ -34,6 +35,7 @@ struct sk_team {
     uint32_t n_jobs;
     uint32_t n_workers;
     worker **workers; /* [n_workers], all taken by this team */
+    worker **posted;  /* those of them that are called for this run */
     uint32_t n_away;  /* how many of them are left out */
     atomic_uint used;
     atomic_uint waiting; /* the caller sleeps until a worker is done */
@@ -54,12 +56,12 @@ sk_pool *sk_pool_carve(sk_carver *c, uint32_t n_threads) {
     sk_pool *pool = sk_carve(c, 1, sizeof *pool, SK_CACHE_LINE);
     worker *workers = sk_carve(c, n, sizeof *workers, SK_CACHE_LINE);
     sk_team *teams = sk_carve(c, n, sizeof *teams, SK_CACHE_LINE);
-    worker **lists = sk_carve(c, (uint64_t)n * n, sizeof *lists, SK_CACHE_LINE);
+    worker **lists = sk_carve(c, (uint64_t)n * n * 2, sizeof *lists, SK_CACHE_LINE);
     if (!pool) return NULL;
     pool->n_threads = n_threads;
     pool->workers = workers;
     pool->teams = teams;
-    for (uint32_t i = 0; i < n; i++) teams[i].workers = lists + (size_t)i * n;
+    for (uint32_t i = 0; i < n; i++, lists += 2 * (size_t)n) teams[i].workers = lists, teams[i].posted = lists + n;
     return pool;
 }
 
@@ -94,6 +96,7 @@ static void worker_main(void *arg) {
     sk_fp_enter();
     while (wait_for_post(w)) {
         sk_team *team = w->team;
+        team->job(team->arg, w->own);
         take_jobs(team);
         atomic_store(&w->state, IDLE);
         if (!atomic_load(&team->waiting)) continue;
@@ -232,6 +235,29 @@ static void on_executor(void *arg, uint32_t index) {
     sk_fp_leave(mode);
 }
 
+/* Job 0 is the caller's and job i that of the i-th worker, so that a job finds in its cache what it left there; the rest is
+ * for whoever comes. A worker that has not begun when nothing is left is withdrawn, and the caller does its job. */
+static void run_on_team(sk_team *team, sk_job *job, void *arg, uint32_t n_jobs) {
+    if (team->n_away) call_back(team);
+    uint32_t n = 0;
+    team->job = job, team->arg = arg, team->n_jobs = n_jobs;
+    for (uint32_t i = 0; i < team->n_workers && n + 1 < n_jobs; i++)
+        if (!team->workers[i]->away_until) team->posted[n++] = team->workers[i];
+    atomic_store_explicit(&team->next, n + 1, memory_order_relaxed);
+    for (uint32_t i = 0; i < n; i++) {
+        team->posted[i]->team = team;
+        team->posted[i]->own = i + 1;
+        post(team->posted[i], POSTED);
+    }
+    job(arg, 0);
+    take_jobs(team);
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned posted = POSTED;
+        if (atomic_compare_exchange_strong(&team->posted[i]->state, &posted, IDLE)) job(arg, i + 1);
+        else wait_for_worker(team, team->posted[i]);
+    }
+}
+
 void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t n_jobs) {
     if (pool->executor.run && n_jobs > 1) {
         wrapped w = {job, arg};
@@ -242,23 +268,5 @@ void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t 
         for (uint32_t i = 0; i < n_jobs; i++) job(arg, i);
         return;
     }
-    team->job = job, team->arg = arg, team->n_jobs = n_jobs;
-    atomic_store_explicit(&team->next, 0, memory_order_relaxed);
-    if (team->n_away) call_back(team);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < team->n_workers && n + 1 < n_jobs; i++) {
-        worker *w = team->workers[i];
-        if (w->away_until) continue;
-        w->team = team;
-        post(w, POSTED);
-        n++;
-    }
-    take_jobs(team);
-    for (uint32_t i = 0; n > 0; i++) {
-        worker *w = team->workers[i];
-        if (w->away_until) continue;
-        unsigned posted = POSTED;
-        if (!atomic_compare_exchange_strong(&w->state, &posted, IDLE)) wait_for_worker(team, w);
-        n--;
-    }
+    run_on_team(team, job, arg, n_jobs);
 }

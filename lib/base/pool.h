@@ -23,7 +23,8 @@ uint32_t sk_pool_threads(const sk_pool *pool);
 
 /* Takes up to n_threads - 1 free workers until sk_pool_leave. NULL: none is free, and the caller works alone. */
 sk_team *sk_pool_enter(sk_pool *pool, uint32_t n_threads);
-/* Runs job(arg, 0 ... n_jobs - 1) on the team and the caller; returns when all have returned. */
+/* Runs job(arg, 0 ... n_jobs - 1) on the team and the caller; returns when all have returned. The caller begins with job 0,
+ * worker i with job i. */
 void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t n_jobs);
 void sk_pool_leave(sk_pool *pool, sk_team *team);
 #endif
