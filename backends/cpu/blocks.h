@@ -1,7 +1,7 @@
 /* The packed forms of quantized formats: one stream per panel. Blocks of 32 (Q4_0 ... Q8_0) give a piece for each 32 k:
  *
  *     nibbles  [4 groups][32 outputs][4 k]   low halves: k group g, high halves: k group g + 4     512 bytes
- *     high     [8 groups][2 x 16 outputs]    64 bits, bit 4 i + j for k j of output i              128 bytes, Q5 only
+ *     high     [32 outputs][4 k]             bit g: the fifth bit of k group g                     128 bytes, Q5 only
  *     bytes    [8 groups][32 outputs][4 k]   plus 128, instead of nibbles                         1024 bytes, Q8_0 only
  *     scales   [32] f16
  *     mins     [32] f16, added               only formats with a min

@@ -39,12 +39,12 @@ static void put_bytes(uint8_t *piece, const uint8_t *q, uint32_t i) {
     }
 }
 
+/* The product puts bit j of a group to bit 0 of byte j. */
 static void put_high(uint8_t *high, const uint8_t *from, uint32_t i) {
-    for (uint32_t g = 0; g < 8; g++) {
-        uint8_t four = (uint8_t)(from[g / 2] >> g % 2 * 4 & 15);
-        uint8_t *to = high + (g * 2 + i / 16) * 8 + i % 16 / 2;
-        *to = (uint8_t)(*to | four << i % 2 * 4);
-    }
+    uint32_t four = 0;
+    for (uint32_t g = 0; g < 8; g++)
+        four |= ((from[g / 2] >> g % 2 * 4 & 15u) * 0x00204081u & 0x01010101u) << g;
+    memcpy(high + 4 * i, &four, 4);
 }
 
 static void put_block(uint8_t *piece, const uint8_t *block, uint32_t i, const block_form *f) {
@@ -64,9 +64,8 @@ void sk_blocks_pack(void *panel, skald_dtype type, const void *rows, uint64_t ro
     const block_form f = form_of(type);
     uint8_t *piece = panel;
     for (uint32_t b = 0; b < n_in / SK_BLOCK; b++, piece += f.piece_bytes) {
-        /* Missing outputs have scale and min zero, so their integers do not matter; high bits are gathered. */
+        /* Missing outputs have scale and min zero, so their integers do not matter. */
         if (n_rows < SK_PANEL) memset(piece, 0, f.piece_bytes);
-        else if (f.high_at) memset(piece + SK_NIBBLE_BYTES, 0, SK_HIGH_BYTES);
         const uint8_t *block = (const uint8_t *)rows + (size_t)b * f.file_bytes;
         for (uint32_t i = 0; i < n_rows; i++) put_block(piece, block + i * row_bytes, i, &f);
     }
@@ -76,7 +75,7 @@ static int32_t integer_at(const uint8_t *piece, const block_form *f, uint32_t i,
     uint32_t g = k / 4, at = i * 4 + k % 4;
     if (f->bits == 8) return piece[g * 4 * SK_PANEL + at] - 128;
     int32_t q = piece[g % 4 * 4 * SK_PANEL + at] >> g / 4 * 4 & 15;
-    if (f->high_at) q |= (piece[SK_NIBBLE_BYTES + g * 16 + at / 8] >> at % 8 & 1) << 4;
+    if (f->high_at) q |= (piece[SK_NIBBLE_BYTES + at] >> g & 1) << 4;
     return f->min_at ? q : q - (1 << (f->bits - 1));
 }
 

@@ -21,29 +21,26 @@ INLINE __m256i four_k(const sk_q8 *x, uint32_t group) {
 /* Pairs of 16-bit sums become 32-bit sums. */
 INLINE __m256i widen_sums(__m256i words) { return _mm256_madd_epi16(words, _mm256_set1_epi16(1)); }
 
-/* The fifth bits of 4 k of 8 outputs, as 16 or 0 in each byte. */
-INLINE __m256i high_bits(const uint8_t *high, uint32_t group, uint32_t strip) {
-    const __m256i spread = _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0);
-    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201ull);
-    int32_t mask;
-    memcpy(&mask, high + 16 * group + 4 * strip, 4);
-    __m256i bytes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(mask), spread), bit);
-    return _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(16));
+/* Bit g of each byte is the fifth bit of k group g: in its place, and nothing else. */
+INLINE __m256i high_bits(__m256i high, const uint32_t g) {
+    __m256i bit = g < 4 ? _mm256_slli_epi16(high, 4 - (int)g) : _mm256_srli_epi16(high, (int)g - 4);
+    return _mm256_and_si256(bit, _mm256_set1_epi8(16));
 }
 
 /* Unsigned nibbles or five bits. Four products of pairs fit 16 bits for 31 * 127 (31496), eight for 15 * 127 (30480). */
 INLINE void strip_nibbles(__m256i sum[SK_TILE_ROWS], const uint8_t *piece, uint32_t strip, const sk_q8 *x,
                           size_t x_stride, const uint32_t n_rows, const bool has_high) {
     const __m256i low = _mm256_set1_epi8(15);
-    __m256i words[SK_TILE_ROWS];
+    __m256i words[SK_TILE_ROWS], high = low;
+    if (has_high) high = _mm256_loadu_si256((const __m256i *)(piece + SK_NIBBLE_BYTES + 32 * strip));
     for (uint32_t r = 0; r < n_rows; r++) words[r] = _mm256_setzero_si256();
 #pragma GCC unroll 4
     for (uint32_t g = 0; g < 4; g++) {
         __m256i n = _mm256_loadu_si256((const __m256i *)(piece + 128 * g + 32 * strip));
         __m256i a = _mm256_and_si256(n, low), b = _mm256_and_si256(_mm256_srli_epi16(n, 4), low);
         if (has_high) {
-            a = _mm256_or_si256(a, high_bits(piece + SK_NIBBLE_BYTES, g, strip));
-            b = _mm256_or_si256(b, high_bits(piece + SK_NIBBLE_BYTES, g + 4, strip));
+            a = _mm256_or_si256(a, high_bits(high, g));
+            b = _mm256_or_si256(b, high_bits(high, g + 4));
         }
         for (uint32_t r = 0; r < n_rows; r++) {
             const sk_q8 *row = x + r * x_stride;

@@ -30,17 +30,17 @@ INLINE void multiply_group(block_sums *s, __m512i w0, __m512i w1, const sk_q8 *x
     }
 }
 
-/* The fifth bits of 4 k of 16 outputs are a mask. */
-INLINE __m512i add_high(__m512i w, const uint8_t *high, uint32_t at) {
-    uint64_t bits;
-    memcpy(&bits, high + 8 * at, 8);
-    return _mm512_mask_add_epi8(w, bits, w, _mm512_set1_epi8(16));
+/* Bit g of each byte is the fifth bit of k group g. */
+INLINE __m512i add_high(__m512i w, __m512i high, const uint32_t g) {
+    __m512i bit = g < 4 ? _mm512_slli_epi16(high, 4 - g) : _mm512_srli_epi16(high, g - 4);
+    return _mm512_ternarylogic_epi32(w, bit, _mm512_set1_epi8(16), 0xf8); /* w | bit & 16 */
 }
 
 INLINE void multiply_nibbles(block_sums *s, const uint8_t *piece, const sk_q8 *x, size_t x_stride,
                              const uint32_t n_rows, const bool has_high) {
     const __m512i low = _mm512_set1_epi8(15);
-    const uint8_t *high = piece + SK_NIBBLE_BYTES;
+    __m512i h0 = low, h1 = low;
+    if (has_high) h0 = _mm512_loadu_si512(piece + SK_NIBBLE_BYTES), h1 = _mm512_loadu_si512(piece + SK_NIBBLE_BYTES + 64);
 #pragma GCC unroll 4
     for (uint32_t g = 0; g < 4; g++) {
         __m512i n0 = _mm512_loadu_si512(piece + 128 * g), n1 = _mm512_loadu_si512(piece + 128 * g + 64);
@@ -48,8 +48,8 @@ INLINE void multiply_nibbles(block_sums *s, const uint8_t *piece, const sk_q8 *x
         __m512i b0 = _mm512_and_si512(_mm512_srli_epi16(n0, 4), low);
         __m512i b1 = _mm512_and_si512(_mm512_srli_epi16(n1, 4), low);
         if (has_high) {
-            a0 = add_high(a0, high, 2 * g), a1 = add_high(a1, high, 2 * g + 1);
-            b0 = add_high(b0, high, 2 * g + 8), b1 = add_high(b1, high, 2 * g + 9);
+            a0 = add_high(a0, h0, g), a1 = add_high(a1, h1, g);
+            b0 = add_high(b0, h0, g + 4), b1 = add_high(b1, h1, g + 4);
         }
         multiply_group(s, a0, a1, x, x_stride, g, n_rows);
         multiply_group(s, b0, b1, x, x_stride, g + 4, n_rows);
