@@ -173,9 +173,10 @@ static void print_record(bench *b, record *r, const skald_context *context) {
     if (b->json) {
         printf("%s{\"test\": \"%s\", \"threads\": %u, \"batch\": %u, \"depth\": %u, \"tokens\": %u, "
                "\"tokens_per_second\": {\"min\": %.6g, \"median\": %.6g, \"max\": %.6g}, \"bytes_per_token\": %.9g, "
-               "\"read_roof_share\": %.4g, \"int8_roof_share\": %.4g, \"barrier_ns\": %.4g",
+               "\"read_roof_share\": %.4g, \"int8_roof_share\": %.4g, \"barrier_ns\": %.4g, \"read_roof\": %.4g, "
+               "\"int8_roof\": %.4g",
                b->n_records ? ",\n " : "", r->test, r->threads, r->batch, r->depth, r->tokens, least, median, most,
-               r->bytes_per_token, read_share, int8_share, r->roofs.barrier_nanoseconds);
+               r->bytes_per_token, read_share, int8_share, r->roofs.barrier_nanoseconds, read, int8);
     } else {
         if (b->n_records == 0)
             printf(

@@ -181,7 +181,8 @@ class Models(unittest.TestCase):
             self.assertEqual(record["sha256"], [digest] * record["batch"])
             self.assertEqual(set(record) - {"sha256"},
                              {"test", "threads", "batch", "depth", "tokens", "tokens_per_second", "bytes_per_token",
-                              "read_roof_share", "int8_roof_share", "barrier_ns"})
+                              "read_roof_share", "int8_roof_share", "barrier_ns", "read_roof", "int8_roof"})
+            self.assertTrue(record["read_roof"] > 0 and record["int8_roof"] > 0)
             rates = record["tokens_per_second"]
             self.assertTrue(0 < rates["min"] <= rates["median"] <= rates["max"])
             self.assertGreater(record["read_roof_share"], 0)
