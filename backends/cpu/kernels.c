@@ -3,6 +3,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include "base/os/arm.h"
 #endif
 
 typedef struct level_name {
@@ -44,6 +46,13 @@ static uint32_t best_level(bool *has_avxvnni) {
     const bool wide = all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
     if (more >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) *has_avxvnni = all(a, 1u << 4);
     return wide ? SK_LEVEL_AVX512 : *has_avxvnni ? SK_LEVEL_AVXVNNI : SK_LEVEL_AVX2;
+}
+#elif defined(__aarch64__)
+static uint32_t best_level(bool *has_avxvnni) {
+    const uint32_t features = sk_os_arm_features();
+    *has_avxvnni = false;
+    if (!(features & SK_OS_ARM_DOTPROD)) return SK_LEVEL_NEON;
+    return features & SK_OS_ARM_I8MM ? SK_LEVEL_I8MM : SK_LEVEL_DOTPROD;
 }
 #else
 static uint32_t best_level(bool *has_avxvnni) {
