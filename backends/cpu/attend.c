@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define BLOCKS_PER_SPLIT 4u
+/* Enough that threads end together, few enough that a job's first page is seldom. */
+#define JOBS_PER_THREAD  8u
 #define LOG2_E           1.44269504088896341f
 
 /* Query heads that a tile takes of one KV head, tokens that it takes, and tiles per KV head and token group. */
@@ -71,17 +73,29 @@ typedef struct {
     uint32_t first_row, n_tokens, heads, first_head, kv_head;
 } tile;
 
-/* One page into the split: rows that see nothing of it are left out. */
-static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t page_index, const sk_thread_room *room) {
+static const char *keys_of(const skald_stream *s, const tile *t, uint32_t page_index) {
+    const uint32_t page = s->pass.pages[s->pass.page_list[t->first_row] + page_index];
+    return sk_store_k(s->store, t->op->layer, page, t->kv_head);
+}
+
+/* One page into the split: rows that see nothing of it are left out. `next` is the page after it. */
+static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t page_index, uint32_t next,
+                        const sk_thread_room *room) {
     const skald_attend *op = t->op;
     const sk_kernels *k = &s->device->kernels;
     const uint32_t start = page_index * SK_PAGE, page = s->pass.pages[s->pass.page_list[t->first_row] + page_index];
     float max[SK_ATTEND_ROWS], sum[SK_ATTEND_ROWS];
     uint32_t row_of[SK_ATTEND_ROWS];
-    sk_attend_block block = {
-        .dim_k = op->head_dim_k, .dim_v = op->head_dim_v, .max = max, .sum = sum, .out = room->block};
-    block.k = sk_store_k(s->store, op->layer, page, t->kv_head);
+    sk_attend_block block = {.dim_k = op->head_dim_k,
+                             .dim_v = op->head_dim_v,
+                             .max = max,
+                             .sum = sum,
+                             .out = room->block,
+                             .score = room->score,
+                             .wide = room->wide};
+    block.k = keys_of(s, t, page_index);
     block.v = sk_store_v(s->store, op->layer, page, t->kv_head);
+    block.next = keys_of(s, t, next);
     for (uint32_t i = 0; i < t->n_tokens; i++) {
         uint32_t from, to;
         visible(op, s->pass.positions[t->first_row + i], &from, &to);
@@ -109,21 +123,25 @@ static void scale_queries(skald_stream *s, const tile *t, float *q) {
     }
 }
 
-/* Pages [first, end) of a tile that some row of it sees. */
-static void visible_pages(const skald_stream *s, const tile *t, uint32_t *first, uint32_t *end) {
+typedef struct {
+    uint32_t first, end;
+} page_range;
+
+/* Pages of a tile that some row of it sees. */
+static page_range visible_pages(const skald_stream *s, const tile *t) {
     uint32_t from, to, unused;
     visible(t->op, s->pass.positions[t->first_row], &from, &unused);
     visible(t->op, s->pass.positions[t->first_row + t->n_tokens - 1], &unused, &to);
-    *first = from / SK_PAGE;
-    *end = (to - 1) / SK_PAGE + 1;
+    return (page_range){from / SK_PAGE, (to - 1) / SK_PAGE + 1};
 }
 
-/* The pages of one split, folded left to right; nothing is seen where none of them is visible. */
-static void attend_split(skald_stream *s, const tile *t, seen *split, uint32_t index, const sk_thread_room *room) {
-    uint32_t first, end;
-    visible_pages(s, t, &first, &end);
-    for (uint32_t page = index * BLOCKS_PER_SPLIT; page < (index + 1) * BLOCKS_PER_SPLIT && page < end; page++)
-        if (page >= first) attend_page(s, t, split, page, room);
+/* The pages of one split, folded left to right; nothing is seen where none of them is in the range. */
+static void attend_split(skald_stream *s, const tile *t, seen *split, uint32_t index, page_range pages,
+                         const sk_thread_room *room) {
+    const uint32_t first = index * BLOCKS_PER_SPLIT;
+    for (uint32_t page = first < pages.first ? pages.first : first; page < first + BLOCKS_PER_SPLIT && page < pages.end;
+         page++)
+        attend_page(s, t, split, page, page + 1 < pages.end ? page + 1 : page, room);
 }
 
 static void add_split(skald_stream *s, const tile *t, seen *all, const float *max, const float *sum, const float *out) {
@@ -155,59 +173,82 @@ static tile tile_at(const skald_stream *s, const skald_attend *op, uint32_t inde
 }
 
 /* ---- jobs. With many tiles a job is a tile. With few of them, as when one sequence is long and adds one token, a job is
- * a split of a tile, and a second phase folds the splits in the same order: the bits are the same. */
+ * some splits of a tile, and a second phase folds the splits in the same order: the bits are the same. */
 
-/* Splits that a tile may have in this pass; 1: the tiles are jobs as they are. */
-static uint32_t splits_of(const skald_stream *s, const skald_attend *op) {
-    const uint32_t n_tiles = tile_count(s, op);
-    uint32_t longest = 0;
-    if (n_tiles >= 4 * s->plan.n_threads) return 1;
-    for (uint32_t r = 0; r < s->pass.n_rows; r++)
-        if (s->pass.positions[r] > longest) longest = s->pass.positions[r];
-    const uint32_t splits = longest / SK_PAGE / BLOCKS_PER_SPLIT + 1;
-    return (uint64_t)n_tiles * splits * SK_ATTEND_ROWS <= SK_SPLIT_ROWS ? splits : 1;
+typedef struct {
+    uint32_t tiles, rows; /* rows: the most of a tile */
+    uint32_t splits, per_job,
+        parts; /* of a tile: splits, splits a job takes, jobs; 1 part: the tile is a job as it is */
+} cut;
+
+static cut cut_attend(const skald_stream *s, const skald_attend *op) {
+    cut c = {.tiles = tile_count(s, op), .parts = 1};
+    if (c.tiles == 0 || c.tiles >= 4 * s->plan.n_threads) return c;
+    uint32_t longest = 0, position = 0;
+    for (uint32_t i = 0; i < s->n_segments; i++) {
+        const uint32_t n = s->segments[i + 1] - s->segments[i], last = s->pass.positions[s->segments[i + 1] - 1];
+        if (n > longest) longest = n;
+        if (last > position) position = last;
+    }
+    const shape t = shape_of(op);
+    c.rows = t.heads * sk_least(t.tokens, longest);
+    c.splits = position / SK_PAGE / BLOCKS_PER_SPLIT + 1;
+    if ((uint64_t)c.tiles * c.splits * c.rows > SK_SPLIT_ROWS) return c;
+    const uint32_t wanted = (uint32_t)sk_divide_up(JOBS_PER_THREAD * s->plan.n_threads, c.tiles);
+    c.per_job = c.splits > wanted ? c.splits / wanted : 1;
+    c.parts = (uint32_t)sk_divide_up(c.splits, c.per_job);
+    return c;
 }
 
 static uint32_t attend_count(const skald_stream *s, const sk_phase *p) {
-    return tile_count(s, &p->op.attend) * splits_of(s, &p->op.attend);
+    const cut c = cut_attend(s, &p->op.attend);
+    return c.tiles * c.parts;
+}
+
+static void attend_tile(skald_stream *s, const tile *t, const sk_thread_room *room) {
+    const page_range pages = visible_pages(s, t);
+    seen all = {.out = room->all};
+    for (uint32_t i = pages.first / BLOCKS_PER_SPLIT; i * BLOCKS_PER_SPLIT < pages.end; i++) {
+        seen split = {.out = room->part};
+        attend_split(s, t, &split, i, pages, room);
+        add_split(s, t, &all, split.max, split.sum, split.out);
+    }
+    finish_tile(s, t, &all);
+}
+
+static void attend_part(skald_stream *s, const tile *t, const cut *c, uint32_t index, uint32_t part,
+                        const sk_thread_room *room) {
+    const uint32_t first = part * c->per_job, end = sk_least(first + c->per_job, c->splits);
+    const page_range pages = visible_pages(s, t);
+    for (uint32_t i = first; i < end; i++) {
+        const size_t at = ((size_t)index * c->splits + i) * c->rows;
+        seen split = {.out = s->splits.out + at * t->op->head_dim_v};
+        attend_split(s, t, &split, i, pages, room);
+        memcpy(s->splits.max + at, split.max, c->rows * sizeof *split.max);
+        memcpy(s->splits.sum + at, split.sum, c->rows * sizeof *split.sum);
+    }
 }
 
 static void attend_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
-    const uint32_t splits = splits_of(s, &p->op.attend);
-    const tile t = tile_at(s, &p->op.attend, index / splits);
+    const cut c = cut_attend(s, &p->op.attend);
+    const tile t = tile_at(s, &p->op.attend, index / c.parts);
     scale_queries(s, &t, room->q);
-    if (splits > 1) {
-        sk_split_rows *to = &s->splits;
-        const size_t first = (size_t)index * SK_ATTEND_ROWS;
-        seen split = {.out = to->out + first * p->op.attend.head_dim_v};
-        attend_split(s, &t, &split, index % splits, room);
-        memcpy(to->max + first, split.max, sizeof split.max);
-        memcpy(to->sum + first, split.sum, sizeof split.sum);
-        return;
-    }
-    uint32_t page, end;
-    seen all = {.out = room->all};
-    visible_pages(s, &t, &page, &end);
-    for (uint32_t i = page / BLOCKS_PER_SPLIT; i * BLOCKS_PER_SPLIT < end; i++) {
-        seen split = {.out = room->part};
-        attend_split(s, &t, &split, i, room);
-        add_split(s, &t, &all, split.max, split.sum, split.out);
-    }
-    finish_tile(s, &t, &all);
+    if (c.parts > 1) attend_part(s, &t, &c, index / c.parts, index % c.parts, room);
+    else attend_tile(s, &t, room);
 }
 
 static uint32_t merge_count(const skald_stream *s, const sk_phase *p) {
-    return splits_of(s, &p->op.attend) > 1 ? tile_count(s, &p->op.attend) : 0;
+    const cut c = cut_attend(s, &p->op.attend);
+    return c.parts > 1 ? c.tiles : 0;
 }
 
 static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
-    const uint32_t splits = splits_of(s, &p->op.attend);
+    const cut c = cut_attend(s, &p->op.attend);
     const tile t = tile_at(s, &p->op.attend, index);
     seen all = {.out = room->all};
-    for (uint32_t i = 0; i < splits; i++) {
-        const size_t first = ((size_t)index * splits + i) * SK_ATTEND_ROWS;
-        add_split(s, &t, &all, s->splits.max + first, s->splits.sum + first,
-                  s->splits.out + first * p->op.attend.head_dim_v);
+    for (uint32_t i = 0; i < c.splits; i++) {
+        const size_t at = ((size_t)index * c.splits + i) * c.rows;
+        add_split(s, &t, &all, s->splits.max + at, s->splits.sum + at, s->splits.out + at * p->op.attend.head_dim_v);
     }
     finish_tile(s, &t, &all);
 }

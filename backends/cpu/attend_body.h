@@ -3,14 +3,25 @@
  *     score[rows][keys] = q k        tiles of rows by keys in registers, k ascending
  *     p = 2^(score - max)            row by row
  *     out[rows][dims] = p v          tiles of rows by dims in registers, keys ascending
- */
+ *
+ * A few rows widen keys and values in registers. More rows share a widened tile, which stays in the nearest cache. */
 #ifndef SK_CPU_ATTEND_BODY_H
 #define SK_CPU_ATTEND_BODY_H
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/vec.h"
 #include "base/exact.h"
 
-typedef float score_row[SK_PAGE];
+#define WIDE_LANES (16 * VEC_TILE_VECS)
+
+/* Where the lanes of a tile begin: `step` elements from one dimension of the keys (or one value) to the next. */
+typedef struct lanes {
+    const void *at;
+    size_t step;
+} lanes;
+
+typedef struct part {
+    uint32_t begin, end;
+} part;
 
 SK_INLINE vec load_kept(const void *from, size_t at, bool half) {
     return half ? vec_load_f16((const uint16_t *)from + at) : vec_load((const float *)from + at);
@@ -20,49 +31,120 @@ SK_INLINE vec load_kept_first(const void *from, size_t at, uint32_t n, bool half
     return half ? vec_load_f16_first((const uint16_t *)from + at, n) : vec_load_first((const float *)from + at, n);
 }
 
-/* `rows`, `vecs` and `half` are constants where this is called. */
-SK_INLINE void score_tile(score_row *score, const sk_attend_block *a, uint32_t row, uint32_t key, const uint32_t rows,
-                          const uint32_t vecs, bool half) {
-    vec sum[VEC_TILE_ROWS][2 * VEC_TILE_VECS], k[2 * VEC_TILE_VECS];
+SK_INLINE size_t kept_bytes(size_t n, bool half) { return n * (half ? sizeof(uint16_t) : sizeof(float)); }
+
+/* What is read after this comes nearer meanwhile. Any address: nothing is accessed. */
+SK_INLINE void fetch(const char *at, const uint32_t bytes) {
+    for (uint32_t line = 0; line < bytes; line += 64) __builtin_prefetch(at + line, 0, 2);
+}
+
+/* n times `vecs` lanes as f32, one after the other. */
+SK_INLINE void widen(float *to, lanes from, const char *next, uint32_t n, const uint32_t vecs, bool half) {
+    for (uint32_t i = 0; i < n; i++, to += 16 * vecs, next += kept_bytes(16 * vecs, half)) {
+        fetch(next, (uint32_t)kept_bytes(16 * vecs, half));
+        for (uint32_t v = 0; v < vecs; v++) vec_store(to + 16 * v, load_kept(from.at, i * from.step + 16 * v, half));
+    }
+}
+
+/* The number of rows becomes a constant of `call`. */
+#if VEC_TILE_ROWS == 6
+#define MORE_ROWS(call)                                                                                                \
+    case 4: call(4); break;                                                                                            \
+    case 5: call(5); break;                                                                                            \
+    case 6:                                                                                                            \
+        call(6);                                                                                                       \
+        break;
+#elif VEC_TILE_ROWS == 5
+#define MORE_ROWS(call)                                                                                                \
+    case 4: call(4); break;                                                                                            \
+    case 5:                                                                                                            \
+        call(5);                                                                                                       \
+        break;
+#else
+#define MORE_ROWS(call)
+#endif
+#define WITH_ROWS(rows, call)                                                                                          \
+    switch (rows) {                                                                                                    \
+    case 1: call(1); break;                                                                                            \
+    case 2: call(2); break;                                                                                            \
+    case 3:                                                                                                            \
+        call(3);                                                                                                       \
+        break;                                                                                                         \
+        MORE_ROWS(call)                                                                                                \
+    }
+
+/* Rows of the next tile: tiles as even as they can be. */
+static uint32_t next_rows(const sk_attend_block *a, uint32_t row) {
+    const uint32_t left = a->n_rows - row, tiles = (left + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
+    return (left + tiles - 1) / tiles;
+}
+
+/* ---- scores */
+
+/* `rows`, `vecs`, `half` and `ahead` are constants where this is called; `next` is fetched when `ahead`. */
+SK_INLINE void score_tile(const sk_attend_block *a, uint32_t row, uint32_t key, lanes k, const char *next,
+                          const uint32_t rows, const uint32_t vecs, bool half, bool ahead) {
+    vec sum[VEC_TILE_ROWS][2 * VEC_TILE_VECS], x[2 * VEC_TILE_VECS];
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t v = 0; v < vecs; v++) sum[r][v] = vec_set(0.0f);
-    for (uint32_t d = 0; d < a->dim_k; d++) {
-        for (uint32_t v = 0; v < vecs; v++) k[v] = load_kept(a->k, (size_t)d * SK_PAGE + key + 16 * v, half);
+    for (size_t d = 0; d < a->dim_k; d++) {
+        if (ahead) fetch(next + d * kept_bytes(16 * vecs, half), (uint32_t)kept_bytes(16 * vecs, half));
+        for (uint32_t v = 0; v < vecs; v++) x[v] = load_kept(k.at, d * k.step + 16 * v, half);
         for (uint32_t r = 0; r < rows; r++) {
             vec q = vec_set(a->q[row + r][d]);
-            for (uint32_t v = 0; v < vecs; v++) sum[r][v] = vec_fma(q, k[v], sum[r][v]);
+            for (uint32_t v = 0; v < vecs; v++) sum[r][v] = vec_fma(q, x[v], sum[r][v]);
         }
     }
     for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t v = 0; v < vecs; v++) vec_store(score[row + r] + key + 16 * v, sum[r][v]);
+        for (uint32_t v = 0; v < vecs; v++) vec_store(a->score + (row + r) * SK_PAGE + key + 16 * v, sum[r][v]);
 }
 
-/* The keys that any of the rows sees, in whole tiles: what lies around them is computed and never looked at. */
-SK_INLINE void score_rows(score_row *score, const sk_attend_block *a, uint32_t row, const uint32_t rows,
-                          const uint32_t vecs, bool half) {
-    uint32_t first = SK_PAGE, end = 0;
-    for (uint32_t r = row; r < row + rows; r++) {
-        first = a->begin[r] < first ? a->begin[r] : first;
-        end = a->end[r] > end ? a->end[r] : end;
+SK_INLINE lanes keys_at(const sk_attend_block *a, uint32_t key, bool half) {
+    return (lanes){(const char *)a->k + kept_bytes(key, half), SK_PAGE};
+}
+
+SK_INLINE const char *next_keys(const sk_attend_block *a, uint32_t key, bool half) {
+    return a->next + kept_bytes((size_t)key * a->dim_k, half);
+}
+
+/* Few rows take twice the keys at once, so that enough sums are under way. */
+SK_INLINE void score_few(const sk_attend_block *a, part keys, const uint32_t rows, bool half) {
+    const uint32_t vecs = rows <= VEC_TILE_ROWS / 2 ? 2 * VEC_TILE_VECS : VEC_TILE_VECS;
+    for (uint32_t key = keys.begin - keys.begin % (16 * vecs); key < keys.end; key += 16 * vecs)
+        score_tile(a, 0, key, keys_at(a, key, half), next_keys(a, key, half), rows, vecs, half, true);
+}
+
+SK_INLINE void score_many(const sk_attend_block *a, part keys, bool half) {
+    const lanes wide = {a->wide, WIDE_LANES};
+    for (uint32_t key = keys.begin - keys.begin % WIDE_LANES; key < keys.end; key += WIDE_LANES) {
+        widen(a->wide, keys_at(a, key, half), next_keys(a, key, half), a->dim_k, VEC_TILE_VECS, half);
+        for (uint32_t row = 0, rows; row < a->n_rows; row += rows) {
+            rows = next_rows(a, row);
+#define SCORE(n) score_tile(a, row, key, wide, NULL, n, VEC_TILE_VECS, false, false)
+            WITH_ROWS(rows, SCORE)
+#undef SCORE
+        }
     }
-    for (uint32_t key = first - first % (16 * vecs); key < end; key += 16 * vecs)
-        score_tile(score, a, row, key, rows, vecs, half);
 }
 
-/* Scores become weights; those of invisible keys in a touched vec become zero. */
-static void weigh(float *score, const sk_attend_block *a, uint32_t row) {
-    const uint32_t begin = a->begin[row], end = a->end[row];
+/* ---- weights */
+
+/* Scores become weights; those of invisible keys in a touched vec become zero. `whole` is a constant: every key is seen. */
+SK_INLINE void weigh_seen(const sk_attend_block *a, uint32_t row, const bool whole) {
+    const uint32_t begin = whole ? 0 : a->begin[row], end = whole ? SK_PAGE : a->end[row];
     const vec least = vec_set(sk_float(0xff800000u));
+    float *score = a->score + row * SK_PAGE;
     vec best = least, sum = vec_set(0.0f);
     for (uint32_t key = begin - begin % 16; key < end; key += 16) {
-        vec_mask seen = vec_range(key < begin ? begin - key : 0, end - key < 16 ? end - key : 16);
-        best = vec_max(vec_select(seen, vec_load(score + key), least), best);
+        vec x = vec_load(score + key);
+        if (!whole) x = vec_select(vec_range(key < begin ? begin - key : 0, end - key < 16 ? end - key : 16), x, least);
+        best = vec_max(x, best);
     }
-    float max = vec_max_lane(best) + 0.0f; /* one zero, not two */
+    const float max = vec_max_lane(best) + 0.0f; /* one zero, not two */
     for (uint32_t key = begin - begin % 16; key < end; key += 16) {
-        vec_mask seen = vec_range(key < begin ? begin - key : 0, end - key < 16 ? end - key : 16);
-        vec p = vec_exp2(vec_sub(vec_load(score + key), vec_set(max)));
-        p = vec_select(seen, p, vec_set(0.0f));
+        vec p = vec_exp2_below(vec_sub(vec_load(score + key), vec_set(max)));
+        if (!whole)
+            p = vec_select(vec_range(key < begin ? begin - key : 0, end - key < 16 ? end - key : 16), p, vec_set(0.0f));
         vec_store(score + key, p);
         sum = vec_add(sum, p);
     }
@@ -70,94 +152,137 @@ static void weigh(float *score, const sk_attend_block *a, uint32_t row) {
     a->sum[row] = vec_sum(sum);
 }
 
-typedef struct mix_range {
-    uint32_t row, key, end; /* rows from `row` on, keys key ... end - 1 */
-} mix_range;
+static void weigh(const sk_attend_block *a, uint32_t rows) {
+    for (uint32_t r = 0; r < rows; r++)
+        if (a->begin[r] == 0 && a->end[r] == SK_PAGE) weigh_seen(a, r, true);
+        else weigh_seen(a, r, false);
+}
 
-/* out[rows][at ... at + 16 * vecs - 1] goes on with the keys of the range. */
-SK_INLINE void mix_tile(const sk_attend_block *a, score_row *p, mix_range m, uint32_t at, const uint32_t rows,
-                        const uint32_t vecs, bool half) {
-    vec sum[VEC_TILE_ROWS][VEC_TILE_VECS], v[VEC_TILE_VECS];
-    float *out = a->out + (size_t)m.row * a->dim_v + at;
+/* ---- values */
+
+/* out[rows][at ... at + 16 * vecs - 1] goes on with some keys; v begins at key 0. */
+SK_INLINE void mix_tile(const sk_attend_block *a, uint32_t row, part keys, uint32_t at, lanes v, const char *next,
+                        const uint32_t rows, const uint32_t vecs, bool half, bool ahead) {
+    vec sum[VEC_TILE_ROWS][VEC_TILE_VECS], x[VEC_TILE_VECS];
+    float *out = a->out + (size_t)row * a->dim_v + at;
+    const float *p = a->score + (size_t)row * SK_PAGE;
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t i = 0; i < vecs; i++) sum[r][i] = vec_load(out + (size_t)r * a->dim_v + 16 * i);
-    for (uint32_t key = m.key; key < m.end; key++) {
-        for (uint32_t i = 0; i < vecs; i++) v[i] = load_kept(a->v, (size_t)key * a->dim_v + at + 16 * i, half);
+    for (size_t key = keys.begin; key < keys.end; key++) {
+        if (ahead) fetch(next + key * kept_bytes(16 * vecs, half), (uint32_t)kept_bytes(16 * vecs, half));
+        for (uint32_t i = 0; i < vecs; i++) x[i] = load_kept(v.at, key * v.step + 16 * i, half);
         for (uint32_t r = 0; r < rows; r++) {
-            vec weight = vec_set(p[m.row + r][key]);
-            for (uint32_t i = 0; i < vecs; i++) sum[r][i] = vec_fma(weight, v[i], sum[r][i]);
+            vec weight = vec_set(p[(size_t)r * SK_PAGE + key]);
+            for (uint32_t i = 0; i < vecs; i++) sum[r][i] = vec_fma(weight, x[i], sum[r][i]);
         }
     }
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t i = 0; i < vecs; i++) vec_store(out + (size_t)r * a->dim_v + 16 * i, sum[r][i]);
 }
 
-/* The last dims of a head that is no multiple of 16. */
-static void mix_rest(const sk_attend_block *a, score_row *p, mix_range m, uint32_t at, uint32_t rows, bool half) {
-    const uint32_t n = a->dim_v - at;
-    for (uint32_t r = m.row; r < m.row + rows; r++) {
-        float *out = a->out + (size_t)r * a->dim_v + at;
-        vec sum = vec_load_first(out, n);
-        for (uint32_t key = m.key; key < m.end; key++)
-            sum = vec_fma(vec_set(p[r][key]), load_kept_first(a->v, (size_t)key * a->dim_v + at, n, half), sum);
-        vec_store_first(out, sum, n);
+/* Keys that all of the rows see; empty where there are none. */
+static part seen_by_all(const sk_attend_block *a, uint32_t row, uint32_t rows) {
+    part all = {0, SK_PAGE};
+    for (uint32_t r = row; r < row + rows; r++) {
+        all.begin = a->begin[r] > all.begin ? a->begin[r] : all.begin;
+        all.end = a->end[r] < all.end ? a->end[r] : all.end;
     }
-}
-
-SK_INLINE void mix_range_rows(const sk_attend_block *a, score_row *p, mix_range m, const uint32_t rows, bool half) {
-    uint32_t at = 0;
-    if (m.key >= m.end) return;
-    for (; a->dim_v - at >= 16 * VEC_TILE_VECS; at += 16 * VEC_TILE_VECS)
-        mix_tile(a, p, m, at, rows, VEC_TILE_VECS, half);
-    for (; a->dim_v - at >= 16; at += 16) mix_tile(a, p, m, at, rows, 1, half);
-    if (at < a->dim_v) mix_rest(a, p, m, at, rows, half);
+    if (all.end < all.begin) all.end = all.begin;
+    return all;
 }
 
 /* A row meets only keys that it sees (a key beside them may hold NaN): what all rows see goes together, between the
  * keys before and behind that only some of them see. */
-SK_INLINE void mix_rows(const sk_attend_block *a, score_row *p, uint32_t row, const uint32_t rows, bool half) {
-    uint32_t first = 0, end = SK_PAGE;
+SK_INLINE void mix_rows(const sk_attend_block *a, uint32_t row, uint32_t at, lanes v, const char *next,
+                        const uint32_t rows, const uint32_t vecs, bool half, bool ahead) {
+    const part all = seen_by_all(a, row, rows);
     for (uint32_t r = row; r < row + rows; r++) {
-        first = a->begin[r] > first ? a->begin[r] : first;
-        end = a->end[r] < end ? a->end[r] : end;
+        const part before = {a->begin[r], a->end[r] < all.begin ? a->end[r] : all.begin};
+        if (before.begin < before.end) mix_tile(a, r, before, at, v, NULL, 1, vecs, half, false);
     }
-    if (end < first) end = first;
+    if (all.begin < all.end) mix_tile(a, row, all, at, v, next, rows, vecs, half, ahead);
     for (uint32_t r = row; r < row + rows; r++) {
-        uint32_t before = a->end[r] < first ? a->end[r] : first;
-        mix_range_rows(a, p, (mix_range){r, a->begin[r], before}, 1, half);
-    }
-    mix_range_rows(a, p, (mix_range){row, first, end}, rows, half);
-    for (uint32_t r = row; r < row + rows; r++) {
-        uint32_t behind = a->begin[r] > end ? a->begin[r] : end;
-        mix_range_rows(a, p, (mix_range){r, behind, a->end[r]}, 1, half);
+        const part behind = {a->begin[r] > all.end ? a->begin[r] : all.end, a->end[r]};
+        if (behind.begin < behind.end) mix_tile(a, r, behind, at, v, NULL, 1, vecs, half, false);
     }
 }
 
-/* Few rows take twice the keys at once, so that enough sums are under way. */
-SK_INLINE void attend_rows(score_row *score, const sk_attend_block *a, uint32_t row, const uint32_t rows, bool half) {
-    score_rows(score, a, row, rows, rows <= VEC_TILE_ROWS / 2 ? 2 * VEC_TILE_VECS : VEC_TILE_VECS, half);
-    for (uint32_t r = row; r < row + rows; r++) weigh(score[r], a, r);
-    mix_rows(a, score, row, rows, half);
+SK_INLINE lanes values_at(const sk_attend_block *a, uint32_t key, uint32_t at, bool half) {
+    return (lanes){(const char *)a->v + kept_bytes((size_t)key * a->dim_v + at, half), a->dim_v};
+}
+
+/* V lies behind K, there as here. */
+SK_INLINE const char *next_values(const sk_attend_block *a, uint32_t at, bool half) {
+    return a->next + ((const char *)a->v - (const char *)a->k) + kept_bytes((size_t)SK_PAGE * at, half);
+}
+
+SK_INLINE void mix_few(const sk_attend_block *a, uint32_t at, const uint32_t rows, const uint32_t vecs, bool half) {
+    mix_rows(a, 0, at, values_at(a, 0, at, half), next_values(a, at, half), rows, vecs, half, true);
+}
+
+SK_INLINE void mix_many(const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs, bool half) {
+    const lanes wide = {a->wide, 16 * vecs};
+    widen(a->wide + keys.begin * wide.step, values_at(a, keys.begin, at, half), next_values(a, at, half),
+          keys.end - keys.begin, vecs, half);
+    for (uint32_t row = 0, rows; row < a->n_rows; row += rows) {
+        rows = next_rows(a, row);
+#define MIX(n) mix_rows(a, row, at, wide, NULL, n, vecs, false, false)
+        WITH_ROWS(rows, MIX)
+#undef MIX
+    }
+}
+
+/* The last dims of a head that is no multiple of 16. */
+static void mix_rest(const sk_attend_block *a, uint32_t at, bool half) {
+    const uint32_t n = a->dim_v - at;
+    for (uint32_t r = 0; r < a->n_rows; r++) {
+        vec sum = vec_set(0.0f);
+        for (uint32_t key = a->begin[r]; key < a->end[r]; key++)
+            sum = vec_fma(vec_set(a->score[r * SK_PAGE + key]),
+                          load_kept_first(a->v, (size_t)key * a->dim_v + at, n, half), sum);
+        vec_store_first(a->out + (size_t)r * a->dim_v + at, sum, n);
+    }
+}
+
+/* ---- all of it */
+
+SK_INLINE void attend_few(const sk_attend_block *a, part keys, const uint32_t rows, bool half) {
+    uint32_t at = 0;
+    score_few(a, keys, rows, half);
+    weigh(a, rows);
+    for (; a->dim_v - at >= WIDE_LANES; at += WIDE_LANES) mix_few(a, at, rows, VEC_TILE_VECS, half);
+    for (; a->dim_v - at >= 16; at += 16) mix_few(a, at, rows, 1, half);
+    if (at < a->dim_v) mix_rest(a, at, half);
+}
+
+SK_INLINE void attend_many(const sk_attend_block *a, part keys, bool half) {
+    uint32_t at = 0;
+    score_many(a, keys, half);
+    weigh(a, a->n_rows);
+    for (; a->dim_v - at >= WIDE_LANES; at += WIDE_LANES) mix_many(a, keys, at, VEC_TILE_VECS, half);
+    for (; a->dim_v - at >= 16; at += 16) mix_many(a, keys, at, 1, half);
+    if (at < a->dim_v) mix_rest(a, at, half);
+}
+
+/* Keys that any of the rows sees. */
+static part seen_by_any(const sk_attend_block *a) {
+    part any = {SK_PAGE, 0};
+    for (uint32_t r = 0; r < a->n_rows; r++) {
+        any.begin = a->begin[r] < any.begin ? a->begin[r] : any.begin;
+        any.end = a->end[r] > any.end ? a->end[r] : any.end;
+    }
+    return any;
 }
 
 SK_INLINE void attend(const sk_attend_block *a, bool half) {
-    score_row score[SK_ATTEND_ROWS];
+    const part keys = seen_by_any(a);
     memset(a->out, 0, (size_t)a->n_rows * a->dim_v * sizeof *a->out);
-    for (uint32_t row = 0; row < a->n_rows;) {
-        uint32_t rows = a->n_rows - row < VEC_TILE_ROWS ? a->n_rows - row : VEC_TILE_ROWS;
-        switch (rows) {
-        case 1: attend_rows(score, a, row, 1, half); break;
-        case 2: attend_rows(score, a, row, 2, half); break;
-        case 3: attend_rows(score, a, row, 3, half); break;
-#if VEC_TILE_ROWS > 3
-        case 4: attend_rows(score, a, row, 4, half); break;
-        case 5: attend_rows(score, a, row, 5, half); break;
-#endif
-#if VEC_TILE_ROWS > 5
-        case 6: attend_rows(score, a, row, 6, half); break;
-#endif
-        }
-        row += rows;
+    if (a->n_rows > VEC_TILE_ROWS) {
+        attend_many(a, keys, half);
+        return;
     }
+#define FEW(n) attend_few(a, keys, n, half)
+    WITH_ROWS(a->n_rows, FEW)
+#undef FEW
 }
 #endif

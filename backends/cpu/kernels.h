@@ -16,7 +16,7 @@
 #define SK_PANEL       32u /* outputs of a panel */
 #define SK_BLOCK       32u /* elements that share one activation scale */
 #define SK_TILE_ROWS   5u  /* most rows a tile takes */
-#define SK_ATTEND_ROWS 16u /* most rows an attention tile takes */
+#define SK_ATTEND_ROWS 48u /* most rows an attention tile takes */
 #define SK_PAGE        SKALD_PAGE_TOKENS
 
 /* 32 elements of an activation row: element i is d * q[i]. */
@@ -51,8 +51,11 @@ typedef struct sk_attend_block {
     uint32_t n_rows, dim_k, dim_v;
     const void *k;    /* [dim_k][SK_PAGE], in the store's type */
     const void *v;    /* [SK_PAGE][dim_v] */
+    const char *next; /* the k that is read after this one; the same for a block that is the last */
     float *max, *sum; /* [n_rows] */
     float *out;       /* [n_rows][dim_v], not yet divided by sum */
+    float *score;     /* room for [n_rows][SK_PAGE] */
+    float *wide;      /* room for [SK_PAGE][the larger dim, at least 16] */
 } sk_attend_block;
 typedef void sk_attend_fn(const sk_attend_block *block);
 

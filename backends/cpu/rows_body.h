@@ -115,8 +115,10 @@ static uint32_t argmax(const float *x, uint32_t n) {
 }
 
 static void fold(float *max, float *sum, float *out, float max2, float sum2, const float *out2, uint32_t dim_v) {
-    float both = max2 > *max ? max2 : *max;
-    vec a = vec_exp2(vec_set(*max - both)), b = vec_exp2(vec_set(max2 - both));
+    const bool later = max2 > *max;
+    const float both = later ? max2 : *max, other = later ? *max : max2;
+    const vec one = vec_set(1.0f), less = vec_exp2_below(vec_set(other - both)), a = later ? less : one,
+              b = later ? one : less;
     uint32_t i = 0;
     *max = both;
     *sum = vec_lane0(vec_fma(vec_set(*sum), a, vec_mul(vec_set(sum2), b)));

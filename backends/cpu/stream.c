@@ -14,15 +14,17 @@
 
 static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     const uint64_t rows = plan->n_rows, width = sk_align(plan->max_width, SK_BLOCK);
-    const uint64_t tile = (uint64_t)SK_ATTEND_ROWS * sk_align(plan->max_head_dim, 16);
+    const uint64_t dim = sk_align(plan->max_head_dim, 16), tile = SK_ATTEND_ROWS * dim;
+    const uint64_t score = SK_ATTEND_ROWS * SK_PAGE, room = 4 * tile + score + SK_PAGE * dim;
     skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
     sk_phase *phases = sk_carve(c, sk_mul(plan->n_ops, PHASES_PER_OP), sizeof *phases, SK_CACHE_LINE);
     sk_q8 *quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *quantized, SK_CACHE_LINE);
+    sk_q8 *next_quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *next_quantized, SK_CACHE_LINE);
     float *normed = sk_carve(c, sk_mul(rows, width), sizeof *normed, SK_CACHE_LINE);
     uint32_t *segments = sk_carve(c, rows + 1, sizeof *segments, SK_CACHE_LINE);
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
     sk_share *shares = sk_carve(c, plan->n_threads, sizeof *shares, SK_CACHE_LINE);
-    float *tiles = sk_carve(c, sk_mul(plan->n_threads, 4 * tile), sizeof *tiles, SK_CACHE_LINE);
+    float *own = sk_carve(c, sk_mul(plan->n_threads, room), sizeof *own, SK_CACHE_LINE);
     sk_split_rows splits;
     splits.max = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
     splits.sum = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
@@ -31,14 +33,15 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     *s = (skald_stream){.plan = *plan,
                         .phase_room = plan->n_ops * PHASES_PER_OP,
                         .phases = phases,
-                        .quantized = quantized,
+                        .quantized = {quantized, next_quantized},
                         .normed = normed,
                         .segments = segments,
                         .rooms = rooms,
                         .shares = shares,
                         .splits = splits};
-    for (uint32_t i = 0; i < plan->n_threads; i++, tiles += 4 * tile)
-        rooms[i] = (sk_thread_room){tiles, tiles + tile, tiles + 2 * tile, tiles + 3 * tile};
+    for (uint32_t i = 0; i < plan->n_threads; i++, own += room)
+        rooms[i] =
+            (sk_thread_room){own, own + tile, own + 2 * tile, own + 3 * tile, own + 4 * tile, own + 4 * tile + score};
     return s;
 }
 

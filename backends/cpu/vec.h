@@ -324,8 +324,8 @@ SK_INLINE vec vec_nearest(vec x) { return vec_sub(vec_add(x, vec_set(12582912.0f
 
 SK_INLINE vec vec_step(vec p, vec r, float c) { return vec_fma(p, r, vec_set(c)); }
 
-/* sk_exp2 of base/exact.h. */
-SK_INLINE vec vec_exp2(vec x) {
+/* sk_exp2 of base/exact.h for x < 128. */
+SK_INLINE vec vec_exp2_below(vec x) {
     vec n = vec_nearest(x), r = vec_sub(x, n), p = vec_set(0x1.444p-13f);
     p = vec_step(p, r, 0x1.5f48c0p-10f);
     p = vec_step(p, r, 0x1.3b2a1cp-7f);
@@ -333,8 +333,7 @@ SK_INLINE vec vec_exp2(vec x) {
     p = vec_step(p, r, 0x1.ebfbe0p-3f);
     p = vec_step(p, r, 0x1.62e430p-1f);
     p = vec_scale(vec_step(p, r, 1.0f), n);
-    p = vec_select(vec_less(x, vec_set(-126.0f)), vec_set(0.0f), p);
-    return vec_select(vec_less(x, vec_set(128.0f)), p, vec_max(vec_set(__builtin_inff()), x));
+    return vec_select(vec_less(x, vec_set(-126.0f)), vec_set(0.0f), p);
 }
 
 /* sk_exp of base/exact.h. */

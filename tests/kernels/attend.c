@@ -5,7 +5,7 @@
 #include "kernels/bench.h"
 
 static uint64_t state = 0x9e3779b97f4a7c15ull;
-static guarded queries, keys, values, results[2];
+static guarded queries, keys, values, results[2], rooms[2];
 
 typedef struct shape {
     uint32_t rows, dim_k, dim_v;
@@ -74,15 +74,19 @@ static void check_row(const sk_attend_block *a, uint32_t r, bool half, const cha
 /* max, sum and out of all rows in one buffer that is guarded as a whole. */
 static float *run(sk_attend_fn *leaf, sk_attend_block *a, guarded *to) {
     float *all = guarded_take(to, ((size_t)a->dim_v + 2) * a->n_rows * sizeof *all);
+    const size_t dim = a->dim_k > a->dim_v ? a->dim_k : a->dim_v;
     a->max = all, a->sum = all + a->n_rows, a->out = all + 2 * a->n_rows;
+    a->score = guarded_take(&rooms[0], (size_t)a->n_rows * SK_PAGE * sizeof *a->score);
+    a->wide = guarded_take(&rooms[1], SK_PAGE * (dim > 16 ? dim : 16) * sizeof *a->wide);
+    a->next = a->k;
     leaf(a);
-    CHECK(guarded_whole(to));
+    CHECK(guarded_whole(to) && guarded_whole(&rooms[0]) && guarded_whole(&rooms[1]));
     return all;
 }
 
 static void check_attend(sk_attend_fn *leaf, sk_attend_fn *scalar, bool half, const char *name) {
     static const shape shapes[] = {{1, 64, 64}, {2, 64, 64}, {3, 64, 64},  {4, 80, 80},   {5, 33, 17},   {6, 128, 128},
-                                   {7, 16, 5},  {9, 96, 40}, {16, 64, 64}, {15, 72, 256}, {3, 256, 256}, {1, 1, 1}};
+                                   {7, 16, 5},  {9, 96, 40}, {48, 64, 64}, {15, 72, 256}, {3, 256, 256}, {1, 1, 1}};
     for (size_t i = 0; i < 4 * sizeof shapes / sizeof *shapes; i++) {
         for (int turn = 0; turn < 4; turn++) {
             sk_attend_block a;
@@ -135,7 +139,7 @@ static void test_digest(void) {
 }
 
 static void bench(const roofs *roof) {
-    static const shape shapes[] = {{1, 64, 64}, {3, 64, 64}, {15, 64, 64}, {16, 128, 128}, {4, 256, 256}};
+    static const shape shapes[] = {{1, 64, 64}, {3, 64, 64}, {48, 64, 64}, {16, 128, 128}, {4, 256, 256}};
     for (int32_t level = 0; level <= sk_cpu_level(NULL); level++) {
         if (!sk_cpu_level_name((uint32_t)level) || !machine_has((uint32_t)level)) continue;
         sk_kernels kernels;
@@ -161,6 +165,8 @@ int main(int argc, char **argv) {
     keys = guarded_make(256 * SK_PAGE * 4);
     values = guarded_make(256 * SK_PAGE * 4);
     for (int i = 0; i < 2; i++) results[i] = guarded_make(SK_ATTEND_ROWS * 258 * 4);
+    rooms[0] = guarded_make(SK_ATTEND_ROWS * SK_PAGE * 4);
+    rooms[1] = guarded_make(256 * SK_PAGE * 4);
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         roof_memory memory;
         if (!roof_memory_open(&memory)) return 1;
