@@ -67,6 +67,9 @@ typedef struct sk_phase sk_phase;
 struct sk_phase {
     uint32_t (*count)(const skald_stream *stream, const sk_phase *phase); /* how many jobs in this pass */
     void (*job)(skald_stream *stream, const sk_phase *phase, uint32_t job, const sk_thread_room *room);
+    const sk_q8 *from;           /* project: its rows, quantized by an earlier phase */
+    sk_q8 *to;                   /* where results go quantized too, NULL: nowhere */
+    skald_activation activation; /* project: of a gate that joined it, 0: none did */
     union {
         skald_embed embed;
         skald_normalize normalize;
@@ -87,9 +90,9 @@ struct skald_stream {
     const char *failure;
     uint32_t n_phases, phase_room;
     sk_phase *phases;
-    sk_q8 *quantized;   /* [n_rows][max_width / 32] of the project under way */
-    float *normed;      /* [n_rows][max_width] likewise */
-    uint32_t *segments; /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
+    sk_q8 *quantized[2]; /* [n_rows][max_width / 32] of the project under way, and of the next */
+    float *normed;       /* [n_rows][max_width] likewise */
+    uint32_t *segments;  /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
     uint32_t n_segments;
     sk_thread_room *rooms; /* [n_threads] */
     sk_split_rows splits;  /* of the attention under way */

@@ -88,8 +88,6 @@ static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
     (void)room;
     const skald_project *op = &p->op.project;
     const uint32_t width = op->x.width, n_blocks = width / SK_BLOCK;
-    bool integers = false;
-    for (uint32_t i = 0; i < op->n_weights; i++) integers |= takes_integers(&op->weight[i]);
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->x), job); r < end; r++) {
         const float *x = sk_row(s, &op->x, r);
@@ -98,7 +96,7 @@ static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
             norm_row(s, normed, x, width, &op->norm);
             x = normed;
         }
-        if (integers) s->device->kernels.quantize(s->quantized + (size_t)r * n_blocks, x, n_blocks);
+        if (p->to) s->device->kernels.quantize(p->to + (size_t)r * n_blocks, x, n_blocks);
     }
 }
 
@@ -109,10 +107,12 @@ typedef struct {
     uint32_t panels_per_job, rows_per_job, panel_jobs, row_jobs;
 } cut;
 
-static cut cut_project(const skald_stream *s, const skald_project *op) {
+static cut cut_project(const skald_stream *s, const sk_phase *p) {
+    const skald_project *op = &p->op.project;
     cut c = {.n_rows = sk_row_count(s, &op->x)};
     for (uint32_t i = 0; i < op->n_weights; i++) c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
-    const uint32_t macs = SK_PANEL * op->x.width;
+    if (p->activation) c.all_panels = c.panels[0]; /* a panel of gate and one of up together */
+    const uint32_t macs = SK_PANEL * op->x.width * (p->activation ? 2 : 1);
     c.rows_per_job = most(JOB_MACS / most(macs, 1), 1);
     c.rows_per_job = parts(sk_least(c.rows_per_job, 80), SK_TILE_ROWS) * SK_TILE_ROWS;
     c.row_jobs = parts(c.n_rows, c.rows_per_job);
@@ -125,17 +125,18 @@ static cut cut_project(const skald_stream *s, const skald_project *op) {
 }
 
 static uint32_t project_count(const skald_stream *s, const sk_phase *p) {
-    cut c = cut_project(s, &p->op.project);
+    cut c = cut_project(s, p);
     return c.panel_jobs * c.row_jobs;
 }
 
 /* The chains of one panel with rows [r, r + n), to y. */
-static void multiply_tile(skald_stream *s, const skald_project *op, const skald_weight *w, const void *packed,
-                          uint32_t r, uint32_t n, float *y, size_t y_stride) {
+static void multiply_tile(skald_stream *s, const sk_phase *p, const skald_weight *w, const void *packed, uint32_t r,
+                          uint32_t n, float *y, size_t y_stride) {
+    const skald_project *op = &p->op.project;
     const sk_matmul *kind = sk_matmul_at(w->layout);
     const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
     if (kind->int_tile) {
-        kind->int_tile(y, y_stride, packed, w->type, s->quantized + (size_t)r * n_blocks, n_blocks, n, n_in);
+        kind->int_tile(y, y_stride, packed, w->type, p->from + (size_t)r * n_blocks, n_blocks, n, n_in);
     } else if (op->norm.kind != SKALD_NORM_NONE) {
         kind->float_tile(y, y_stride, packed, w->type, s->normed + (size_t)r * n_in, n_in, n, n_in);
     } else {
@@ -145,8 +146,9 @@ static void multiply_tile(skald_stream *s, const skald_project *op, const skald_
 }
 
 /* out = chain, + bias, + add; a whole panel with nothing to add goes to its place at once. */
-static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t weight, uint32_t panel, uint32_t r,
+static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, uint32_t panel, uint32_t r,
                            uint32_t end) {
+    const skald_project *op = &p->op.project;
     const skald_weight *w = &op->weight[weight];
     const skald_rows *out = &op->out[weight], *bias = &op->bias[weight];
     const uint32_t first = panel * SK_PANEL, n_out = sk_least(w->n_out - first, SK_PANEL);
@@ -157,7 +159,7 @@ static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t we
         float tile[SK_TILE_ROWS * SK_PANEL];
         float *place = (float *)sk_row(s, out, r) + first;
         n = sk_least(end - r, SK_TILE_ROWS);
-        multiply_tile(s, op, w, packed, r, n, at_once ? place : tile, at_once ? out->stride / sizeof *place : SK_PANEL);
+        multiply_tile(s, p, w, packed, r, n, at_once ? place : tile, at_once ? out->stride / sizeof *place : SK_PANEL);
         for (uint32_t i = 0; !at_once && i < n; i++) {
             float *y = tile + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
             if (b) s->device->kernels.add(y, y, b, n_out);
@@ -167,30 +169,65 @@ static void multiply_panel(skald_stream *s, const skald_project *op, uint32_t we
     }
 }
 
+/* out[0] = activation(out[0]) * out[1] while both are near; a whole panel is one block of the next project's rows. */
+static void gate_panel(skald_stream *s, const sk_phase *p, uint32_t panel, uint32_t first, uint32_t end) {
+    const skald_project *op = &p->op.project;
+    const uint32_t at = panel * SK_PANEL, n = sk_least(op->weight[0].n_out - at, SK_PANEL);
+    const size_t n_blocks = op->weight[0].n_out / SK_BLOCK;
+    multiply_panel(s, p, 0, panel, first, end);
+    multiply_panel(s, p, 1, panel, first, end);
+    for (uint32_t r = first; r < end; r++) {
+        float *gate = (float *)sk_row(s, &op->out[0], r) + at;
+        s->device->kernels.silu(gate, gate, (const float *)sk_row(s, &op->out[1], r) + at, n);
+        if (p->to) s->device->kernels.quantize(p->to + r * n_blocks + panel, gate, 1);
+    }
+}
+
 static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
     (void)room;
-    const skald_project *op = &p->op.project;
-    const cut c = cut_project(s, op);
+    const cut c = cut_project(s, p);
     const uint32_t first_row = job / c.panel_jobs * c.rows_per_job,
                    end_row = sk_least(first_row + c.rows_per_job, c.n_rows);
     const uint32_t first = job % c.panel_jobs * c.panels_per_job,
                    end = sk_least(first + c.panels_per_job, c.all_panels);
     for (uint32_t i = first; i < end; i++) {
+        if (p->activation) {
+            gate_panel(s, p, i, first_row, end_row);
+            continue;
+        }
         uint32_t weight = 0, panel = i;
         while (panel >= c.panels[weight]) panel -= c.panels[weight++];
-        multiply_panel(s, op, weight, panel, first_row, end_row);
+        multiply_panel(s, p, weight, panel, first_row, end_row);
     }
 }
 
-void sk_cpu_project(skald_stream *s, const skald_project *op) {
+static bool same_rows(const skald_rows *a, const skald_rows *b) {
+    return a->buffer == b->buffer && a->offset == b->offset && a->stride == b->stride && a->width == b->width;
+}
+
+static sk_phase *last_phase(skald_stream *s) { return s->n_phases ? &s->phases[s->n_phases - 1] : NULL; }
+
+/* Where the rows are found quantized: left there by a gate that was joined, or by a phase of their own. */
+static const sk_q8 *make_ready(skald_stream *s, const skald_project *op) {
     bool integers = false;
     for (uint32_t i = 0; i < op->n_weights; i++) integers |= takes_integers(&op->weight[i]);
+    sk_phase *before = last_phase(s);
+    if (op->norm.kind == SKALD_NORM_NONE && before && before->activation &&
+        same_rows(&before->op.project.out[0], &op->x)) {
+        if (integers) before->to = s->quantized[before->from == s->quantized[0]];
+        return before->to;
+    }
     if (integers || op->norm.kind != SKALD_NORM_NONE) {
         sk_phase *ready = record(s, op, op->size, sizeof *op);
-        if (ready) ready->count = ready_count, ready->job = ready_job;
+        if (ready) ready->count = ready_count, ready->job = ready_job, ready->to = integers ? s->quantized[0] : NULL;
     }
+    return s->quantized[0];
+}
+
+void sk_cpu_project(skald_stream *s, const skald_project *op) {
+    const sk_q8 *from = make_ready(s, op);
     sk_phase *p = record(s, op, op->size, sizeof *op);
-    if (p) p->count = project_count, p->job = project_job;
+    if (p) p->count = project_count, p->job = project_job, p->from = from;
 }
 
 /* ---- angles */
@@ -280,7 +317,19 @@ static void gate_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_
     }
 }
 
+/* The two products of the phase before, whole and with nothing added, and nothing else. */
+static bool joins(const sk_phase *before, const skald_gate *op) {
+    const skald_project *made = &before->op.project;
+    return before->job == project_job && made->n_weights == 2 && !before->activation &&
+           same_rows(&made->out[0], &op->gate) && same_rows(&made->out[1], &op->up) && same_rows(&op->out, &op->gate);
+}
+
 void sk_cpu_gate(skald_stream *s, const skald_gate *op) {
+    sk_phase *before = last_phase(s);
+    if (before && joins(before, op)) {
+        before->activation = op->activation;
+        return;
+    }
     sk_phase *p = record(s, op, op->size, sizeof *op);
     if (p) p->count = gate_count, p->job = gate_job;
 }

@@ -19,6 +19,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
     sk_phase *phases = sk_carve(c, sk_mul(plan->n_ops, PHASES_PER_OP), sizeof *phases, SK_CACHE_LINE);
     sk_q8 *quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *quantized, SK_CACHE_LINE);
+    sk_q8 *next_quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *next_quantized, SK_CACHE_LINE);
     float *normed = sk_carve(c, sk_mul(rows, width), sizeof *normed, SK_CACHE_LINE);
     uint32_t *segments = sk_carve(c, rows + 1, sizeof *segments, SK_CACHE_LINE);
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
@@ -32,7 +33,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     *s = (skald_stream){.plan = *plan,
                         .phase_room = plan->n_ops * PHASES_PER_OP,
                         .phases = phases,
-                        .quantized = quantized,
+                        .quantized = {quantized, next_quantized},
                         .normed = normed,
                         .segments = segments,
                         .rooms = rooms,

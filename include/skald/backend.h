@@ -217,7 +217,8 @@ enum {
     SKALD_ACTIVATION_RELU = 4,
 };
 
-/* out[r] = activation(gate[r]) * up[r]; without `up` the activation alone (arXiv 2002.05202). */
+/* out[r] = activation(gate[r]) * up[r]; without `up` the activation alone (arXiv 2002.05202). Both are used up: a device
+ * may do this while it makes them, and `up` holds nothing afterwards. */
 typedef struct skald_gate {
     uint32_t size;
     skald_activation activation;
