@@ -12,7 +12,7 @@
 typedef floats panel_sums[SK_TILE_ROWS][N_REGISTERS];
 
 /* A stream that is read once comes from memory: ask for it this far ahead. */
-#define AHEAD 4096
+#define AHEAD 2048
 
 INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
     for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(piece + AHEAD + at);
@@ -148,7 +148,7 @@ INLINE void int_tile(float *y, size_t y_stride, const uint8_t *piece, const sk_q
         for (uint32_t v = 0; v < N_REGISTERS; v++) acc[r][v] = floats_set(0.0f);
     for (uint32_t b = 0; b < n_in / SK_BLOCK; b++, piece += l.piece, x++) {
         if (l.head && b % 8 == 0) head = piece, piece += l.head;
-        if (n_rows < SK_TILE_ROWS) prefetch_piece(piece, l.piece);
+        prefetch_piece(piece, l.piece);
         if (n == N_REGISTERS) {
             add_piece(acc, head, piece, x, x_stride, 0, n, n_rows, type, 0);
             if (l.halves) add_piece(acc, head, piece, x, x_stride, 0, n, n_rows, type, 1);
@@ -184,7 +184,7 @@ INLINE void float_strip(float *y, size_t y_stride, const uint8_t *column, const 
         for (uint32_t v = 0; v < n; v++) acc[r][v] = floats_set(0.0f);
     for (uint32_t k = 0; k < n_in; k++, column += bytes) {
         floats w[N_REGISTERS];
-        if (n_rows < SK_TILE_ROWS && first == 0 && (bytes >= 64 || k % 2 == 0)) prefetch_piece(column, bytes);
+        if (first == 0 && (bytes >= 64 || k % 2 == 0)) prefetch_piece(column, bytes);
         for (uint32_t v = 0; v < n; v++) w[v] = load_column(type, column, first + LANES * v);
         for (uint32_t r = 0; r < n_rows; r++) {
             const floats a = floats_set(x[r * x_stride + k]);
