@@ -130,11 +130,7 @@ static skald_status add_merge(sk_vocab *v, uint32_t rank, sk_string text, skald_
     int32_t id = left < 0 || right < 0 ? -1
                                        : find_joined(v, v->bytes + v->start[left], token_length(v, (uint32_t)left),
                                                      v->bytes + v->start[right], token_length(v, (uint32_t)right));
-    if (id < 0)
-        return sk_fail(why, SKALD_FORMAT, "merge %u: %s is not a token", rank,
-                       left < 0    ? "its left part"
-                       : right < 0 ? "its right part"
-                                   : "what it makes");
+    if (id < 0) return SKALD_OK; /* of a vocabulary that was cut down: it could never be applied */
     uint32_t slot = hash_pair((uint32_t)left, (uint32_t)right), chain = 0;
     sk_vocab_merge *m;
     for (;; slot++) {
