@@ -1,5 +1,6 @@
 #!/bin/sh
-# The same bits from other compilers and other machines: the short hashes, and the logits that `skald eval` writes.
+# The same bits from other compilers and other machines: the short hashes, and the logits that `skald eval` writes; on ARM
+# also the kernels, since no leaf of it runs anywhere else.
 #     tests/golden/cross.sh [FOLDER]      builds in FOLDER (build/cross)
 # Needs aarch64-linux-gnu-gcc, clang, qemu-aarch64-static and qemu-x86_64-static.
 set -eu
@@ -13,8 +14,8 @@ build() { # name, arguments of cmake
     name=$1
     shift
     cmake -S "$root" -B "$folder/$name" -DSKALD_TESTS=ON "$@" >"$folder/$name.log" 2>&1 &&
-        cmake --build "$folder/$name" --parallel 2 --target test_golden_same_bits skald >>"$folder/$name.log" 2>&1 ||
-        { tail -n 20 "$folder/$name.log"; exit 1; }
+        cmake --build "$folder/$name" --parallel 2 --target test_golden_same_bits skald $targets \
+            >>"$folder/$name.log" 2>&1 || { tail -n 20 "$folder/$name.log"; exit 1; }
 }
 
 same() { # what, file with the wanted text, file with the text found
@@ -30,23 +31,50 @@ check() { # title, build, emulator and its arguments
     begin=$(date +%s)
     "$@" "$from/tests/test_golden_same_bits" short >"$folder/got.txt"
     same "$title: hashes" "$folder/want.txt" "$folder/got.txt"
-    "$@" "$from/bin/skald" eval -m "$folder/model.gguf" --tokens "$folder/ids.json" --logits "$folder/logits.npy"
-    sha256sum "$folder/logits.npy" | cut -d ' ' -f 1 >"$folder/got.txt"
-    same "$title: skald eval" "$folder/want_eval.txt" "$folder/got.txt"
+    eval_logits "$title" "$@" "$from/bin/skald"
     echo "$title: $(($(date +%s) - begin)) s"
 }
 
+eval_logits() { # title, program with its emulator
+    title=$1
+    shift
+    "$@" eval -m "$folder/model.gguf" --tokens "$folder/ids.json" --logits "$folder/logits.npy"
+    sha256sum "$folder/logits.npy" | cut -d ' ' -f 1 >"$folder/got.txt"
+    same "$title: skald eval" "$folder/want_eval.txt" "$folder/got.txt"
+}
+
+# The kernel tests beside everything else; what fails stands in a file.
+kernels() { # build, model of qemu
+    for test in rows attend matmul; do
+        log=$folder/kernels-$2-$test.txt
+        qemu-aarch64-static -cpu "$2" "$folder/$1/tests/test_kernels_$test" >"$log" 2>&1 ||
+            { echo "test_kernels_$test on $2:" && tail -n 20 "$log"; } >>"$folder/kernels.txt"
+    done
+}
+
+targets=
 build native -DCMAKE_C_COMPILER=gcc
 build clang -DCMAKE_C_COMPILER=clang
+build clang-aarch64 -DCMAKE_TOOLCHAIN_FILE="$root/tests/support/aarch64.cmake" -DCMAKE_C_COMPILER=clang
+targets="test_kernels_rows test_kernels_attend test_kernels_matmul"
 build aarch64 -DCMAKE_TOOLCHAIN_FILE="$root/tests/support/aarch64.cmake"
 head -n 3 "$hashes" >"$folder/want.txt"
 sed -n 's/^eval //p' "$hashes" >"$folder/want_eval.txt"
 "$folder/native/tests/test_golden_same_bits" model "$folder/model.gguf" "$folder/ids.json"
 
+: >"$folder/kernels.txt"
+for model in max neoverse-n1 cortex-a57; do kernels aarch64 $model; done &
 check "gcc" native env
 check "clang" clang env
 "$folder/clang/tests/test_golden_same_bits" >"$folder/clang.txt" 2>&1 || { tail -n 20 "$folder/clang.txt"; failed=1; }
 check "gcc, Nehalem" native qemu-x86_64-static -cpu Nehalem
 check "gcc, Haswell" native qemu-x86_64-static -cpu Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid
-check "gcc, ARM" aarch64 qemu-aarch64-static
+# What the models can: max has i8mm, neoverse-n1 has dotprod, cortex-a57 has neither.
+for model in max neoverse-n1 cortex-a57; do check "gcc, $model" aarch64 qemu-aarch64-static -cpu $model; done
+for level in scalar neon dotprod i8mm; do
+    eval_logits "gcc, max, SKALD_CPU=$level" env SKALD_CPU=$level qemu-aarch64-static -cpu max "$folder/aarch64/bin/skald"
+done
+check "clang, max" clang-aarch64 qemu-aarch64-static -cpu max
+wait
+if [ -s "$folder/kernels.txt" ]; then cat "$folder/kernels.txt"; failed=1; fi
 exit $failed

@@ -79,9 +79,10 @@ INLINE int32x4_t multiply_matrices(int32x4_t sum, int8x16_t w, int8x16_t x) {
 
 INLINE void clear(all_sums sums, const uint32_t n_rows, const uint32_t n_fours) {
     UNROLL
-    for (uint32_t r = 0; r < n_rows; r += 2)
+    for (uint32_t r = 0; r < n_rows; r += 2) {
         UNROLL
         for (uint32_t f = 0; f < n_fours; f++) sums[r / 2][f] = (four_sums){vdupq_n_s32(0), vdupq_n_s32(0)};
+    }
 }
 
 INLINE void add_pair(all_sums sums, const uint32_t four, int8x16x2_t w, const row_parts *rows, const uint32_t n_rows,
@@ -94,12 +95,6 @@ INLINE void add_pair(all_sums sums, const uint32_t four, int8x16x2_t w, const ro
         s->first = multiply_matrices(s->first, w.val[0], rows->of[r / 2][pair]);
         s->second = multiply_matrices(s->second, w.val[1], rows->of[r / 2][pair]);
     }
-}
-
-INLINE int32x4_t take_sums(all_sums sums, const uint32_t row, const uint32_t four, const bool wide) {
-    (void)wide;
-    const four_sums s = sums[row / 2][four];
-    return row % 2 ? vuzp2q_s32(s.first, s.second) : vuzp1q_s32(s.first, s.second);
 }
 
 #elif defined(SK_NEON_DOTPROD)
@@ -129,9 +124,10 @@ INLINE int32x4_t dot_element(int32x4_t sum, int8x16_t w, int8x16_t x, const uint
 
 INLINE void clear(all_sums sums, const uint32_t n_rows, const uint32_t n_fours) {
     UNROLL
-    for (uint32_t r = 0; r < n_rows; r++)
+    for (uint32_t r = 0; r < n_rows; r++) {
         UNROLL
         for (uint32_t f = 0; f < n_fours; f++) sums[r][f] = vdupq_n_s32(0);
+    }
 }
 
 INLINE void add_pair(all_sums sums, const uint32_t four, int8x16x2_t w, const row_parts *rows, const uint32_t n_rows,
@@ -174,9 +170,10 @@ INLINE int8x16_t four_k(const int8_t *q, const uint32_t group) {
 
 INLINE void clear(all_sums sums, const uint32_t n_rows, const uint32_t n_fours) {
     UNROLL
-    for (uint32_t r = 0; r < n_rows; r++)
+    for (uint32_t r = 0; r < n_rows; r++) {
         UNROLL
         for (uint32_t f = 0; f < n_fours; f++) sums[r][f] = (four_sums){vdupq_n_s16(0), vdupq_n_s16(0)};
+    }
 }
 
 INLINE int16x8_t widen_onto(int16x8_t sum, int16x8_t words) {

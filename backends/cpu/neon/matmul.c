@@ -18,28 +18,26 @@ void sk_expanded_neon(float *y, size_t y_stride, const uint8_t *blocks, const sk
 /* Whole blocks of a panel in the form that all formats share; ARM's products take q itself, so nothing is flipped. */
 INLINE void expand(uint8_t *to, uint32_t bytes, const uint8_t *piece, uint32_t first, uint32_t n_blocks,
                    const layout l) {
-    const bool neighbours = l.integers != NIBBLES && l.integers != FIVE_BITS;
     const uint32_t n_super = SK_SUPER / SK_BLOCK;
     const uint8_t *head = piece;
-    if (l.head_bytes) piece += (size_t)(first / n_super) * (l.head_bytes + n_super * l.piece_bytes);
-    if (l.head_bytes) head = piece, piece += l.head_bytes, first %= n_super;
-    piece += (size_t)first * l.piece_bytes;
-    for (uint32_t b = 0; b < n_blocks; b++, first++, piece += l.piece_bytes, to += bytes) {
-        if (l.head_bytes && b && first % n_super == 0) head = piece, piece += l.head_bytes;
+    if (l.is.head) {
+        head += (size_t)(first / n_super) * (l.is.head + n_super * l.is.piece);
+        piece = head + l.is.head, first %= n_super;
+    }
+    piece += (size_t)first * l.is.piece;
+    for (uint32_t b = 0; b < n_blocks; b++, first++, piece += l.is.piece, to += bytes) {
+        if (l.is.head && b && first % n_super == 0) head = piece, piece += l.is.head;
         for (uint32_t four = 0; four < ALL_FOURS; four++) {
             UNROLL
-            for (uint32_t p = 0; p < 4; p++) {
-                int8x16x2_t w = load_pair(piece, four, p, l.integers);
-                int8_t *q = (int8_t *)to + 16 * four;
-                const int8x16_t off = vdupq_n_s8((int8_t)l.off);
-                vst1q_s8(q + 128 * pair_group(p, 0, neighbours), vsubq_s8(w.val[0], off));
-                vst1q_s8(q + 128 * pair_group(p, 1, neighbours), vsubq_s8(w.val[1], off));
+            for (uint32_t g = 0; g < 8; g++) {
+                const int8x16_t w = integers_at(piece, 16 * four, g, l), bias = vdupq_n_s8((int8_t)bias_of(l));
+                vst1q_s8((int8_t *)to + SK_LINE_BYTES * g + 16 * four, vsubq_s8(w, bias));
             }
-            for (uint32_t h = 0; h < (l.halves ? 2u : 1u); h++) {
+            for (uint32_t h = 0; h < (l.is.halves ? 2u : 1u); h++) {
                 const four_scales s = load_scales(piece, head, four, h, l);
                 uint8_t *at = to + SK_OCTET_BYTES + 128 * h + 16 * four;
                 vst1q_u8(at, vreinterpretq_u8_f32(s.d));
-                if (l.has_min) vst1q_u8(at + (l.halves ? 256 : 128), vreinterpretq_u8_f32(s.m));
+                if (l.is.has_min) vst1q_u8(at + (l.is.halves ? 256 : 128), vreinterpretq_u8_f32(s.m));
             }
         }
     }
@@ -49,13 +47,18 @@ void sk_packed_expand_neon(uint8_t *to, const sk_form *form, const void *panel, 
                            uint32_t first, uint32_t n_blocks) {
     (void)n_in;
     switch (type) {
-    case SKALD_Q4_0: expand(to, form->bytes, panel, first, n_blocks, (layout){Q4_0_LAYOUT}); break;
-    case SKALD_Q4_1: expand(to, form->bytes, panel, first, n_blocks, (layout){Q4_1_LAYOUT}); break;
-    case SKALD_Q5_0: expand(to, form->bytes, panel, first, n_blocks, (layout){Q5_0_LAYOUT}); break;
-    case SKALD_Q5_1: expand(to, form->bytes, panel, first, n_blocks, (layout){Q5_1_LAYOUT}); break;
-    case SKALD_Q8_0: expand(to, form->bytes, panel, first, n_blocks, (layout){Q8_0_LAYOUT}); break;
-    case SKALD_Q4_K: expand(to, form->bytes, panel, first, n_blocks, (layout){Q4_K_LAYOUT}); break;
-    case SKALD_Q5_K: expand(to, form->bytes, panel, first, n_blocks, (layout){Q5_K_LAYOUT}); break;
-    default: expand(to, form->bytes, panel, first, n_blocks, (layout){Q6_K_LAYOUT}); break;
+    case SKALD_Q4_0: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q4_0)); break;
+    case SKALD_Q4_1: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q4_1)); break;
+    case SKALD_Q5_0: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q5_0)); break;
+    case SKALD_Q5_1: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q5_1)); break;
+    case SKALD_IQ4_NL: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_IQ4_NL)); break;
+    case SKALD_MXFP4: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_MXFP4)); break;
+    case SKALD_Q2_K: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q2_K)); break;
+    case SKALD_Q3_K: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q3_K)); break;
+    case SKALD_Q4_K: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q4_K)); break;
+    case SKALD_Q5_K: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q5_K)); break;
+    case SKALD_Q6_K: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q6_K)); break;
+    case SKALD_IQ4_XS: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_IQ4_XS)); break;
+    default: expand(to, form->bytes, panel, first, n_blocks, packed(SKALD_Q8_0)); break;
     }
 }

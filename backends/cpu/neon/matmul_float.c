@@ -2,6 +2,7 @@
 #include "backends/cpu/kernels.h"
 #include "base/exact.h"
 #include <arm_neon.h>
+#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -15,6 +16,21 @@ INLINE float32x4_t load_f16(const uint8_t *column, uint32_t at) {
 }
 INLINE float32x4_t load_bf16(const uint8_t *column, uint32_t at) {
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(column + 2 * at)), 16));
+}
+INLINE int16x4_t four_signed(const uint8_t *from) {
+    uint32_t four;
+    memcpy(&four, from, 4);
+    return vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four))));
+}
+INLINE float32x4_t load_e5m2(const uint8_t *column, uint32_t at) {
+    return vcvt_f32_f16(vreinterpret_f16_s16(vshl_n_s16(four_signed(column + at), 8)));
+}
+/* Its bits are those of an f16 that is 2^8 too small; NaN is what f16 has no word for there. */
+INLINE float32x4_t load_e4m3(const uint8_t *column, uint32_t at) {
+    const int16x4_t half = vshl_n_s16(four_signed(column + at), 7), magnitude = vdup_n_s16(0x3f80);
+    const uint16x4_t nan = vceq_s16(vand_s16(half, magnitude), magnitude);
+    const int16x4_t word = vbsl_s16(nan, vdup_n_s16(0x7fff), vand_s16(half, vdup_n_s16((int16_t)0xbfff)));
+    return vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_s16(word)), 256.0f);
 }
 
 /* 4 * n_fours outputs; everything from `n_rows` on is a constant where this is called. */
@@ -32,10 +48,10 @@ INLINE void strip(float *y, size_t y_stride, const uint8_t *column, const float 
         for (uint32_t f = 0; f < n_fours; f++) vst1q_f32(y + r * y_stride + 4 * f, sum[r][f]);
 }
 
-/* One or two rows take all 32 outputs at once, more take 16: what the registers hold. */
+/* A row alone takes all 32 outputs at once, more take 16: what the registers hold. */
 INLINE void tile(float *y, size_t y_stride, const uint8_t *panel, const float *x, size_t x_stride, uint32_t n_in,
                  const uint32_t n_rows, load_fn *load, const uint32_t size) {
-    const uint32_t n_fours = n_rows <= 2 ? 8 : 4;
+    const uint32_t n_fours = n_rows == 1 ? 8 : 4;
     for (uint32_t at = 0; at < SK_PANEL; at += 4 * n_fours)
         strip(y + at, y_stride, panel + (size_t)at * size, x, x_stride, n_in, n_rows, n_fours, load, size);
 }
@@ -67,4 +83,16 @@ void sk_bf16_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype
                        uint32_t n_rows, uint32_t n_in) {
     (void)type;
     rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16, 2);
+}
+
+void sk_f8_e4m3_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
+                          size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+    (void)type;
+    rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_e4m3, 1);
+}
+
+void sk_f8_e5m2_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
+                          size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+    (void)type;
+    rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_e5m2, 1);
 }
