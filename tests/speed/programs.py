@@ -214,7 +214,7 @@ class Peer:
 
 def stream(path, threads):
     """The roof program's line, in bytes a second."""
-    return [{"kind": "stream", **next(json_lines(call([path, str(n)]).stdout))} for n in threads]
+    return [{"kind": "stream", **next(json_lines(call([os.path.abspath(path), str(n)]).stdout))} for n in threads]
 
 
 def kernels(folder, names):
