@@ -1,5 +1,6 @@
 /* Dispatch: what the machine can, and the leaves for it. */
 #include "backends/cpu/kernels.h"
+#include "base/os/os.h"
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -25,7 +26,7 @@ static const level_name level_names[] = {
 #define N_LEVEL_NAMES (sizeof level_names / sizeof *level_names)
 
 #if defined(__x86_64__)
-/* The registers that the operating system saves: bits 1-2 xmm and ymm, 5-7 zmm and masks. */
+/* The registers that the operating system saves: bits 1-2 xmm and ymm, 5-7 zmm and masks, 17-18 tiles. */
 static uint32_t saved_registers(void) {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -44,8 +45,9 @@ static uint32_t best_level(bool *has_avxvnni) {
     const uint32_t saved = saved_registers(), more = a;
     if (!all(saved, 0x06) || !all(b, bit_AVX2)) return SK_LEVEL_SCALAR;
     const bool wide = all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
+    const bool tiles = wide && all(saved, 0x60000) && all(d, 1u << 24 | 1u << 25);
     if (more >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) *has_avxvnni = all(a, 1u << 4);
-    return wide ? SK_LEVEL_AVX512 : *has_avxvnni ? SK_LEVEL_AVXVNNI : SK_LEVEL_AVX2;
+    return tiles ? SK_LEVEL_AMX : wide ? SK_LEVEL_AVX512 : *has_avxvnni ? SK_LEVEL_AVXVNNI : SK_LEVEL_AVX2;
 }
 #elif defined(__aarch64__)
 static uint32_t best_level(bool *has_avxvnni) {
@@ -67,15 +69,20 @@ bool sk_cpu_level_includes(uint32_t level, uint32_t need) {
     return need <= level && (need != SK_LEVEL_AVXVNNI || level == SK_LEVEL_AVXVNNI);
 }
 
+/* Tiles are asked for by whom they are meant for only: the system then makes more room in signal frames. */
+static int32_t permitted(uint32_t level) {
+    return (int32_t)(level == SK_LEVEL_AMX && !sk_os_allow_tiles() ? SK_LEVEL_AVX512 : level);
+}
+
 int32_t sk_cpu_level(const char *limit) {
     bool has_avxvnni;
     const uint32_t best = best_level(&has_avxvnni);
-    if (!limit || !*limit) return (int32_t)best;
+    if (!limit || !*limit) return permitted(best);
     for (size_t i = 0; i < N_LEVEL_NAMES; i++) {
         if (strcmp(limit, level_names[i].name) != 0) continue;
         uint32_t level = level_names[i].level;
         if (level == SK_LEVEL_AVXVNNI && !has_avxvnni) level = SK_LEVEL_AVX2;
-        return (int32_t)(level < best ? level : best);
+        return permitted(level < best ? level : best);
     }
     return -1;
 }

@@ -164,7 +164,7 @@ sk_form sk_form_of(skald_dtype type, uint32_t level);
 /* Puts 32 elements of one output into an expanded block. */
 void sk_expanded_put(uint8_t *block, const sk_form *form, const sk_int_block *w, uint32_t output);
 
-sk_expand_fn sk_raw_expand, sk_blocks_expand, sk_supers_expand, sk_packed_expand_neon;
+sk_expand_fn sk_raw_expand, sk_blocks_expand, sk_supers_expand, sk_packed_expand_neon, sk_packed_expand_avx512;
 #define SK_KERNEL(type, slot, level, leaf) type leaf;
 #define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)                                     \
     sk_panel_bytes_fn panel_bytes;                                                                                     \

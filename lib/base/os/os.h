@@ -30,6 +30,7 @@ uint32_t sk_os_processors(void);  /* that this process may use: affinity and quo
 uint64_t sk_os_process(void);     /* changes in a child after fork */
 uint64_t sk_os_thread(void);      /* differs between living threads */
 void sk_os_pause(void);           /* a spinning thread's breath */
+bool sk_os_allow_tiles(void);     /* AMX: whether this process may use tiles, once it has asked */
 
 /* ---- shared libraries; NULL where the system has none */
 void *sk_os_library_open(const char *path, skald_report *why);

@@ -194,6 +194,17 @@ void sk_os_pause(void) {
 #endif
 }
 
+#if defined(__linux__) && defined(__x86_64__)
+/* arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA): libc has no function for it, and syscall() would set errno. */
+bool sk_os_allow_tiles(void) {
+    long result;
+    __asm__ __volatile__("syscall" : "=a"(result) : "a"(158L), "D"(0x1023L), "S"(18L) : "rcx", "r11", "memory");
+    return result == 0;
+}
+#else
+bool sk_os_allow_tiles(void) { return false; }
+#endif
+
 /* ---- shared libraries */
 
 void *sk_os_library_open(const char *path, skald_report *why) {
