@@ -1,9 +1,10 @@
-/* The pool's workers: every job once, and a worker that lost its processor is left out for a while. */
-#define _POSIX_C_SOURCE 200809L
+/* The pool's workers: every job once, a worker that lost its processor is left out for a while, idle ones cost nothing. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "base/pool.h"
 #include "base/os/os.h"
 #include "support/check.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -69,6 +70,35 @@ static void check_left_out(sk_pool *pool, sk_team *team) {
     CHECK(worker_comes(pool, team));
 }
 
+static uint64_t processor_nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* A second after a run the workers have used less than a millisecond. */
+static void check_idle(sk_pool *pool, sk_team *team) {
+    run(pool, team, N_JOBS, 0, 0);
+    const uint64_t before = processor_nanoseconds();
+    sleep_for(1000);
+    const uint64_t used = processor_nanoseconds() - before;
+    CHECK_SAID(used < 1000000u, "%llu ns in a second of rest", (unsigned long long)used);
+}
+
+/* One processor allowed is one thread, whatever the machine has. */
+static void check_affinity(void) {
+    cpu_set_t all, one;
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    CHECK(sk_os_processors() <= (uint32_t)CPU_COUNT(&all));
+    int first = 0;
+    while (!CPU_ISSET(first, &all)) first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK_EQUAL(sk_os_processors(), 1);
+    CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
+}
+
 int main(void) {
     sk_carver c = {0};
     sk_pool_carve(&c, 2);
@@ -82,6 +112,8 @@ int main(void) {
     CHECK(team != NULL);
     for (int i = 0; i < 1000; i++) run(pool, team, 1 + (uint32_t)i % N_JOBS, 0, 0);
     check_left_out(pool, team);
+    check_idle(pool, team);
+    check_affinity();
     sk_pool_leave(pool, team);
     sk_pool_stop(pool);
     free(block);
