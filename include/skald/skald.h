@@ -148,6 +148,9 @@ typedef struct skald_runtime_options {
     void *log_user;
     const char *cpu_level; /* highest instruction set allowed: "scalar", "avx2", "avxvnni", "avx512", "amx", "neon",
                               "dotprod", "i8mm"; NULL: the best the machine has */
+    uint32_t small_pages; /* 1: libc alone serves when `allocator` is NULL. 0: blocks from 4 MiB on come from the system
+                             itself, which is asked for huge pages (Linux: madvise) and gets them back at once */
+    uint32_t reserved;    /* 0 */
 } skald_runtime_options;
 
 SKALD_API void skald_runtime_options_init(skald_runtime_options *options, uint32_t size);

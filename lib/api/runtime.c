@@ -89,6 +89,7 @@ static skald_status check(const skald_runtime_options *o, skald_report *why) {
         return sk_fail(why, SKALD_ARGUMENT, "executor: run, and n_threads from 1 to %u, are needed", MAX_THREADS);
     if (o->n_threads > MAX_THREADS)
         return sk_fail(why, SKALD_ARGUMENT, "n_threads is %u, at most %u expected", o->n_threads, MAX_THREADS);
+    if (o->small_pages > 1 || o->reserved) return sk_fail(why, SKALD_ARGUMENT, "small_pages is 0 or 1, reserved is 0");
     if (o->cpu_level && strlen(o->cpu_level) >= sizeof((skald_runtime *)0)->cpu_level)
         return sk_fail(why, SKALD_ARGUMENT, "cpu level \"%s\" is not known", o->cpu_level);
     return SKALD_OK;
@@ -115,7 +116,7 @@ skald_status skald_runtime_create(skald_runtime **out, const skald_runtime_optio
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_runtime_options", why);
     if (status == SKALD_OK) status = check(&o, why);
     if (status != SKALD_OK) return status;
-    const skald_allocator *memory = o.allocator ? o.allocator : &sk_libc_allocator;
+    const skald_allocator *memory = o.allocator ? o.allocator : o.small_pages ? &sk_libc_allocator : &sk_huge_allocator;
     sk_carver c = {0};
     carve(&c, thread_count(&o));
     const uint64_t n_bytes = c.used;

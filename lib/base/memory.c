@@ -32,6 +32,19 @@ static void libc_free(void *user, void *pointer, size_t bytes, size_t alignment)
 
 const skald_allocator sk_libc_allocator = {libc_alloc, libc_free, NULL};
 
+#define LARGE_BYTES ((size_t)4 << 20)
+
+static void *huge_alloc(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
+    return bytes < LARGE_BYTES ? libc_alloc(user, bytes, alignment, kind) : sk_os_large_alloc(bytes);
+}
+
+static void huge_free(void *user, void *pointer, size_t bytes, size_t alignment) {
+    if (bytes < LARGE_BYTES) libc_free(user, pointer, bytes, alignment);
+    else sk_os_large_free(pointer, bytes);
+}
+
+const skald_allocator sk_huge_allocator = {huge_alloc, huge_free, NULL};
+
 void *sk_carve(sk_carver *c, uint64_t count, uint64_t size, uint64_t alignment) {
     uint64_t start = sk_align(c->used, alignment), end = sk_add(start, sk_mul(count, size));
     if (start < c->used || end > PTRDIFF_MAX) c->broken = true;

@@ -22,8 +22,8 @@ void *sk_allocate_zeroed(const skald_allocator *memory, uint64_t count, uint64_t
 /* Gives back what sk_allocate gave for the same product. NULL is nothing. */
 void sk_release(const skald_allocator *memory, void *pointer, uint64_t bytes);
 
-/* The allocator used when the host brings none: aligned blocks from libc. */
-extern const skald_allocator sk_libc_allocator;
+/* What serves when the host brings no allocator: aligned blocks from libc, and the same with huge pages for large ones. */
+extern const skald_allocator sk_libc_allocator, sk_huge_allocator;
 
 typedef struct sk_carver {
     char *base;    /* NULL while only measuring */

@@ -47,8 +47,9 @@ struct sk_pool {
     uint32_t n_started;
     uint64_t process; /* workers do not survive fork */
     skald_executor executor;
-    worker *workers; /* [n_threads - 1] */
-    sk_team *teams;  /* as many: a team without a worker is none */
+    atomic_uint patience; /* loads under way: their jobs wait for fresh memory, which is no reason to be left out */
+    worker *workers;      /* [n_threads - 1] */
+    sk_team *teams;       /* as many: a team without a worker is none */
 };
 
 sk_pool *sk_pool_carve(sk_carver *c, uint32_t n_threads) {
@@ -179,6 +180,11 @@ sk_team *sk_pool_enter(sk_pool *pool, uint32_t n_threads) {
     return NULL;
 }
 
+void sk_pool_be_patient(sk_pool *pool, bool patient) {
+    if (patient) atomic_fetch_add(&pool->patience, 1);
+    else atomic_fetch_sub(&pool->patience, 1);
+}
+
 void sk_pool_leave(sk_pool *pool, sk_team *team) {
     (void)pool;
     if (!team) return;
@@ -207,7 +213,7 @@ static void call_back(sk_team *team) {
 
 /* A worker that is in the middle of a job may have lost its processor to somebody: the caller then sleeps and leaves its own
  * processor free for it. */
-static void wait_for_worker(sk_team *team, worker *w) {
+static void wait_for_worker(sk_pool *pool, sk_team *team, worker *w) {
     for (uint32_t spin = 0; spin < SPINS_PAUSED; spin++) {
         if (atomic_load_explicit(&w->state, memory_order_acquire) == IDLE) return;
         sk_os_pause();
@@ -219,7 +225,7 @@ static void wait_for_worker(sk_team *team, worker *w) {
     atomic_store(&team->waiting, 0);
     sk_os_gate_unlock(&team->done);
     const uint64_t now = sk_os_nanoseconds();
-    if (now - asleep > LOST_NANOSECONDS) leave_out(team, w, now);
+    if (now - asleep > LOST_NANOSECONDS && !atomic_load(&pool->patience)) leave_out(team, w, now);
 }
 
 typedef struct {
@@ -237,7 +243,7 @@ static void on_executor(void *arg, uint32_t index) {
 
 /* Job 0 is the caller's and job i that of the i-th worker, so that a job finds in its cache what it left there; the rest is
  * for whoever comes. A worker that has not begun when nothing is left is withdrawn, and the caller does its job. */
-static void run_on_team(sk_team *team, sk_job *job, void *arg, uint32_t n_jobs) {
+static void run_on_team(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t n_jobs) {
     if (team->n_away) call_back(team);
     uint32_t n = 0;
     team->job = job, team->arg = arg, team->n_jobs = n_jobs;
@@ -254,7 +260,7 @@ static void run_on_team(sk_team *team, sk_job *job, void *arg, uint32_t n_jobs) 
     for (uint32_t i = 0; i < n; i++) {
         unsigned posted = POSTED;
         if (atomic_compare_exchange_strong(&team->posted[i]->state, &posted, IDLE)) job(arg, i + 1);
-        else wait_for_worker(team, team->posted[i]);
+        else wait_for_worker(pool, team, team->posted[i]);
     }
 }
 
@@ -268,5 +274,5 @@ void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t 
         for (uint32_t i = 0; i < n_jobs; i++) job(arg, i);
         return;
     }
-    run_on_team(team, job, arg, n_jobs);
+    run_on_team(pool, team, job, arg, n_jobs);
 }

@@ -27,4 +27,6 @@ sk_team *sk_pool_enter(sk_pool *pool, uint32_t n_threads);
  * worker i with job i. */
 void sk_pool_run(sk_pool *pool, sk_team *team, sk_job *job, void *arg, uint32_t n_jobs);
 void sk_pool_leave(sk_pool *pool, sk_team *team);
+/* Between the two calls jobs may take long: a load waits for fresh memory and for files. */
+void sk_pool_be_patient(sk_pool *pool, bool patient);
 #endif

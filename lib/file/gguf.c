@@ -133,8 +133,21 @@ static bool bools(walk *w, uint64_t count) {
     return true;
 }
 
+/* Those that lie in the window whole are passed in a short loop: a vocabulary has a hundred thousand. */
+static uint64_t pass_texts(walk *w, uint64_t count) {
+    if (w->at < w->window_begin || w->at > w->window_end) return count;
+    uint64_t room = w->window_end - w->at, length;
+    for (const char *p = w->window + (w->at - w->window_begin); count && room >= 8; count--) {
+        length = sk_load(p, 8);
+        if (length > room - 8) break;
+        p += 8 + length, room -= 8 + length;
+    }
+    w->at = w->window_end - room;
+    return count;
+}
+
 static bool texts(walk *w, uint64_t count) {
-    for (uint64_t i = 0, length; i < count; i++)
+    for (uint64_t length; (count = pass_texts(w, count)) != 0; count--)
         if (!number(w, &length, 8) || !skip(w, length)) return false;
     return true;
 }
@@ -382,4 +395,20 @@ skald_status sk_gguf_parse(sk_gguf *g, const char *header_copy, uint32_t part, s
     skald_status s = unique_keys(g, why);
     if (s == SKALD_OK) s = ranges(g, part, why);
     return s == SKALD_OK ? unique_names(g, why) : s;
+}
+
+void sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from) {
+    memcpy(header, from->header, (size_t)from->size.header_bytes);
+    to->header = header;
+    for (uint32_t i = 0; i < from->size.n_entries; i++) {
+        to->entry[i] = from->entry[i];
+        to->entry[i].key.at = header + (from->entry[i].key.at - from->header);
+        to->entry[i].value = header + (from->entry[i].value - from->header);
+        to->entry_by_key[i] = from->entry_by_key[i];
+    }
+    for (uint32_t i = 0; i < from->size.n_tensors; i++) {
+        to->tensor[i] = from->tensor[i];
+        to->tensor[i].name.at = header + (from->tensor[i].name.at - from->header);
+        to->tensor_by_name[i] = from->tensor_by_name[i];
+    }
 }

@@ -2,7 +2,7 @@
  *
  *     source -- measure --> sizes -- layout --> room in a block -- parse --> tables over the header in memory
  *
- * Parsing asks for no memory and may be repeated over any copy of the header, so a model keeps one in its own block. */
+ * Parsing asks for no memory; a model keeps a copy of header and tables in its own block. */
 #ifndef SK_FILE_GGUF_H
 #define SK_FILE_GGUF_H
 #include "base/memory.h"
@@ -84,6 +84,8 @@ void sk_gguf_layout(sk_gguf *g, const sk_gguf_size *size, sk_carver *c);
 /* Checks `header` and fills the tables that layout has placed. Measured or not, nothing in `header` is believed: it may
  * have changed since. `part` goes into the tensors. */
 skald_status sk_gguf_parse(sk_gguf *g, const char *header, uint32_t part, skald_report *why);
+/* Copies a parsed header and its tables to `header` and the room that layout has placed in `to` for the same size. */
+void sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from);
 
 /* ---- values. A getter answers ABSENT without a sentence when there is no such key, and FORMAT naming the key when the
  * value is of another type or does not fit; *out is then unchanged. */

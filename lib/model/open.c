@@ -7,6 +7,8 @@
 #include "model/model.h"
 #include <string.h>
 
+#define LARGEST_PAGE (2u << 20)
+
 typedef struct {
     skald_runtime *runtime;
     const sk_device_slot *slot;
@@ -166,15 +168,13 @@ static const char *carve_text(sk_carver *c, sk_text text) {
     return copy;
 }
 
-static skald_status carve_part(sk_carver *c, sk_gguf *to, const sk_gguf *from, uint32_t index, skald_report *why) {
+static void carve_part(sk_carver *c, sk_gguf *to, const sk_gguf *from) {
     sk_gguf part;
     char *header = sk_carve(c, from->size.header_bytes, 1, SK_CACHE_LINE);
     sk_gguf_layout(&part, &from->size, c);
-    if (!c->base) return SKALD_OK;
-    memcpy(header, from->header, (size_t)from->size.header_bytes);
-    skald_status status = sk_gguf_parse(&part, header, index, why);
+    if (!c->base) return;
+    sk_gguf_copy(&part, header, from);
     *to = part;
-    return status;
 }
 
 /* Every tensor of every part, with a name that ends in NUL. */
@@ -222,10 +222,7 @@ static skald_status carve_model(sk_carver *c, opening *o) {
     sk_layer *layers = sk_carve(c, n_layers, sizeof *layers, SK_CACHE_LINE);
     sk_gguf *parts = sk_carve(c, o->files.n_parts, sizeof *parts, SK_CACHE_LINE);
     if (m) m->layers = layers, m->part = parts, m->n_parts = o->files.n_parts, m->config = o->config;
-    for (uint32_t i = 0; i < o->files.n_parts; i++) {
-        skald_status status = carve_part(c, m ? &parts[i] : NULL, &o->files.part[i], i, o->why);
-        if (status != SKALD_OK) return status;
-    }
+    for (uint32_t i = 0; i < o->files.n_parts; i++) carve_part(c, m ? &parts[i] : NULL, &o->files.part[i]);
     const char *architecture = carve_text(c, text_or_none(first, "general.architecture"));
     const char *name = carve_text(c, text_or_none(first, "general.name"));
     if (m) m->architecture = architecture, m->name = name;
@@ -306,6 +303,27 @@ static void name_kernels(skald_model *m, const opening *o) {
     }
 }
 
+typedef struct {
+    char *at;
+    uint64_t n_bytes;
+} fresh_memory;
+
+static void touch_page(void *arg, uint32_t index) {
+    const fresh_memory *m = arg;
+    m->at[index * (uint64_t)LARGEST_PAGE] = 0;
+}
+
+/* The system clears a page when it is first written. Threads that pack side by side meet in the same huge page, and each
+ * would clear one, of which a single one is used: so they first take different ones. */
+static void make_pages(skald_model *m, uint64_t n_bytes) {
+    fresh_memory fresh = {.at = m->backend->buffer_address(m->weights), .n_bytes = n_bytes};
+    sk_pool *pool = m->runtime->pool;
+    if (!fresh.at) return;
+    sk_team *team = sk_pool_enter(pool, sk_pool_threads(pool));
+    sk_pool_run(pool, team, touch_page, &fresh, (uint32_t)sk_divide_up(n_bytes, LARGEST_PAGE));
+    sk_pool_leave(pool, team);
+}
+
 static skald_status load_weights(skald_model *m, opening *o, sk_model_check *check) {
     if (o->options->vocabulary_only) return SKALD_OK;
     o->placing.trunk = &m->trunk;
@@ -317,7 +335,11 @@ static skald_status load_weights(skald_model *m, opening *o, sk_model_check *che
     if (status != SKALD_OK)
         return sk_fail(o->why, status, "no memory for the weights: %llu bytes",
                        (unsigned long long)o->placing.weights_bytes);
-    return sk_place_load(&o->placing, o->family, m->weights, o->staging, o->options);
+    sk_pool_be_patient(m->runtime->pool, true);
+    make_pages(m, o->placing.weights_bytes);
+    status = sk_place_load(&o->placing, o->family, m->weights, o->staging, o->options);
+    sk_pool_be_patient(m->runtime->pool, false);
+    return status;
 }
 
 static void free_model(skald_model *m) {

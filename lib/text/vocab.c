@@ -22,30 +22,25 @@ static int32_t byte_of(uint32_t code) {
     return n == 67 ? 0xad : -1;
 }
 
-/* Walks the bytes that a token's text stands for; texts with a character outside the alphabet stand for themselves. */
-typedef struct {
-    const uint8_t *text;
-    uint64_t n_bytes, at;
-    bool literal;
-} spelling;
-
-static spelling spell(const char *text, uint64_t n_bytes, bool literal) {
-    spelling s = {(const uint8_t *)text, n_bytes, 0, literal};
-    for (uint64_t at = 0; at < n_bytes && !s.literal;) {
-        uint32_t code = s.text[at], n = 1;
-        if (code >= 0x80) n = sk_utf8_next(&code, s.text + at, n_bytes - at);
-        s.literal = byte_of(code) < 0;
-        at += n;
+/* Writes the bytes that `text` stands for, at most as many as it has itself, and tells how many. A text with a character
+ * outside the alphabet stands for itself. */
+static uint32_t unspell(uint8_t *to, const char *text, uint64_t n_bytes, bool literal) {
+    const uint8_t *from = (const uint8_t *)text;
+    uint32_t n = 0;
+    for (uint64_t at = 0; at < n_bytes && !literal;) {
+        uint32_t code = from[at], length = 1;
+        int32_t byte = (int32_t)code;
+        if (code < 0x21 || code > 0x7e) { /* what most texts are made of stands for itself */
+            if (code >= 0x80) length = sk_utf8_next(&code, from + at, n_bytes - at);
+            byte = byte_of(code);
+        }
+        literal = byte < 0;
+        to[n++] = (uint8_t)byte;
+        at += length;
     }
-    return s;
-}
-
-static bool next_byte(spelling *s, uint8_t *byte) {
-    uint32_t code;
-    if (s->at == s->n_bytes) return false;
-    if (s->literal || s->text[s->at] < 0x80) return *byte = s->text[s->at++], true; /* ASCII stands for itself */
-    s->at += sk_utf8_next(&code, s->text + s->at, s->n_bytes - s->at);
-    return *byte = (uint8_t)byte_of(code), true;
+    if (!literal) return n;
+    if (n_bytes) memcpy(to, text, (size_t)n_bytes);
+    return (uint32_t)n_bytes;
 }
 
 /* ---- token bytes to id (FNV-1a, then mixed for the low bits) */
@@ -62,34 +57,16 @@ static uint32_t hash_bytes(uint32_t hash, const uint8_t *bytes, size_t n_bytes) 
     return hash;
 }
 
-/* Finds the token whose bytes are `head` and then `tail`. */
-static int32_t find_joined(const sk_vocab *v, const uint8_t *head, size_t n_head, const uint8_t *tail, size_t n_tail) {
-    uint32_t slot = hash_end(hash_bytes(hash_bytes(HASH_BEGIN, head, n_head), tail, n_tail));
-    for (;; slot++) {
+static int32_t find_hashed(const sk_vocab *v, uint32_t hash, const uint8_t *bytes, size_t n_bytes) {
+    for (uint32_t slot = hash_end(hash);; slot++) {
         uint32_t id = v->token_slot[slot & v->token_mask];
         if (id-- == 0) return -1;
-        const uint8_t *bytes = v->bytes + v->start[id];
-        if (token_length(v, id) == n_head + n_tail && memcmp(bytes, head, n_head) == 0 &&
-            memcmp(bytes + n_head, tail, n_tail) == 0)
-            return (int32_t)id;
+        if (token_length(v, id) == n_bytes && memcmp(v->bytes + v->start[id], bytes, n_bytes) == 0) return (int32_t)id;
     }
 }
 
 int32_t sk_vocab_find(const sk_vocab *v, const uint8_t *bytes, size_t n_bytes) {
-    return find_joined(v, bytes, n_bytes, bytes + n_bytes, 0);
-}
-
-static int32_t find_spelled(const sk_vocab *v, spelling s) {
-    uint32_t hash = HASH_BEGIN;
-    uint8_t byte;
-    for (spelling walk = s; next_byte(&walk, &byte);) hash = hash_more(hash, byte);
-    for (uint32_t slot = hash_end(hash);; slot++) {
-        uint32_t id = v->token_slot[slot & v->token_mask], n = 0;
-        if (id-- == 0) return -1;
-        spelling walk = s;
-        while (n < token_length(v, id) && next_byte(&walk, &byte) && byte == v->bytes[v->start[id] + n]) n++;
-        if (n == token_length(v, id) && walk.at == walk.n_bytes) return (int32_t)id;
-    }
+    return find_hashed(v, hash_bytes(HASH_BEGIN, bytes, n_bytes), bytes, n_bytes);
 }
 
 static skald_status add_token(sk_vocab *v, uint32_t id, skald_report *why) {
@@ -120,26 +97,36 @@ const sk_vocab_merge *sk_vocab_merge_of(const sk_vocab *v, uint32_t left, uint32
     }
 }
 
+/* The ids of the two parts and of what they make; false when one of the three is not a token. */
+static bool find_merge(const sk_vocab *v, sk_vocab_merge *m, sk_string text, uint64_t space) {
+    if (text.n_bytes > v->joined_room) return false; /* no token is so long */
+    uint8_t *left = v->joined, *right = left + unspell(left, text.text, space, false);
+    const size_t n_left = (size_t)(right - left);
+    const size_t n_right = unspell(right, text.text + space + 1, text.n_bytes - space - 1, false);
+    const uint32_t hash = hash_bytes(HASH_BEGIN, left, n_left);
+    const int32_t ids[3] = {find_hashed(v, hash, left, n_left), sk_vocab_find(v, right, n_right),
+                            find_hashed(v, hash_bytes(hash, right, n_right), left, n_left + n_right)};
+    m->left = (uint32_t)ids[0], m->right = (uint32_t)ids[1], m->id = (uint32_t)ids[2];
+    return ids[0] >= 0 && ids[1] >= 0 && ids[2] >= 0;
+}
+
 static skald_status add_merge(sk_vocab *v, uint32_t rank, sk_string text, skald_report *why) {
     uint64_t space = 1;
     while (space < text.n_bytes && text.text[space] != ' ') space++;
     if (space + 1 >= text.n_bytes)
         return sk_fail(why, SKALD_FORMAT, "merge %u: not two parts with a space between", rank);
-    int32_t left = find_spelled(v, spell(text.text, space, false));
-    int32_t right = find_spelled(v, spell(text.text + space + 1, text.n_bytes - space - 1, false));
-    int32_t id = left < 0 || right < 0 ? -1
-                                       : find_joined(v, v->bytes + v->start[left], token_length(v, (uint32_t)left),
-                                                     v->bytes + v->start[right], token_length(v, (uint32_t)right));
-    if (id < 0) return SKALD_OK; /* of a vocabulary that was cut down: it could never be applied */
-    uint32_t slot = hash_pair((uint32_t)left, (uint32_t)right), chain = 0;
+    sk_vocab_merge made = {.rank = rank};
+    /* of a vocabulary that was cut down: it could never be applied */
+    if (!find_merge(v, &made, text, space)) return SKALD_OK;
+    uint32_t slot = hash_pair(made.left, made.right), chain = 0;
     sk_vocab_merge *m;
     for (;; slot++) {
         m = v->merge_slot + (slot & v->merge_mask);
         if (m->left == UINT32_MAX) break;
-        if (m->left == (uint32_t)left && m->right == (uint32_t)right) return SKALD_OK;
+        if (m->left == made.left && m->right == made.right) return SKALD_OK;
         if (++chain == LONGEST_CHAIN) return sk_fail(why, SKALD_FORMAT, "merge %u: too many merges of one hash", rank);
     }
-    *m = (sk_vocab_merge){(uint32_t)left, (uint32_t)right, rank, (uint32_t)id};
+    *m = made;
     return SKALD_OK;
 }
 
@@ -235,12 +222,13 @@ static uint32_t type_of(const sk_vocab_source *source, uint32_t id) {
 
 skald_status sk_vocab_lay_out(sk_vocab *v, sk_carver *carver, const sk_vocab_source *source, skald_report *why) {
     *v = (sk_vocab){0};
-    uint64_t n_bytes = 0;
+    uint64_t n_bytes = 0, longest = 0;
     if (source->kind != SK_VOCAB_BYTE_BPE) return sk_fail(why, SKALD_UNSUPPORTED, "unknown kind of vocabulary");
     if (source->n_tokens > MOST_TOKENS || source->n_merges > MOST_TOKENS)
         return sk_fail(why, SKALD_FORMAT, "%u tokens and %u merges", source->n_tokens, source->n_merges);
     for (uint32_t i = 0; i < source->n_tokens; i++) {
         n_bytes = sk_add(n_bytes, source->tokens[i].n_bytes);
+        if (source->tokens[i].n_bytes > longest) longest = source->tokens[i].n_bytes;
         v->n_special += is_special(type_of(source, i));
     }
     if (n_bytes >= UINT32_MAX) return sk_fail(why, SKALD_FORMAT, "tokens of more than 4 GiB");
@@ -260,6 +248,8 @@ skald_status sk_vocab_lay_out(sk_vocab *v, sk_carver *carver, const sk_vocab_sou
     v->split = sk_carve(carver, v->n_splits, sizeof *v->split, sizeof(uint32_t));
     v->type = sk_carve(carver, v->n_tokens, 1, 1);
     v->bytes = sk_carve(carver, n_bytes, 1, 1);
+    v->joined_room = 2 * longest + 1; /* two bytes spell one, and a space */
+    v->joined = sk_carve(carver, v->joined_room, 1, 1);
     return SKALD_OK;
 }
 
@@ -268,10 +258,9 @@ static skald_status fill_tokens(sk_vocab *v, const sk_vocab_source *source, skal
     for (uint32_t id = 0; id < v->n_tokens; id++) {
         uint32_t type = type_of(source, id);
         if (type > SK_TOKEN_BYTE) return sk_fail(why, SKALD_FORMAT, "token %u: type %d", id, source->types[id]);
-        spelling s = spell(source->tokens[id].text, source->tokens[id].n_bytes, is_special(type));
         v->type[id] = (uint8_t)type;
         v->start[id] = end;
-        while (next_byte(&s, v->bytes + end)) end++;
+        end += unspell(v->bytes + end, source->tokens[id].text, source->tokens[id].n_bytes, is_special(type));
     }
     v->start[v->n_tokens] = end;
     memset(v->token_slot, 0, (v->token_mask + (size_t)1) * sizeof *v->token_slot);

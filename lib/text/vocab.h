@@ -50,6 +50,8 @@ typedef struct sk_vocab_merge {
 typedef struct sk_vocab {
     uint32_t n_tokens, n_special, n_splits;
     uint32_t token_mask, merge_mask; /* slots - 1 */
+    uint64_t joined_room;
+    uint8_t *joined;                 /* [joined_room] while filling: the bytes of a merge */
     uint8_t *bytes;                  /* all tokens' bytes, without the byte-level alphabet */
     uint32_t *start;                 /* [n_tokens + 1] in bytes */
     uint8_t *type;                   /* [n_tokens] */

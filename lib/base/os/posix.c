@@ -19,26 +19,33 @@
 #include <sched.h>
 #endif
 
-/* Large pages inside a large block, where the system has them: fewer look-ups of addresses, fewer faults. */
-static void use_large_pages(void *block, size_t bytes) {
-#if defined(__linux__)
-    const uintptr_t large = (uintptr_t)2 << 20, begin = ((uintptr_t)block + large - 1) & ~(large - 1);
-    const uintptr_t end = ((uintptr_t)block + bytes) & ~(large - 1);
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-#else
-    (void)block, (void)bytes;
-#endif
-}
-
 void *sk_os_aligned_alloc(size_t bytes, size_t alignment) {
     void *block = NULL;
     if (alignment < sizeof(void *)) alignment = sizeof(void *);
-    if (posix_memalign(&block, alignment, bytes)) return NULL;
-    use_large_pages(block, bytes);
-    return block;
+    return posix_memalign(&block, alignment, bytes) ? NULL : block;
 }
 
 void sk_os_aligned_free(void *pointer) { free(pointer); }
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+static size_t whole_pages(size_t bytes) { return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); }
+
+void *sk_os_large_alloc(size_t bytes) {
+    if (bytes > PTRDIFF_MAX - 2 * HUGE_PAGE) return NULL;
+    const size_t used = whole_pages(bytes);
+    char *room = mmap(NULL, used + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) return NULL;
+    const size_t before = (0 - (uintptr_t)room) & (HUGE_PAGE - 1);
+    if (before) munmap(room, before);
+    munmap(room + before + used, HUGE_PAGE - before);
+#if defined(MADV_HUGEPAGE)
+    madvise(room + before, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE); /* a wish: where it is refused, pages are small */
+#endif
+    return room + before;
+}
+
+void sk_os_large_free(void *pointer, size_t bytes) { munmap(pointer, whole_pages(bytes)); }
 
 /* ---- files */
 

@@ -12,7 +12,7 @@ def struct(name, *fields):
 
 Report = struct("skald_report", ("size", U32), ("status", I32), ("offset", U64), ("text", c.c_char * 496))
 RuntimeOptions = struct("skald_runtime_options", ("size", U32), ("n_threads", U32), ("allocator", P), ("executor", P),
-                        ("log", P), ("log_user", P), ("cpu_level", c.c_char_p))
+                        ("log", P), ("log_user", P), ("cpu_level", c.c_char_p), ("small_pages", U32), ("reserved", U32))
 ModelInfo = struct("skald_model_info", ("size", U32), *[(f, U32) for f in (
     "n_layers n_embd n_heads n_kv_heads head_dim_k head_dim_v n_ff n_vocab n_context").split()],
     ("n_parameters", U64), ("n_file_bytes", U64), ("latent_dim", U32), ("latent_rope_dim", U32),

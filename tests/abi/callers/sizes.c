@@ -12,6 +12,7 @@ int main(void) {
     SIZE(skald_runtime_options);
     OFFSET(skald_runtime_options, allocator);
     OFFSET(skald_runtime_options, cpu_level);
+    OFFSET(skald_runtime_options, small_pages);
     SIZE(skald_model_info);
     OFFSET(skald_model_info, n_vocab);
     OFFSET(skald_model_info, architecture);
