@@ -67,6 +67,7 @@ INLINE floats floats_e4m3(const uint8_t *x) {
 typedef __m256i ints;
 typedef __m256 floats;
 #define LANES 8u
+#define STRIP(n_rows) ((n_rows) == 1 ? 4u : (n_rows) == 2 ? 2u : 1u)
 
 INLINE ints ints_load(const uint8_t *x) { return _mm256_loadu_si256((const __m256i *)x); }
 INLINE ints ints_set(int32_t x) { return _mm256_set1_epi32(x); }
@@ -111,7 +112,8 @@ INLINE floats floats_e4m3(const uint8_t *x) {
 
 /* Sums of products of bytes: w is unsigned and at most `most`, a is signed and at most 127 in magnitude. */
 #if defined(SK_LANES_AVX2)
-#define STRIP(n_rows) (n_rows == 1 ? 4u : n_rows == 2 ? 2u : 1u)
+/* Else the compiler adds as a tree, whose leaves do not fit the registers. */
+#define IN_ORDER(sum) __asm__("" : "+x"(sum))
 
 typedef struct dots { ints sum, words; } dots;
 
@@ -128,8 +130,11 @@ INLINE dots dots_add(dots s, ints w, ints a, const uint32_t most, const uint32_t
     }
     ints words = _mm256_maddubs_epi16(w, a);
     s.words = step % period == 0 ? words : _mm256_add_epi16(s.words, words);
-    if (step % period == period - 1 || step == n_steps - 1)
+    IN_ORDER(s.words);
+    if (step % period == period - 1 || step == n_steps - 1) {
         s.sum = _mm256_add_epi32(s.sum, ints_pairs(s.words, _mm256_set1_epi16(1)));
+        IN_ORDER(s.sum);
+    }
     return s;
 }
 #define DOTS_LOSE_BIAS(most) ((most) > 127)
@@ -146,9 +151,6 @@ INLINE dots dots_add(dots s, ints w, ints a, const uint32_t most, const uint32_t
     return _mm256_dpbusd_avx_epi32(s, w, a);
 #endif
 }
-#if defined(SK_LANES_AVXVNNI)
-#define STRIP(n_rows) (n_rows == 1 ? 4u : 2u)
-#endif
 #endif
 /* clang-format on */
 #endif
