@@ -39,7 +39,8 @@ static int read_options(run_options *o, int argc, char **argv) {
         .command = "run",
         .usage = "-m MODEL [-p TEXT | -f FILE | --chat] [options]",
         .about = "Continues a text, or holds a conversation. The answer goes to stdout, statistics go to stderr.\n"
-                 "Greedy unless --temp is given. SKALD_CPU=scalar|avx2|avxvnni|avx512|... bounds the instruction set.",
+                 "Greedy unless --temp is given. SKALD_CPU=scalar|avx2|avxvnni|avx512|amx (ARM: scalar|neon|dotprod|i8mm)\n"
+                 "bounds the instruction set.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);
