@@ -144,6 +144,27 @@ static void test_kind(const sk_matmul *kind) {
     CHECK_EQUAL(sk_matmul_index(kind), sk_matmul_index(sk_matmul_at(sk_matmul_index(kind))));
 }
 
+/* All integers the largest or the smallest that a format has, by rows of one sign: sums of 16 bits must not run over. */
+static void test_extremes(const sk_matmul *kind) {
+    static const uint8_t bytes[] = {0x00, 0x77, 0x80, 0xff};
+    const uint32_t n_in = 256, n_blocks = n_in / 32;
+    const uint64_t row_bytes = skald_dtype_bytes(kind->type, n_in);
+    const sk_matmul *scalar = sk_matmul_find(kind->type, SK_LEVEL_SCALAR);
+    uint8_t *from = guarded_take(&rows, (size_t)(SK_PANEL * row_bytes));
+    sk_q8 x[256 / 32];
+    float ones[256], y[SK_PANEL], want[SK_PANEL];
+    for (uint32_t turn = 0; turn < 2 * sizeof bytes; turn++) {
+        for (size_t i = 0; i < SK_PANEL * row_bytes; i++) from[i] = bytes[turn / 2] & (i % 2 ? 0xbf : 0xff);
+        for (uint32_t k = 0; k < n_in; k++) ones[k] = turn % 2 ? -1.0f : 1.0f;
+        sk_quantize_scalar(x, ones, n_blocks);
+        void *panel = pack(kind, &panels[0], from, row_bytes, SK_PANEL, n_in);
+        void *plain = pack(scalar, &panels[1], from, row_bytes, SK_PANEL, n_in);
+        tile(kind, y, SK_PANEL, panel, x, n_blocks, 1, n_in);
+        tile(scalar, want, SK_PANEL, plain, x, n_blocks, 1, n_in);
+        CHECK_BITS(y, want, SK_PANEL, kind->name);
+    }
+}
+
 /* The same row alone and among others: no tile size can be seen in the result. */
 static void test_alone(const sk_matmul *kind) {
     const sk_dtype *type = sk_dtype_find(kind->type);
@@ -265,6 +286,8 @@ static void bench(const sk_matmul *kind, const roof_memory *memory) {
     const uint64_t row_bytes = skald_dtype_bytes(kind->type, n_in), bytes = kind->panel_bytes(kind->type, n_in);
     uint8_t *from = guarded_take(&rows, (size_t)(SK_PANEL * row_bytes));
     make_rows(from, sk_dtype_find(kind->type), SK_PANEL, n_in, CALM);
+    for (size_t at = 0; kind->type == SKALD_MXFP4 && at < SK_PANEL * row_bytes; at += 17)
+        from[at] = 120; /* no subnormals */
     void *panel = pack(kind, &panels[0], from, row_bytes, SK_PANEL, n_in);
     for (size_t at = 0; at + bytes <= memory->n_bytes; at += bytes) memcpy((char *)memory->words + at, panel, bytes);
     void *x = make_input(kind->int_tile != NULL, SK_TILE_ROWS, n_in, 0, CALM);
@@ -292,6 +315,7 @@ int main(int argc, char **argv) {
         }
         test_kind(kind);
         test_alone(kind);
+        if (kind->int_tile) test_extremes(kind);
     }
     if (!timing) test_levels();
     roof_memory_close(&memory);
