@@ -5,6 +5,7 @@
  *
  * A tile is consecutive rows of one sequence by the query heads of one KV head, SK_ATTEND_ROWS rows at most. */
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/kept.h"
 #include <string.h>
 
 #define BLOCKS_PER_SPLIT 4u
@@ -91,7 +92,10 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
                              .max = max,
                              .sum = sum,
                              .out = room->block,
+                             .k_type = s->store->k_type,
+                             .v_type = s->store->v_type,
                              .score = room->score,
+                             .share = room->share,
                              .wide = room->wide};
     block.k = keys_of(s, t, page_index);
     block.v = sk_store_v(s->store, op->layer, page, t->kv_head);
@@ -104,22 +108,28 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
             uint32_t n = block.n_rows++, row = i * t->heads + h;
             row_of[n] = row;
             block.q[n] = room->q + (size_t)row * op->head_dim_k;
+            block.quantized[n] = room->quantized + (size_t)row * (op->head_dim_k / SK_BLOCK);
             block.begin[n] = from > start ? from - start : 0;
             block.end[n] = sk_least(to - start, SK_PAGE);
         }
     }
     if (block.n_rows == 0) return;
-    (s->store->k_type == SKALD_F32 ? k->attend_f32 : k->attend_f16)(&block);
+    k->attend(&block);
     for (uint32_t n = 0; n < block.n_rows; n++)
         fold(k, split, row_of[n], max[n], sum[n], block.out + (size_t)n * op->head_dim_v, op->head_dim_v);
 }
 
-static void scale_queries(skald_stream *s, const tile *t, float *q) {
+/* Queries in units of log2; in integers too where they meet keys in blocks. */
+static void scale_queries(skald_stream *s, const tile *t, const sk_thread_room *room) {
     const skald_attend *op = t->op;
+    const sk_kernels *k = &s->device->kernels;
+    const uint32_t n = t->heads * op->head_dim_k;
     for (uint32_t i = 0; i < t->n_tokens; i++) {
         const float *x = (const float *)sk_row(s, &op->q, t->first_row + i) + (size_t)t->first_head * op->head_dim_k;
-        s->device->kernels.scale(q + (size_t)i * t->heads * op->head_dim_k, x, op->scale * LOG2_E,
-                                 t->heads * op->head_dim_k);
+        float *q = room->q + (size_t)i * n;
+        k->scale(q, x, op->scale * LOG2_E, n);
+        if (sk_kept_in_blocks(s->store->k_type))
+            k->quantize(room->quantized + (size_t)i * (n / SK_BLOCK), q, n / SK_BLOCK);
     }
 }
 
@@ -232,7 +242,7 @@ static void attend_part(skald_stream *s, const tile *t, const cut *c, uint32_t i
 static void attend_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
     const cut c = cut_attend(s, &p->op.attend);
     const tile t = tile_at(s, &p->op.attend, index / c.parts);
-    scale_queries(s, &t, room->q);
+    scale_queries(s, &t, room);
     if (c.parts > 1) attend_part(s, &t, &c, index / c.parts, index % c.parts, room);
     else attend_tile(s, &t, room);
 }

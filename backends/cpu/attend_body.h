@@ -8,7 +8,7 @@
 #ifndef SK_CPU_ATTEND_BODY_H
 #define SK_CPU_ATTEND_BODY_H
 #include "backends/cpu/kernels.h"
-#include "backends/cpu/vec.h"
+#include "backends/cpu/ivec.h"
 #include "base/exact.h"
 
 #define WIDE_LANES (16 * VEC_TILE_VECS)
@@ -23,15 +23,24 @@ typedef struct part {
     uint32_t begin, end;
 } part;
 
-SK_INLINE vec load_kept(const void *from, size_t at, bool half) {
-    return half ? vec_load_f16((const uint16_t *)from + at) : vec_load((const float *)from + at);
+SK_INLINE vec load_kept(const void *from, size_t at, skald_dtype type) {
+    switch (type) {
+    case SKALD_F16: return vec_load_f16((const uint16_t *)from + at);
+    case SKALD_BF16: return vec_load_bf16((const uint16_t *)from + at);
+    default: return vec_load((const float *)from + at);
+    }
 }
 
-SK_INLINE vec load_kept_first(const void *from, size_t at, uint32_t n, bool half) {
-    return half ? vec_load_f16_first((const uint16_t *)from + at, n) : vec_load_first((const float *)from + at, n);
+SK_INLINE vec load_kept_first(const void *from, size_t at, uint32_t n, skald_dtype type) {
+    uint16_t words[16] = {0};
+    if (type == SKALD_F32) return vec_load_first((const float *)from + at, n);
+    memcpy(words, (const uint16_t *)from + at, n * sizeof *words);
+    return type == SKALD_F16 ? vec_load_f16(words) : vec_load_bf16(words);
 }
 
-SK_INLINE size_t kept_bytes(size_t n, bool half) { return n * (half ? sizeof(uint16_t) : sizeof(float)); }
+SK_INLINE size_t kept_bytes(size_t n, skald_dtype type) {
+    return n * (type == SKALD_F32 ? sizeof(float) : sizeof(uint16_t));
+}
 
 /* What is read after this comes nearer meanwhile. Any address: nothing is accessed. */
 SK_INLINE void fetch(const char *at, const uint32_t bytes) {
@@ -39,10 +48,10 @@ SK_INLINE void fetch(const char *at, const uint32_t bytes) {
 }
 
 /* n times `vecs` lanes as f32, one after the other. */
-SK_INLINE void widen(float *to, lanes from, const char *next, uint32_t n, const uint32_t vecs, bool half) {
-    for (uint32_t i = 0; i < n; i++, to += 16 * vecs, next += kept_bytes(16 * vecs, half)) {
-        fetch(next, (uint32_t)kept_bytes(16 * vecs, half));
-        for (uint32_t v = 0; v < vecs; v++) vec_store(to + 16 * v, load_kept(from.at, i * from.step + 16 * v, half));
+SK_INLINE void widen(float *to, lanes from, const char *next, uint32_t n, const uint32_t vecs, skald_dtype type) {
+    for (uint32_t i = 0; i < n; i++, to += 16 * vecs, next += kept_bytes(16 * vecs, type)) {
+        fetch(next, (uint32_t)kept_bytes(16 * vecs, type));
+        for (uint32_t v = 0; v < vecs; v++) vec_store(to + 16 * v, load_kept(from.at, i * from.step + 16 * v, type));
     }
 }
 
@@ -81,15 +90,15 @@ static uint32_t next_rows(const sk_attend_block *a, uint32_t row) {
 
 /* ---- scores */
 
-/* `rows`, `vecs`, `half` and `ahead` are constants where this is called; `next` is fetched when `ahead`. */
+/* `rows`, `vecs`, `type` and `ahead` are constants where this is called; `next` is fetched when `ahead`. */
 SK_INLINE void score_tile(const sk_attend_block *a, uint32_t row, uint32_t key, lanes k, const char *next,
-                          const uint32_t rows, const uint32_t vecs, bool half, bool ahead) {
+                          const uint32_t rows, const uint32_t vecs, skald_dtype type, bool ahead) {
     vec sum[VEC_TILE_ROWS][2 * VEC_TILE_VECS], x[2 * VEC_TILE_VECS];
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t v = 0; v < vecs; v++) sum[r][v] = vec_set(0.0f);
     for (size_t d = 0; d < a->dim_k; d++) {
-        if (ahead) fetch(next + d * kept_bytes(16 * vecs, half), (uint32_t)kept_bytes(16 * vecs, half));
-        for (uint32_t v = 0; v < vecs; v++) x[v] = load_kept(k.at, d * k.step + 16 * v, half);
+        if (ahead) fetch(next + d * kept_bytes(16 * vecs, type), (uint32_t)kept_bytes(16 * vecs, type));
+        for (uint32_t v = 0; v < vecs; v++) x[v] = load_kept(k.at, d * k.step + 16 * v, type);
         for (uint32_t r = 0; r < rows; r++) {
             vec q = vec_set(a->q[row + r][d]);
             for (uint32_t v = 0; v < vecs; v++) sum[r][v] = vec_fma(q, x[v], sum[r][v]);
@@ -99,28 +108,28 @@ SK_INLINE void score_tile(const sk_attend_block *a, uint32_t row, uint32_t key, 
         for (uint32_t v = 0; v < vecs; v++) vec_store(a->score + (row + r) * SK_PAGE + key + 16 * v, sum[r][v]);
 }
 
-SK_INLINE lanes keys_at(const sk_attend_block *a, uint32_t key, bool half) {
-    return (lanes){(const char *)a->k + kept_bytes(key, half), SK_PAGE};
+SK_INLINE lanes keys_at(const sk_attend_block *a, uint32_t key, skald_dtype type) {
+    return (lanes){(const char *)a->k + kept_bytes(key, type), SK_PAGE};
 }
 
-SK_INLINE const char *next_keys(const sk_attend_block *a, uint32_t key, bool half) {
-    return a->next + kept_bytes((size_t)key * a->dim_k, half);
+SK_INLINE const char *next_keys(const sk_attend_block *a, uint32_t key, skald_dtype type) {
+    return a->next + kept_bytes((size_t)key * a->dim_k, type);
 }
 
 /* Few rows take twice the keys at once, so that enough sums are under way. */
-SK_INLINE void score_few(const sk_attend_block *a, part keys, const uint32_t rows, bool half) {
+SK_INLINE void score_few(const sk_attend_block *a, part keys, const uint32_t rows, skald_dtype type) {
     const uint32_t vecs = rows <= VEC_TILE_ROWS / 2 ? 2 * VEC_TILE_VECS : VEC_TILE_VECS;
     for (uint32_t key = keys.begin - keys.begin % (16 * vecs); key < keys.end; key += 16 * vecs)
-        score_tile(a, 0, key, keys_at(a, key, half), next_keys(a, key, half), rows, vecs, half, true);
+        score_tile(a, 0, key, keys_at(a, key, type), next_keys(a, key, type), rows, vecs, type, true);
 }
 
-SK_INLINE void score_many(const sk_attend_block *a, part keys, bool half) {
+SK_INLINE void score_many(const sk_attend_block *a, part keys, skald_dtype type) {
     const lanes wide = {a->wide, WIDE_LANES};
     for (uint32_t key = keys.begin - keys.begin % WIDE_LANES; key < keys.end; key += WIDE_LANES) {
-        widen(a->wide, keys_at(a, key, half), next_keys(a, key, half), a->dim_k, VEC_TILE_VECS, half);
+        widen(a->wide, keys_at(a, key, type), next_keys(a, key, type), a->dim_k, VEC_TILE_VECS, type);
         for (uint32_t row = 0, rows; row < a->n_rows; row += rows) {
             rows = next_rows(a, row);
-#define SCORE(n) score_tile(a, row, key, wide, NULL, n, VEC_TILE_VECS, false, false)
+#define SCORE(n) score_tile(a, row, key, wide, NULL, n, VEC_TILE_VECS, SKALD_F32, false)
             WITH_ROWS(rows, SCORE)
 #undef SCORE
         }
@@ -162,15 +171,15 @@ static void weigh(const sk_attend_block *a, uint32_t rows) {
 
 /* out[rows][at ... at + 16 * vecs - 1] goes on with some keys; v begins at key 0. */
 SK_INLINE void mix_tile(const sk_attend_block *a, uint32_t row, part keys, uint32_t at, lanes v, const char *next,
-                        const uint32_t rows, const uint32_t vecs, bool half, bool ahead) {
+                        const uint32_t rows, const uint32_t vecs, skald_dtype type, bool ahead) {
     vec sum[VEC_TILE_ROWS][VEC_TILE_VECS], x[VEC_TILE_VECS];
     float *out = a->out + (size_t)row * a->dim_v + at;
     const float *p = a->score + (size_t)row * SK_PAGE;
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t i = 0; i < vecs; i++) sum[r][i] = vec_load(out + (size_t)r * a->dim_v + 16 * i);
     for (size_t key = keys.begin; key < keys.end; key++) {
-        if (ahead) fetch(next + key * kept_bytes(16 * vecs, half), (uint32_t)kept_bytes(16 * vecs, half));
-        for (uint32_t i = 0; i < vecs; i++) x[i] = load_kept(v.at, key * v.step + 16 * i, half);
+        if (ahead) fetch(next + key * kept_bytes(16 * vecs, type), (uint32_t)kept_bytes(16 * vecs, type));
+        for (uint32_t i = 0; i < vecs; i++) x[i] = load_kept(v.at, key * v.step + 16 * i, type);
         for (uint32_t r = 0; r < rows; r++) {
             vec weight = vec_set(p[(size_t)r * SK_PAGE + key]);
             for (uint32_t i = 0; i < vecs; i++) sum[r][i] = vec_fma(weight, x[i], sum[r][i]);
@@ -194,74 +203,87 @@ static part seen_by_all(const sk_attend_block *a, uint32_t row, uint32_t rows) {
 /* A row meets only keys that it sees (a key beside them may hold NaN): what all rows see goes together, between the
  * keys before and behind that only some of them see. */
 SK_INLINE void mix_rows(const sk_attend_block *a, uint32_t row, uint32_t at, lanes v, const char *next,
-                        const uint32_t rows, const uint32_t vecs, bool half, bool ahead) {
+                        const uint32_t rows, const uint32_t vecs, skald_dtype type, bool ahead) {
     const part all = seen_by_all(a, row, rows);
     for (uint32_t r = row; r < row + rows; r++) {
         const part before = {a->begin[r], a->end[r] < all.begin ? a->end[r] : all.begin};
-        if (before.begin < before.end) mix_tile(a, r, before, at, v, NULL, 1, vecs, half, false);
+        if (before.begin < before.end) mix_tile(a, r, before, at, v, NULL, 1, vecs, type, false);
     }
-    if (all.begin < all.end) mix_tile(a, row, all, at, v, next, rows, vecs, half, ahead);
+    if (all.begin < all.end) mix_tile(a, row, all, at, v, next, rows, vecs, type, ahead);
     for (uint32_t r = row; r < row + rows; r++) {
         const part behind = {a->begin[r] > all.end ? a->begin[r] : all.end, a->end[r]};
-        if (behind.begin < behind.end) mix_tile(a, r, behind, at, v, NULL, 1, vecs, half, false);
+        if (behind.begin < behind.end) mix_tile(a, r, behind, at, v, NULL, 1, vecs, type, false);
     }
 }
 
-SK_INLINE lanes values_at(const sk_attend_block *a, uint32_t key, uint32_t at, bool half) {
-    return (lanes){(const char *)a->v + kept_bytes((size_t)key * a->dim_v + at, half), a->dim_v};
+SK_INLINE lanes values_at(const sk_attend_block *a, uint32_t key, uint32_t at, skald_dtype type) {
+    return (lanes){(const char *)a->v + kept_bytes((size_t)key * a->dim_v + at, type), a->dim_v};
 }
 
 /* V lies behind K, there as here. */
-SK_INLINE const char *next_values(const sk_attend_block *a, uint32_t at, bool half) {
-    return a->next + ((const char *)a->v - (const char *)a->k) + kept_bytes((size_t)SK_PAGE * at, half);
+SK_INLINE const char *next_values(const sk_attend_block *a, uint32_t at, skald_dtype type) {
+    return a->next + ((const char *)a->v - (const char *)a->k) + kept_bytes((size_t)SK_PAGE * at, type);
 }
 
-SK_INLINE void mix_few(const sk_attend_block *a, uint32_t at, const uint32_t rows, const uint32_t vecs, bool half) {
-    mix_rows(a, 0, at, values_at(a, 0, at, half), next_values(a, at, half), rows, vecs, half, true);
+SK_INLINE void mix_few(const sk_attend_block *a, uint32_t at, const uint32_t rows, const uint32_t vecs,
+                       skald_dtype type) {
+    mix_rows(a, 0, at, values_at(a, 0, at, type), next_values(a, at, type), rows, vecs, type, true);
 }
 
-SK_INLINE void mix_many(const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs, bool half) {
+SK_INLINE void mix_many(const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs, skald_dtype type) {
     const lanes wide = {a->wide, 16 * vecs};
-    widen(a->wide + keys.begin * wide.step, values_at(a, keys.begin, at, half), next_values(a, at, half),
-          keys.end - keys.begin, vecs, half);
+    widen(a->wide + keys.begin * wide.step, values_at(a, keys.begin, at, type), next_values(a, at, type),
+          keys.end - keys.begin, vecs, type);
     for (uint32_t row = 0, rows; row < a->n_rows; row += rows) {
         rows = next_rows(a, row);
-#define MIX(n) mix_rows(a, row, at, wide, NULL, n, vecs, false, false)
+#define MIX(n) mix_rows(a, row, at, wide, NULL, n, vecs, SKALD_F32, false)
         WITH_ROWS(rows, MIX)
 #undef MIX
     }
 }
 
 /* The last dims of a head that is no multiple of 16. */
-static void mix_rest(const sk_attend_block *a, uint32_t at, bool half) {
+static void mix_rest(const sk_attend_block *a, uint32_t at, skald_dtype type) {
     const uint32_t n = a->dim_v - at;
     for (uint32_t r = 0; r < a->n_rows; r++) {
         vec sum = vec_set(0.0f);
         for (uint32_t key = a->begin[r]; key < a->end[r]; key++)
             sum = vec_fma(vec_set(a->score[r * SK_PAGE + key]),
-                          load_kept_first(a->v, (size_t)key * a->dim_v + at, n, half), sum);
+                          load_kept_first(a->v, (size_t)key * a->dim_v + at, n, type), sum);
         vec_store_first(a->out + (size_t)r * a->dim_v + at, sum, n);
     }
 }
 
+#include "backends/cpu/attend_blocks_body.h"
+
 /* ---- all of it */
 
-SK_INLINE void attend_few(const sk_attend_block *a, part keys, const uint32_t rows, bool half) {
-    uint32_t at = 0;
-    score_few(a, keys, rows, half);
-    weigh(a, rows);
-    for (; a->dim_v - at >= WIDE_LANES; at += WIDE_LANES) mix_few(a, at, rows, VEC_TILE_VECS, half);
-    for (; a->dim_v - at >= 16; at += 16) mix_few(a, at, rows, 1, half);
-    if (at < a->dim_v) mix_rest(a, at, half);
+SK_INLINE void score(const sk_attend_block *a, part keys, skald_dtype type) {
+    if (a->n_rows > VEC_TILE_ROWS) {
+        score_many(a, keys, type);
+        return;
+    }
+#define FEW(n) score_few(a, keys, n, type)
+    WITH_ROWS(a->n_rows, FEW)
+#undef FEW
 }
 
-SK_INLINE void attend_many(const sk_attend_block *a, part keys, bool half) {
+SK_INLINE void mix_dims(const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs, skald_dtype type) {
+    if (a->n_rows > VEC_TILE_ROWS) {
+        mix_many(a, keys, at, vecs, type);
+        return;
+    }
+#define FEW(n) mix_few(a, at, n, vecs, type)
+    WITH_ROWS(a->n_rows, FEW)
+#undef FEW
+}
+
+SK_INLINE void mix(const sk_attend_block *a, part keys, skald_dtype type) {
     uint32_t at = 0;
-    score_many(a, keys, half);
-    weigh(a, a->n_rows);
-    for (; a->dim_v - at >= WIDE_LANES; at += WIDE_LANES) mix_many(a, keys, at, VEC_TILE_VECS, half);
-    for (; a->dim_v - at >= 16; at += 16) mix_many(a, keys, at, 1, half);
-    if (at < a->dim_v) mix_rest(a, at, half);
+    memset(a->out, 0, (size_t)a->n_rows * a->dim_v * sizeof *a->out);
+    for (; a->dim_v - at >= WIDE_LANES; at += WIDE_LANES) mix_dims(a, keys, at, VEC_TILE_VECS, type);
+    for (; a->dim_v - at >= 16; at += 16) mix_dims(a, keys, at, 1, type);
+    if (at < a->dim_v) mix_rest(a, at, type);
 }
 
 /* Keys that any of the rows sees. */
@@ -274,15 +296,20 @@ static part seen_by_any(const sk_attend_block *a) {
     return any;
 }
 
-SK_INLINE void attend(const sk_attend_block *a, bool half) {
+static void attend(const sk_attend_block *a) {
     const part keys = seen_by_any(a);
-    memset(a->out, 0, (size_t)a->n_rows * a->dim_v * sizeof *a->out);
-    if (a->n_rows > VEC_TILE_ROWS) {
-        attend_many(a, keys, half);
-        return;
+    switch (a->k_type) {
+    case SKALD_F32: score(a, keys, SKALD_F32); break;
+    case SKALD_F16: score(a, keys, SKALD_F16); break;
+    case SKALD_BF16: score(a, keys, SKALD_BF16); break;
+    default: score_blocks(a, keys); break;
     }
-#define FEW(n) attend_few(a, keys, n, half)
-    WITH_ROWS(a->n_rows, FEW)
-#undef FEW
+    weigh(a, a->n_rows);
+    switch (a->v_type) {
+    case SKALD_F32: mix(a, keys, SKALD_F32); break;
+    case SKALD_F16: mix(a, keys, SKALD_F16); break;
+    case SKALD_BF16: mix(a, keys, SKALD_BF16); break;
+    default: mix_blocks(a, keys); break;
+    }
 }
 #endif

@@ -18,7 +18,7 @@ struct skald_buffer {
     _Alignas(SK_CACHE_LINE) char data[];
 };
 
-/* Pages lie one after the other; a page is [layer][KV head]{ K [dim_k][SK_PAGE], V [SK_PAGE][dim_v] }. */
+/* Pages lie one after the other; a page is [layer][KV head]{ K [dim_k][SK_PAGE], V [SK_PAGE][dim_v] }; quantized ones as kept.h says. */
 typedef struct sk_store_layer {
     skald_store_layer shape;
     uint64_t offset;           /* in a page */
@@ -34,16 +34,19 @@ struct skald_store {
     char *pages;
 };
 
-/* Bytes of one stored element; 0: a type this store does not have. */
-uint32_t sk_store_element(skald_dtype type);
 char *sk_store_k(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head);
 char *sk_store_v(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head);
+/* One head of one token goes to its place in a page, in the store's types. */
+void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head, uint32_t position,
+                  const float *key, const float *value);
 
 /* Room of one thread for an attention tile: SK_ATTEND_ROWS rows each. */
 typedef struct sk_thread_room {
     float *q;                  /* [rows][max_head_dim], scaled */
+    sk_q8 *quantized;          /* [rows][max_head_dim / 32], the same in integers */
     float *block, *part, *all; /* [rows][max_head_dim]: out of a block, of a split of blocks, of everything */
     float *score;              /* [rows][SK_PAGE] */
+    int16_t *share;            /* likewise */
     float *wide;               /* [SK_PAGE][max_head_dim] */
 } sk_thread_room;
 

@@ -48,13 +48,16 @@ typedef uint32_t sk_argmax_fn(const float *x, uint32_t n);
 typedef struct sk_attend_block {
     const float *q[SK_ATTEND_ROWS]; /* [dim_k], times scale * log2(e) */
     uint32_t begin[SK_ATTEND_ROWS], end[SK_ATTEND_ROWS];
+    const sk_q8 *quantized[SK_ATTEND_ROWS]; /* q in blocks of 32, where k_type is Q8_0 or Q4_0 */
     uint32_t n_rows, dim_k, dim_v;
-    const void *k;    /* [dim_k][SK_PAGE], in the store's type */
-    const void *v;    /* [SK_PAGE][dim_v] */
+    skald_dtype k_type, v_type;
+    const void *k;    /* [dim_k][SK_PAGE] in the store's type; kept.h says how quantized ones lie */
+    const void *v;    /* [SK_PAGE][dim_v] likewise */
     const char *next; /* the k that is read after this one; the same for a block that is the last */
     float *max, *sum; /* [n_rows] */
     float *out;       /* [n_rows][dim_v], not yet divided by sum */
     float *score;     /* room for [n_rows][SK_PAGE] */
+    int16_t *share;   /* room for [n_rows][SK_PAGE] */
     float *wide;      /* room for [SK_PAGE][the larger dim, at least 16] */
 } sk_attend_block;
 typedef void sk_attend_fn(const sk_attend_block *block);
@@ -139,7 +142,7 @@ typedef struct sk_kernels {
     sk_rotate_fn *rotate_pairs, *rotate_halves;
     sk_argmax_fn *argmax;
     sk_expanded_fn *expanded;
-    sk_attend_fn *attend_f32, *attend_f16;
+    sk_attend_fn *attend;
     sk_fold_fn *fold;
     sk_divide_fn *divide;
     sk_store_fn *store_k_f32, *store_k_f16, *store_v_f32, *store_v_f16;

@@ -275,24 +275,17 @@ static void turn_heads(skald_stream *s, const skald_append *op, float *x, uint32
 static void append_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
     (void)room;
     const skald_append *op = &p->op.append;
-    const sk_kernels *k = &s->device->kernels;
-    sk_store_fn *const store_k = s->store->k_type == SKALD_F32 ? k->store_k_f32 : k->store_k_f16;
-    sk_store_fn *const store_v = s->store->v_type == SKALD_F32 ? k->store_v_f32 : k->store_v_f16;
-    const uint32_t k_size = sk_store_element(s->store->k_type), v_size = sk_store_element(s->store->v_type);
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->q), job); r < end; r++) {
         const float *angles = op->rope == SKALD_ROPE_NONE ? NULL : sk_row(s, &op->angles, r);
         float *key = sk_row(s, &op->k, r), *value = sk_row(s, &op->v, r);
         turn_heads(s, op, sk_row(s, &op->q, r), op->n_heads, &op->q_norm, angles);
         turn_heads(s, op, key, op->n_kv_heads, &op->k_norm, angles);
-        const uint32_t position = s->pass.positions[r], at = position % SK_PAGE;
+        const uint32_t position = s->pass.positions[r];
         const uint32_t page = s->pass.pages[s->pass.page_list[r] + position / SK_PAGE];
-        for (uint32_t h = 0; h < op->n_kv_heads; h++) {
-            store_k(sk_store_k(s->store, op->layer, page, h) + (size_t)at * k_size, key + (size_t)h * op->head_dim_k,
-                    op->head_dim_k);
-            store_v(sk_store_v(s->store, op->layer, page, h) + (size_t)at * op->head_dim_v * v_size,
-                    value + (size_t)h * op->head_dim_v, op->head_dim_v);
-        }
+        for (uint32_t h = 0; h < op->n_kv_heads; h++)
+            sk_store_put(s->store, op->layer, page, h, position % SK_PAGE, key + (size_t)h * op->head_dim_k,
+                         value + (size_t)h * op->head_dim_v);
     }
 }
 

@@ -1,15 +1,19 @@
 /* Pages of keys and values. Keys lie transposed, so that 128 of them are lanes beside each other. */
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/kept.h"
+#include "base/exact.h"
 #include <string.h>
 
-uint32_t sk_store_element(skald_dtype type) { return type == SKALD_F32 ? 4u : type == SKALD_F16 ? 2u : 0u; }
+static bool has_type(skald_dtype type) {
+    return type == SKALD_F32 || type == SKALD_F16 || type == SKALD_BF16 || sk_kept_in_blocks(type);
+}
 
 static void plan_layers(sk_store_layer *layers, uint64_t *page_bytes, const skald_store_plan *plan) {
     uint64_t at = 0;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         const skald_store_layer *shape = &plan->layers[i];
-        uint64_t k = (uint64_t)SK_PAGE * shape->head_dim_k * sk_store_element(plan->k_type);
-        uint64_t v = (uint64_t)SK_PAGE * shape->head_dim_v * sk_store_element(plan->v_type);
+        uint64_t k = SK_PAGE * skald_dtype_bytes(plan->k_type, shape->head_dim_k);
+        uint64_t v = SK_PAGE * skald_dtype_bytes(plan->v_type, shape->head_dim_v);
         if (layers) layers[i] = (sk_store_layer){*shape, at, k, v};
         at = sk_add(at, sk_mul(shape->n_kv_heads, k + v));
     }
@@ -34,8 +38,18 @@ uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const ska
     return c.broken ? UINT64_MAX : c.used;
 }
 
+/* Heads are whole blocks of the type. */
+static bool has_shapes(const skald_store_plan *plan) {
+    if (!has_type(plan->k_type) || !has_type(plan->v_type)) return false;
+    for (uint32_t i = 0; i < plan->n_layers; i++)
+        if (!skald_dtype_bytes(plan->k_type, plan->layers[i].head_dim_k) ||
+            !skald_dtype_bytes(plan->v_type, plan->layers[i].head_dim_v))
+            return false;
+    return true;
+}
+
 skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan) {
-    if (!sk_store_element(plan->k_type) || plan->k_type != plan->v_type) return SKALD_UNSUPPORTED;
+    if (!has_shapes(plan)) return SKALD_UNSUPPORTED;
     uint64_t none, n = sk_cpu_store_bytes(device, &none, plan);
     sk_carver c = {.base = device->host->alloc(device->host->self, n, SKALD_MEMORY_CACHE)};
     if (!c.base) return SKALD_MEMORY;
@@ -68,23 +82,141 @@ skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *f
     return SKALD_OK;
 }
 
-/* Walks a part in canonical order [KV head][position][element] and moves each element one way or the other. */
-static skald_status move_part(skald_store *store, const skald_store_part *part, char *host, bool reading) {
+/* ---- one token of one head, as the format has it on disk: blocks of f16 scale and integers, or plain elements */
+
+#define BLOCK_ROOM (sizeof(uint16_t) + SK_KEPT_BLOCK)
+
+/* Where a token's elements lie in a head's part of a page. */
+typedef struct place {
+    char *head;
+    skald_dtype type;
+    bool keys;
+    uint32_t dim, position;
+} place;
+
+static char *byte_of(const place *p, uint32_t element) {
+    return p->head + (p->keys ? sk_kept_key(p->type, element, p->position)
+                              : sk_kept_value(p->type, element, p->position, p->dim));
+}
+
+static char *scale_of(const place *p, uint32_t block) {
+    return p->head + sk_kept_scales(p->type, p->dim) + (block * SK_PAGE + p->position) * sizeof(uint16_t);
+}
+
+/* Stored keys of Q8_0 are unsigned: the sign bit is turned. */
+static uint8_t turn(const place *p) { return p->keys && p->type == SKALD_Q8_0 ? 0x80 : 0; }
+
+static uint32_t bytes_of_block(skald_dtype type) { return type == SKALD_Q4_0 ? 16 : 32; }
+
+static void put_block(const place *p, uint32_t block, const uint8_t *from) {
+    memcpy(scale_of(p, block), from, sizeof(uint16_t));
+    for (uint32_t i = 0; i < bytes_of_block(p->type); i++) {
+        const uint8_t byte = from[sizeof(uint16_t) + i] ^ turn(p);
+        memcpy(byte_of(p, block * SK_KEPT_BLOCK + i), &byte, 1);
+    }
+}
+
+static void get_block(uint8_t *to, const place *p, uint32_t block) {
+    memcpy(to, scale_of(p, block), sizeof(uint16_t));
+    for (uint32_t i = 0; i < bytes_of_block(p->type); i++) {
+        memcpy(to + sizeof(uint16_t) + i, byte_of(p, block * SK_KEPT_BLOCK + i), 1);
+        to[sizeof(uint16_t) + i] ^= turn(p);
+    }
+}
+
+static void move_token(const place *p, uint8_t *host, bool reading) {
+    if (sk_kept_in_blocks(p->type)) {
+        for (uint32_t b = 0; b < p->dim / SK_KEPT_BLOCK; b++, host += skald_dtype_bytes(p->type, SK_KEPT_BLOCK))
+            if (reading) get_block(host, p, b);
+            else put_block(p, b, host);
+        return;
+    }
+    const size_t size = (size_t)skald_dtype_bytes(p->type, 1);
+    for (uint32_t i = 0; i < p->dim; i++, host += size) {
+        char *element =
+            p->head + size * (p->keys ? (size_t)i * SK_PAGE + p->position : (size_t)p->position * p->dim + i);
+        memcpy(reading ? host : (uint8_t *)element, reading ? (uint8_t *)element : host, size);
+    }
+}
+
+/* ---- a row becomes a token: each block by its own 32 elements */
+
+/* d and integers as activations have them, d then rounded to f16. */
+static void quantize_q8_0(uint8_t *to, const sk_kernels *kernels, const float *x) {
+    sk_q8 q;
+    kernels->quantize(&q, x, 1);
+    const uint16_t d = sk_to_f16(q.d);
+    memcpy(to, &d, sizeof d);
+    memcpy(to + sizeof d, q.q, sizeof q.q);
+}
+
+/* The element of largest magnitude, the first of equals, becomes -8. */
+static void quantize_q4_0(uint8_t *to, const float *x) {
+    float most = 0, d = 0, inverse = 0;
+    for (uint32_t i = 0; i < SK_KEPT_BLOCK; i++) {
+        const float size = x[i] < 0 ? -x[i] : x[i];
+        if (!(size < sk_float(0x7f800000u))) d = sk_float(0x7fc00000u);
+        if (size > (most < 0 ? -most : most)) most = x[i];
+    }
+    if (d == 0 && (most >= 0x1p-100f || most <= -0x1p-100f)) d = most / -8.0f, inverse = -8.0f / most;
+    const uint16_t half = sk_to_f16(d);
+    memcpy(to, &half, sizeof half);
+    for (uint32_t i = 0; i < 16; i++) {
+        const float low = inverse == 0 ? 8.5f : x[i] * inverse + 8.5f;
+        const float high = inverse == 0 ? 8.5f : x[16 + i] * inverse + 8.5f;
+        to[sizeof half + i] = (uint8_t)((low < 15 ? (uint32_t)low : 15) | (high < 15 ? (uint32_t)high : 15) << 4);
+    }
+}
+
+static void put_blocks(const place *p, const sk_kernels *kernels, const float *x) {
+    for (uint32_t b = 0; b < p->dim / SK_KEPT_BLOCK; b++) {
+        uint8_t block[BLOCK_ROOM];
+        if (p->type == SKALD_Q8_0) quantize_q8_0(block, kernels, x + b * SK_KEPT_BLOCK);
+        else quantize_q4_0(block, x + b * SK_KEPT_BLOCK);
+        put_block(p, b, block);
+    }
+}
+
+static void put_bf16(const place *p, const float *x) {
+    uint16_t *to = (uint16_t *)(void *)p->head + (p->keys ? p->position : p->position * (size_t)p->dim);
+    for (uint32_t i = 0; i < p->dim; i++) to[i * (p->keys ? SK_PAGE : 1u)] = sk_to_bf16(x[i]);
+}
+
+static void put(const place *p, const sk_kernels *kernels, const float *x, sk_store_fn *f32, sk_store_fn *f16) {
+    const size_t first = p->keys ? p->position : (size_t)p->position * p->dim;
+    switch (p->type) {
+    case SKALD_F32: f32(p->head + first * sizeof(float), x, p->dim); break;
+    case SKALD_F16: f16(p->head + first * sizeof(uint16_t), x, p->dim); break;
+    case SKALD_BF16: put_bf16(p, x); break;
+    default: put_blocks(p, kernels, x); break;
+    }
+}
+
+void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head, uint32_t position,
+                  const float *key, const float *value) {
+    const sk_kernels *kernels = &store->device->kernels;
+    const skald_store_layer *shape = &store->layers[layer].shape;
+    const place k = {sk_store_k(store, layer, page, kv_head), store->k_type, true, shape->head_dim_k, position};
+    const place v = {sk_store_v(store, layer, page, kv_head), store->v_type, false, shape->head_dim_v, position};
+    put(&k, kernels, key, kernels->store_k_f32, kernels->store_k_f16);
+    put(&v, kernels, value, kernels->store_v_f32, kernels->store_v_f16);
+}
+
+/* ---- parts: canonical order [KV head][position][element] */
+
+static skald_status move_part(skald_store *store, const skald_store_part *part, uint8_t *host, bool reading) {
     if (part->layer >= store->n_layers || part->page >= store->n_pages || part->part > SKALD_PART_V ||
         part->first > SK_PAGE || part->n > SK_PAGE - part->first)
         return SKALD_ARGUMENT;
     const skald_store_layer *shape = &store->layers[part->layer].shape;
-    const bool keys = part->part == SKALD_PART_K;
-    const uint32_t dim = keys ? shape->head_dim_k : shape->head_dim_v;
-    const uint32_t size = sk_store_element(keys ? store->k_type : store->v_type);
+    place p = {.keys = part->part == SKALD_PART_K};
+    p.type = p.keys ? store->k_type : store->v_type;
+    p.dim = p.keys ? shape->head_dim_k : shape->head_dim_v;
+    const uint64_t token_bytes = skald_dtype_bytes(p.type, p.dim);
     for (uint32_t h = 0; h < shape->n_kv_heads; h++) {
-        char *head =
-            keys ? sk_store_k(store, part->layer, part->page, h) : sk_store_v(store, part->layer, part->page, h);
-        for (uint32_t p = part->first; p < part->first + part->n; p++)
-            for (uint32_t i = 0; i < dim; i++, host += size) {
-                char *element = head + (size_t)size * (keys ? (size_t)i * SK_PAGE + p : (size_t)p * dim + i);
-                memcpy(reading ? host : element, reading ? element : host, size);
-            }
+        p.head = p.keys ? sk_store_k(store, part->layer, part->page, h) : sk_store_v(store, part->layer, part->page, h);
+        for (p.position = part->first; p.position < part->first + part->n; p.position++, host += token_bytes)
+            move_token(&p, host, reading);
     }
     return SKALD_OK;
 }
@@ -94,5 +226,5 @@ skald_status sk_cpu_part_read(void *to, skald_store *store, const skald_store_pa
 }
 
 skald_status sk_cpu_part_write(skald_store *store, const skald_store_part *part, const void *from) {
-    return move_part(store, part, (char *)(uintptr_t)from, false);
+    return move_part(store, part, (uint8_t *)(uintptr_t)from, false);
 }

@@ -16,6 +16,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     const uint64_t rows = plan->n_rows, width = sk_align(plan->max_width, SK_BLOCK);
     const uint64_t dim = sk_align(plan->max_head_dim, 16), tile = SK_ATTEND_ROWS * dim;
     const uint64_t score = SK_ATTEND_ROWS * SK_PAGE, room = 4 * tile + score + SK_PAGE * dim;
+    const uint64_t blocks = SK_ATTEND_ROWS * sk_divide_up(dim, SK_BLOCK);
     skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
     sk_phase *phases = sk_carve(c, sk_mul(plan->n_ops, PHASES_PER_OP), sizeof *phases, SK_CACHE_LINE);
     sk_q8 *quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *quantized, SK_CACHE_LINE);
@@ -25,6 +26,8 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
     sk_share *shares = sk_carve(c, plan->n_threads, sizeof *shares, SK_CACHE_LINE);
     float *own = sk_carve(c, sk_mul(plan->n_threads, room), sizeof *own, SK_CACHE_LINE);
+    sk_q8 *queries = sk_carve(c, sk_mul(plan->n_threads, blocks), sizeof *queries, SK_CACHE_LINE);
+    int16_t *share = sk_carve(c, sk_mul(plan->n_threads, score), sizeof *share, SK_CACHE_LINE);
     sk_split_rows splits;
     splits.max = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
     splits.sum = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
@@ -40,8 +43,14 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
                         .shares = shares,
                         .splits = splits};
     for (uint32_t i = 0; i < plan->n_threads; i++, own += room)
-        rooms[i] =
-            (sk_thread_room){own, own + tile, own + 2 * tile, own + 3 * tile, own + 4 * tile, own + 4 * tile + score};
+        rooms[i] = (sk_thread_room){.q = own,
+                                    .block = own + tile,
+                                    .part = own + 2 * tile,
+                                    .all = own + 3 * tile,
+                                    .score = own + 4 * tile,
+                                    .wide = own + 4 * tile + score,
+                                    .quantized = queries + i * blocks,
+                                    .share = share + i * score};
     return s;
 }
 

@@ -313,12 +313,6 @@ SK_INLINE float vec_lane0(vec a) { return _mm_cvtss_f32(_mm256_castps256_ps128(v
 /* clang-format on */
 
 /* The rest is the same for every form. */
-SK_INLINE vec vec_load_f16_first(const uint16_t *x, uint32_t n) {
-    uint16_t all[16] = {0};
-    memcpy(all, x, n * sizeof *x);
-    return vec_load_f16(all);
-}
-
 /* Nearest whole number, ties to even, for |x| < 2^22. */
 SK_INLINE vec vec_nearest(vec x) { return vec_sub(vec_add(x, vec_set(12582912.0f)), vec_set(12582912.0f)); }
 

@@ -20,6 +20,7 @@ typedef struct bench {
     uint32_t n_prompt, n_decode, repeats;
     counts batches, depths, threads;
     int json, depths_given;
+    skald_dtype cache_type;
 
     session session;
     skald_context *contexts[MOST_COUNTS]; /* one for each thread count */
@@ -61,6 +62,8 @@ static int read_options(bench *b, int argc, char **argv) {
         {"-d", OPTION_COUNTS, &b->depths, "LIST", "tokens before, not timed (0,7000 where the model can)", 0, 0},
         {"-t", OPTION_COUNTS, &b->threads, "LIST", "threads (1,2 where there are two processors)", 1, 0},
         {"-r", OPTION_COUNT, &b->repeats, "N", "repetitions (3)", 1, 0},
+        {"--kv", OPTION_CACHE_TYPE, &b->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
+         0},
         {"--json", OPTION_FLAG, &b->json, NULL, "print a JSON array", 0, 0},
         {"--tokens", OPTION_TEXT, &b->tokens, "IDS.json",
          "use these ids (a list, or one for each sequence), print sha256 of the last logits", 0, 0},
@@ -251,7 +254,7 @@ static int measure(bench *b, const sequences *q, uint32_t thread_index, record *
 }
 
 static double cache_bytes(const bench *b) {
-    return (double)skald_kv_bytes_per_token(&b->session.info, SKALD_F16, SKALD_F16);
+    return (double)skald_kv_bytes_per_token(&b->session.info, b->cache_type, b->cache_type);
 }
 
 /* Every piece of rows reads the weights once, and the cache up to where it stands. */
@@ -302,6 +305,7 @@ static skald_status make_cache(bench *b, const sequences *q, skald_report *why) 
     skald_kv_cache_options_init(&options, sizeof options);
     options.n_sequences = q->n;
     options.n_tokens = pages * SKALD_PAGE_TOKENS * q->n;
+    options.k_type = options.v_type = b->cache_type;
     return skald_kv_cache_create(&b->session.cache, b->session.model, &options, why);
 }
 
@@ -411,7 +415,7 @@ static int run_bench(bench *b) {
 }
 
 int command_bench(int argc, char **argv) {
-    bench b = {.n_prompt = 512, .n_decode = 64, .repeats = 3};
+    bench b = {.n_prompt = 512, .n_decode = 64, .repeats = 3, .cache_type = SKALD_F16};
     int code = read_options(&b, argc, argv);
     if (code != GO_ON) return code;
     set_defaults(&b);

@@ -35,7 +35,8 @@ static int read_options(info_options *o, int argc, char **argv) {
         {"--json", OPTION_FLAG, &o->json, NULL, "print a JSON object", 0, 0},
         {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room of the planned cache (the model's context, at most 4096)", 1,
          0},
-        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache, f16 or f32 (f16)", 0, 0},
+        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
+         0},
         {"--ops", OPTION_FLAG, &o->ops, NULL, "print the recorded pass line by line", 0, 0},
         {0},
     };
@@ -96,7 +97,15 @@ static void name_attention(char *text, size_t n_bytes, const skald_model_info *i
 }
 
 /* As --kv writes it. */
-static const char *cache_type_name(skald_dtype type) { return type == SKALD_F32 ? "f32" : "f16"; }
+static const char *cache_type_name(skald_dtype type) {
+    switch (type) {
+    case SKALD_F32: return "f32";
+    case SKALD_BF16: return "bf16";
+    case SKALD_Q8_0: return "q8_0";
+    case SKALD_Q4_0: return "q4_0";
+    default: return "f16";
+    }
+}
 
 static void print_rows(const skald_model_info *info, skald_dtype type, int json) {
     cache_row rows[N_ROWS];

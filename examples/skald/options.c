@@ -81,10 +81,17 @@ static int read_real(float *to, const option *o, const char *text) {
 }
 
 static int read_cache_type(skald_dtype *to, const char *text) {
-    if (strcmp(text, "f16") == 0) *to = SKALD_F16;
-    else if (strcmp(text, "f32") == 0) *to = SKALD_F32;
-    else return 0;
-    return 1;
+    static const struct {
+        const char *name;
+        skald_dtype type;
+    } types[] = {
+        {"f16", SKALD_F16}, {"f32", SKALD_F32}, {"bf16", SKALD_BF16}, {"q8_0", SKALD_Q8_0}, {"q4_0", SKALD_Q4_0}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(text, types[i].name) != 0) continue;
+        *to = types[i].type;
+        return 1;
+    }
+    return 0;
 }
 
 static int read_value(const option *o, const char *text) {

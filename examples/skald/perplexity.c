@@ -26,7 +26,8 @@ static int read_options(perplexity_options *o, int argc, char **argv) {
         {"-f", OPTION_TEXT, &o->file, "TEXT", "a text file; - is stdin", 0, 0},
         {"--context", OPTION_COUNT, &o->window, "N", "tokens of a window (512)", 4, 0},
         {"-t", OPTION_COUNT, &o->threads, "N", "threads (the processors there are)", 1, 0},
-        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache, f16 or f32 (f16)", 0, 0},
+        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
+         0},
         {"--json", OPTION_FLAG, &o->json, NULL, "print a JSON object", 0, 0},
         {0},
     };

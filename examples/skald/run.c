@@ -31,7 +31,8 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"--seed", OPTION_SEED, &o->sampler.seed, "S", "the draw's seed (0)", 0, 0},
         {"-t", OPTION_COUNT, &o->threads, "THREADS", "threads (the processors there are)", 1, 0},
         {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room in tokens (what is needed, up to the model's context)", 1, 0},
-        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache, f16 or f32 (f16)", 0, 0},
+        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
+         0},
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
         {0},
     };

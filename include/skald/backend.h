@@ -283,7 +283,7 @@ enum {
     SKALD_PART_V = 1,
 };
 
-/* A stretch of a page in canonical order: [n_kv_heads][n][head_dim] elements of the stored type. */
+/* A stretch of a page in canonical order: [n_kv_heads][n][head_dim] elements of the stored type, in blocks as on disk. */
 typedef struct skald_store_part {
     uint32_t size;
     uint32_t layer;

@@ -361,8 +361,8 @@ typedef struct skald_kv_cache_options {
     uint32_t size;
     uint32_t n_sequences; /* the most at a time; 0: 1 */
     uint64_t n_tokens;  /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
-    skald_dtype k_type; /* SKALD_F16 or SKALD_F32; set by init to SKALD_F16 */
-    skald_dtype v_type; /* likewise */
+    skald_dtype k_type; /* SKALD_F32, F16, BF16, Q8_0 or Q4_0 (heads of whole blocks of 32); init sets SKALD_F16 */
+    skald_dtype v_type; /* likewise; the two may differ */
 } skald_kv_cache_options;
 
 SKALD_API void skald_kv_cache_options_init(skald_kv_cache_options *options, uint32_t size);

@@ -40,7 +40,18 @@ static void set_layers(skald_store_plan *plan, skald_store_layer *layers, const 
     plan->layers = layers;
 }
 
-static skald_status check(const skald_store_plan *p, skald_report *why) {
+/* Every token of a head has scales of its own, so a head is whole blocks. */
+static skald_status check_type(const char *name, skald_dtype type, uint32_t head_dim, skald_report *why) {
+    if (skald_dtype_bytes(type, head_dim)) return SKALD_OK;
+    if (!skald_dtype_name(type)) return sk_fail(why, SKALD_ARGUMENT, "%s is %u, which no type is", name, type);
+    return sk_fail(why, SKALD_UNSUPPORTED, "%s is %s, and a head of %u elements is not whole blocks of it", name,
+                   skald_dtype_name(type), head_dim);
+}
+
+static skald_status check(const skald_store_plan *p, const sk_config *c, skald_report *why) {
+    skald_status status = check_type("k_type", p->k_type, c->head_dim_k, why);
+    if (status == SKALD_OK) status = check_type("v_type", p->v_type, c->head_dim_v, why);
+    if (status != SKALD_OK) return status;
     if (p->n_sequences > 65535)
         return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", p->n_sequences);
     if ((uint64_t)p->n_pages * p->n_sequences > UINT32_MAX || p->n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
@@ -62,7 +73,7 @@ skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, sk
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_kv_cache_options", why);
     if (status != SKALD_OK) return status;
     skald_store_plan store = store_plan(config, &o);
-    status = check(&store, why);
+    status = check(&store, config, why);
     if (status != SKALD_OK) return status;
     const uint64_t n = sk_mul(config->n_layers, sizeof(skald_store_layer));
     skald_store_layer *layers = sk_allocate(memory, 1, n, SKALD_MEMORY_LOAD), *unused;

@@ -20,12 +20,18 @@
 #define N_READERS 4
 #define BEST      2 /* threads */
 
+static const struct {
+    const char *name;
+    skald_dtype type;
+} caches[] = {{"f32", SKALD_F32}, {"f16", SKALD_F16}, {"q8_0", SKALD_Q8_0}, {"q4_0", SKALD_Q4_0}};
+#define N_CACHES (sizeof caches / sizeof *caches)
+
 /* The first `branch` tokens are those of the first text. */
 typedef struct text {
     char name;
     uint32_t n, branch;
     int32_t tokens[LONG];
-    uint64_t want[2][LONG]; /* hash of each row, with an f32 and an f16 cache */
+    uint64_t want[N_CACHES][LONG]; /* hash of each row, with each type of cache */
 } text;
 
 static text texts[] = {
@@ -35,11 +41,6 @@ static text texts[] = {
     {.name = 'D', .n = 300, .branch = 256},
 };
 #define N_TEXTS (sizeof texts / sizeof *texts)
-
-static const struct {
-    const char *name;
-    skald_dtype type;
-} caches[] = {{"f32", SKALD_F32}, {"f16", SKALD_F16}};
 
 static char *model;
 static size_t n_model;
@@ -362,9 +363,8 @@ static void in_disorder(void *user, void (*job)(void *, uint32_t), void *arg, ui
 /* ---- all ways */
 
 static void learn(uint32_t cache) {
-    static const char *const names[] = {"f32: what others are held against", "f16: what others are held against"};
     for (size_t i = 0; i < N_TEXTS; i++) {
-        const way w = {.name = names[cache], .cache = cache, .learn = true};
+        const way w = {.name = "what others are held against", .cache = cache, .learn = true};
         read_alone(&w, texts[i].name, texts[i].n, LONG);
     }
 }
@@ -377,7 +377,7 @@ static void chunks(void) {
         read_alone(&f16, 'A', LONG, sizes[i]);
         read_alone(&f32, 'A', sizes[i] == 1 ? 400 : LONG, sizes[i]);
     }
-    for (uint32_t cache = 0; cache < 2; cache++) {
+    for (uint32_t cache = 0; cache < N_CACHES; cache++) {
         const way wide = {.name = "a pass of 2000 rows", .cache = cache, .n_rows = 2000};
         const way narrow = {.name = "passes of 33 rows", .cache = cache, .n_rows = 33};
         read_alone(&wide, 'A', LONG, LONG);
@@ -386,7 +386,7 @@ static void chunks(void) {
 }
 
 static void neighbours(void) {
-    for (uint32_t cache = 0; cache < 2; cache++) {
+    for (uint32_t cache = 0; cache < N_CACHES; cache++) {
         beside_others(&(way){.name = "beside other sequences", .cache = cache}, cache ? LONG : 600);
         beside_others(&(way){.name = "beside others, passes of 16 rows", .cache = cache, .n_rows = 16}, 300);
         forked(&(way){.name = "forked", .cache = cache});
@@ -434,7 +434,7 @@ static void levels(void) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const int32_t got = sk_cpu_level(names[i]);
         if (got < 0 || strcmp(sk_cpu_level_name((uint32_t)got), names[i]) != 0) continue;
-        for (uint32_t cache = 0; cache < 2; cache++) {
+        for (uint32_t cache = 0; cache < N_CACHES; cache++) {
             const way beside = {.name = "beside others", .cache = cache, .level = names[i]};
             const way fork = {.name = "forked", .cache = cache, .level = names[i]};
             level(names[i], cache, i ? LONG : cache ? 700 : 150); /* scalar: past a split of blocks with one cache */
@@ -450,7 +450,8 @@ static void levels(void) {
 static bool make_line(char *out, size_t room, uint32_t i) {
     static const struct {
         uint32_t cache, text, n;
-    } lines[] = {{0, 0, SHORT_F32}, {1, 0, SHORT_F16}, {0, 0, LONG}, {1, 0, LONG}, {0, 1, 420}, {1, 1, 420}};
+    } lines[] = {{0, 0, SHORT_F32}, {1, 0, SHORT_F16}, {0, 0, LONG}, {1, 0, LONG},
+                 {0, 1, 420},       {1, 1, 420},       {2, 0, LONG}, {3, 0, LONG}};
     if (i == 0) return snprintf(out, room, "model %016llx", (unsigned long long)hash_model()), true;
     if (--i >= sizeof lines / sizeof *lines) return false;
     const uint64_t h = hash_rows(texts[lines[i].text].want[lines[i].cache], lines[i].n);
@@ -536,8 +537,7 @@ int main(int argc, char **argv) {
     if (argc == 4 && strcmp(mode, "model") == 0) return write_model(argv[2], argv[3]);
     model = test_model_make(&n_model);
     if (strcmp(mode, "short") == 0) return print_short();
-    learn(0);
-    learn(1);
+    for (uint32_t cache = 0; cache < N_CACHES; cache++) learn(cache);
     if (strcmp(mode, "hashes") == 0) return print_lines(UINT32_MAX), 0;
     check_sane();
     check_file();

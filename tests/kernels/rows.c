@@ -243,8 +243,7 @@ static void test_store_v_f16(sk_store_fn *leaf, const char *name) { check_store(
 
 /* matmul.c looks at this, attend.c at the others */
 static void test_expanded(sk_expanded_fn *leaf, const char *name) { (void)leaf, (void)name; }
-static void test_attend_f32(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
-static void test_attend_f16(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_attend(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
 
 /* A fold into nothing shows 2^x of a level as its sum, and SiLU shows e^x: every polynomial at many arguments. */
 static void test_sweep(const sk_kernels *k, const char *name) {

@@ -59,7 +59,7 @@ static void run_rms_norm(void *with) { (void)with, kernels.rms_norm(y, a, b, WID
 static void run_silu(void *with) { (void)with, kernels.silu(y, a, b, WIDTH); }
 static void run_rotate(void *with) { (void)with, kernels.rotate_halves(y, a, WIDTH / 2); }
 static void run_argmax(void *with) { *(uint32_t *)with = kernels.argmax(a, WIDTH); }
-static void run_attend(void *with) { kernels.attend_f16(with); }
+static void run_attend(void *with) { kernels.attend(with); }
 
 static void measure_rows(void) {
     uint32_t best = 0;
@@ -81,6 +81,8 @@ static void measure_attend(uint32_t n_rows) {
     sk_attend_block block = {.n_rows = n_rows,
                              .dim_k = 64,
                              .dim_v = 64,
+                             .k_type = SKALD_F16,
+                             .v_type = SKALD_F16,
                              .k = keys,
                              .v = values,
                              .next = (const char *)keys,

@@ -15,8 +15,7 @@ void sk_silu_neon(float *y, const float *gate, const float *up, uint32_t n) { si
 void sk_rotate_pairs_neon(float *x, const float *cs, uint32_t n_pairs) { rotate_pairs(x, cs, n_pairs); }
 void sk_rotate_halves_neon(float *x, const float *cs, uint32_t n_pairs) { rotate_halves(x, cs, n_pairs); }
 uint32_t sk_argmax_neon(const float *x, uint32_t n) { return argmax(x, n); }
-void sk_attend_f32_neon(const sk_attend_block *block) { attend(block, false); }
-void sk_attend_f16_neon(const sk_attend_block *block) { attend(block, true); }
+void sk_attend_neon(const sk_attend_block *block) { attend(block); }
 void sk_fold_neon(float *max, float *sum, float *out, float max2, float sum2, const float *out2, uint32_t dim_v) {
     fold(max, sum, out, max2, sum2, out2, dim_v);
 }

@@ -1,27 +1,56 @@
 /* Attention over one block of keys in plain C, and the fold of blocks: the definition (docs/numerics.md). */
-#include "backends/cpu/kernels.h"
+#include "backends/cpu/kept.h"
 #include "base/exact.h"
 
-typedef void load_fn(float *to, const void *from, size_t at, uint32_t n);
-
-static void load_f32(float *to, const void *from, size_t at, uint32_t n) {
-    const float *x = (const float *)from + at;
-    for (uint32_t i = 0; i < n; i++) to[i] = x[i];
-}
-
-static void load_f16(float *to, const void *from, size_t at, uint32_t n) {
-    const uint16_t *x = (const uint16_t *)from + at;
-    for (uint32_t i = 0; i < n; i++) to[i] = sk_from_f16(x[i]);
+static void load(float *to, const void *from, skald_dtype type, size_t at, uint32_t n) {
+    const uint16_t *words = (const uint16_t *)from + at;
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = type == SKALD_F32   ? ((const float *)from)[at + i]
+                : type == SKALD_F16 ? sk_from_f16(words[i])
+                                    : sk_from_bf16(words[i]);
 }
 
 /* score[0 ... n - 1] of the keys from `begin` on. */
-static void score_row(float *score, const sk_attend_block *a, uint32_t r, load_fn *load) {
+static void score_floats(float *score, const sk_attend_block *a, uint32_t r) {
     uint32_t begin = a->begin[r], n = a->end[r] - begin;
     float k[SK_PAGE];
     for (uint32_t i = 0; i < n; i++) score[i] = 0;
     for (uint32_t d = 0; d < a->dim_k; d++) {
-        load(k, a->k, (size_t)d * SK_PAGE + begin, n);
+        load(k, a->k, a->k_type, (size_t)d * SK_PAGE + begin, n);
         for (uint32_t i = 0; i < n; i++) score[i] = sk_fma(a->q[r][d], k[i], score[i]);
+    }
+}
+
+/* The integer in a byte of Q4_0: its low half for elements 0 to 15 of a block, its high half for the others. */
+static int32_t half_of(uint8_t byte, uint32_t element) { return (element % 32 < 16 ? byte & 15 : byte >> 4) - 8; }
+
+static int32_t key_integer(const sk_attend_block *a, uint32_t element, uint32_t key) {
+    const uint8_t byte = ((const uint8_t *)a->k)[sk_kept_key(a->k_type, element, key)];
+    return a->k_type == SKALD_Q4_0 ? half_of(byte, element) : byte - 128;
+}
+
+static int32_t value_integer(const sk_attend_block *a, uint32_t element, uint32_t key) {
+    const uint8_t byte = ((const uint8_t *)a->v)[sk_kept_value(a->v_type, element, key, a->dim_v)];
+    return a->v_type == SKALD_Q4_0 ? half_of(byte, element) : (int8_t)byte;
+}
+
+static float scale_of(const void *kept, skald_dtype type, uint32_t dim, uint32_t block, uint32_t key) {
+    const char *scales = (const char *)kept + sk_kept_scales(type, dim);
+    return sk_from_f16(((const uint16_t *)(const void *)scales)[block * SK_PAGE + key]);
+}
+
+static void score_blocks(float *score, const sk_attend_block *a, uint32_t r) {
+    uint32_t begin = a->begin[r], n = a->end[r] - begin;
+    for (uint32_t i = 0; i < n; i++) {
+        score[i] = 0;
+        for (uint32_t b = 0; b < a->dim_k / SK_KEPT_BLOCK; b++) {
+            const sk_q8 *q = &a->quantized[r][b];
+            const float d = scale_of(a->k, a->k_type, a->dim_k, b, begin + i);
+            int32_t sum = 0;
+            for (uint32_t j = 0; j < SK_KEPT_BLOCK; j++)
+                sum += q->q[j] * key_integer(a, b * SK_KEPT_BLOCK + j, begin + i);
+            score[i] = sk_fma((float)sum, q->d * d, score[i]);
+        }
     }
 }
 
@@ -41,30 +70,57 @@ static void weigh(float *score, const sk_attend_block *a, uint32_t r) {
     a->sum[r] = lane[0];
 }
 
-static void mix_row(float *out, const float *p, const sk_attend_block *a, uint32_t r, load_fn *load) {
+static void mix_floats(float *out, const float *p, const sk_attend_block *a, uint32_t r) {
     uint32_t begin = a->begin[r], n = a->end[r] - begin;
     float v[SK_PAGE];
     for (uint32_t j = 0; j < a->dim_v; j++) out[j] = 0;
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j < a->dim_v; j += SK_PAGE) {
             uint32_t part = a->dim_v - j < SK_PAGE ? a->dim_v - j : SK_PAGE;
-            load(v, a->v, (size_t)(begin + i) * a->dim_v + j, part);
+            load(v, a->v, a->v_type, (size_t)(begin + i) * a->dim_v + j, part);
             for (uint32_t c = 0; c < part; c++) out[j + c] = sk_fma(p[i], v[c], out[j + c]);
         }
     }
 }
 
-static void attend(const sk_attend_block *a, load_fn *load) {
-    float score[SK_PAGE];
-    for (uint32_t r = 0; r < a->n_rows; r++) {
-        score_row(score, a, r, load);
-        weigh(score, a, r);
-        mix_row(a->out + (size_t)r * a->dim_v, score, a, r, load);
+/* Shares of the keys in a block of 32 dims: p times the key's scale, as integers of at most 32767. Returns what one of
+ * them is worth. */
+static float share(int32_t *to, const float *p, const sk_attend_block *a, uint32_t r, uint32_t block) {
+    uint32_t begin = a->begin[r], n = a->end[r] - begin;
+    float w[SK_PAGE], most = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        w[i] = p[i] * scale_of(a->v, a->v_type, a->dim_v, block, begin + i);
+        const float size = w[i] < 0 ? -w[i] : w[i];
+        if (!(size < sk_float(0x7f800000u))) return sk_float(0x7fc00000u);
+        if (size > most) most = size;
+    }
+    if (most < 0x1p-100f) return 0;
+    const float inverse = 32767.0f / most;
+    for (uint32_t i = 0; i < n; i++) to[i] = (int32_t)sk_nearest(w[i] * inverse);
+    return most / 32767.0f;
+}
+
+static void mix_blocks(float *out, const float *p, const sk_attend_block *a, uint32_t r) {
+    uint32_t begin = a->begin[r], n = a->end[r] - begin;
+    for (uint32_t b = 0; b < a->dim_v / SK_KEPT_BLOCK; b++) {
+        int32_t shares[SK_PAGE] = {0};
+        const float worth = share(shares, p, a, r, b);
+        for (uint32_t j = b * SK_KEPT_BLOCK; j < (b + 1) * SK_KEPT_BLOCK; j++) {
+            int32_t sum = 0;
+            for (uint32_t i = 0; i < n; i++) sum += shares[i] * value_integer(a, j, begin + i);
+            out[j] = (float)sum * worth;
+        }
     }
 }
 
-void sk_attend_f32_scalar(const sk_attend_block *block) { attend(block, load_f32); }
-void sk_attend_f16_scalar(const sk_attend_block *block) { attend(block, load_f16); }
+void sk_attend_scalar(const sk_attend_block *a) {
+    float score[SK_PAGE];
+    for (uint32_t r = 0; r < a->n_rows; r++) {
+        (sk_kept_in_blocks(a->k_type) ? score_blocks : score_floats)(score, a, r);
+        weigh(score, a, r);
+        (sk_kept_in_blocks(a->v_type) ? mix_blocks : mix_floats)(a->out + (size_t)r * a->dim_v, score, a, r);
+    }
+}
 
 void sk_fold_scalar(float *max, float *sum, float *out, float max2, float sum2, const float *out2, uint32_t dim_v) {
     float both = max2 > *max ? max2 : *max, a = sk_exp2(*max - both), b = sk_exp2(max2 - both);
