@@ -24,7 +24,7 @@ INLINE ints load_dword(const void *from) {
     return ints_set(x);
 }
 
-/* Bits of `mask` once the one that stands at `from` stands at `to`. */
+/* The bit that stands at `from` of each byte goes to `to`; bits of neighbours come along and are masked by the caller. */
 INLINE ints ints_moved(ints a, const int from, const int to) {
     return from == to ? a : from < to ? ints_left(a, to - from) : ints_right(a, from - to);
 }
