@@ -15,7 +15,7 @@ struct skald_device {
 struct skald_buffer {
     skald_device *device;
     uint64_t n_bytes;
-    _Alignas(SK_CACHE_LINE) char data[];
+    _Alignas(SK_CACHE_LINE) char *data; /* behind this struct, or memory of the host that was wrapped */
 };
 
 /* Pages lie one after the other; a page is [layer][KV head]{ K [dim_k][SK_PAGE], V [SK_PAGE][dim_v] }; quantized ones as kept.h says. */

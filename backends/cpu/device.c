@@ -43,15 +43,24 @@ static skald_status buffer_create(skald_buffer **out, skald_device *device, uint
     uint64_t none;
     skald_buffer *b = device->host->alloc(device->host->self, buffer_bytes(device, &none, n_bytes), kind);
     if (!b) return SKALD_MEMORY;
-    b->device = device;
-    b->n_bytes = n_bytes;
+    *b = (skald_buffer){.device = device, .n_bytes = n_bytes, .data = (char *)(b + 1)};
     *out = b;
+    return SKALD_OK;
+}
+
+static skald_status buffer_wrap(skald_buffer **out, skald_device *device, const void *address, uint64_t n_bytes) {
+    skald_status status = buffer_create(out, device, 0, SKALD_MEMORY_HANDLE);
+    if (status != SKALD_OK) return status;
+    (*out)->n_bytes = n_bytes;
+    (*out)->data = (char *)(uintptr_t)address;
     return SKALD_OK;
 }
 
 static void buffer_free(skald_buffer *b) {
     uint64_t none;
-    if (b) b->device->host->free(b->device->host->self, b, buffer_bytes(b->device, &none, b->n_bytes));
+    if (!b) return;
+    const uint64_t own = b->data == (char *)(b + 1) ? b->n_bytes : 0;
+    b->device->host->free(b->device->host->self, b, buffer_bytes(b->device, &none, own));
 }
 
 static skald_status buffer_write(skald_buffer *b, uint64_t offset, const void *from, uint64_t n_bytes) {
@@ -78,6 +87,7 @@ const skald_backend *skald_cpu_backend(void) {
         .buffer_free = buffer_free,
         .buffer_write = buffer_write,
         .buffer_address = buffer_address,
+        .buffer_wrap = buffer_wrap,
         .weight_plan = sk_cpu_weight_plan,
         .weight_place = sk_cpu_weight_place,
         .weight_kernel = sk_cpu_weight_kernel,

@@ -16,8 +16,23 @@ static uint64_t staging_of_thread(const skald_weight *w, uint32_t n_threads) {
     return sk_align(sk_mul(panels_at_once(w, n_threads), panel), SK_CACHE_LINE);
 }
 
+/* Rows as the file has them are the panels of the raw kinds, if the last panel is whole. */
+static skald_status plan_in_place(skald_weight *w, uint64_t *staging_bytes) {
+    if (w->n_out % SK_PANEL) return SKALD_UNSUPPORTED;
+    for (uint32_t i = 0; sk_matmul_at(i); i++) {
+        const sk_matmul *kind = sk_matmul_at(i);
+        if (kind->type != w->type || kind->pack != sk_raw_pack) continue;
+        w->layout = i;
+        w->n_bytes = sk_mul(w->n_out, skald_dtype_bytes(w->type, w->n_in));
+        *staging_bytes = 0;
+        return SKALD_OK;
+    }
+    return SKALD_UNSUPPORTED;
+}
+
+/* A panel serves both looking up and multiplying. */
 skald_status sk_cpu_weight_plan(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses) {
-    (void)uses; /* a panel serves both looking up and multiplying */
+    if (uses & SKALD_USE_IN_PLACE) return plan_in_place(w, staging_bytes);
     const sk_matmul *kind = sk_matmul_find(w->type, device->kernels.level);
     if (!kind) return SKALD_UNSUPPORTED;
     w->layout = sk_matmul_index(kind);

@@ -34,6 +34,7 @@ typedef struct bench {
 
     /* What one token costs: bytes of weights read, and products of the body and of the output head. */
     uint64_t weight_bytes, body_products, head_products;
+    session_memory wishes;
 } bench;
 
 /* The sequences of one case. */
@@ -67,6 +68,7 @@ static int read_options(bench *b, int argc, char **argv) {
         {"--json", OPTION_FLAG, &b->json, NULL, "print a JSON array", 0, 0},
         {"--tokens", OPTION_TEXT, &b->tokens, "IDS.json",
          "use these ids (a list, or one for each sequence), print sha256 of the last logits", 0, 0},
+        SESSION_MEMORY_OPTIONS(&b->wishes),
         {0},
     };
     const command_line line = {
@@ -399,7 +401,7 @@ static int make_contexts(bench *b) {
 }
 
 static int run_bench(bench *b) {
-    int code = session_start(&b->session, "bench", largest(&b->threads));
+    int code = session_start(&b->session, "bench", largest(&b->threads), b->wishes);
     if (code == 0) code = session_open(&b->session, b->model, 0);
     if (code) return code;
     drop_depths(b);

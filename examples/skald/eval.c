@@ -14,6 +14,7 @@ typedef struct eval_options {
     const char *model, *tokens, *logits;
     uint32_t threads, chunk;
     skald_dtype cache_type;
+    session_memory memory;
 } eval_options;
 
 static int read_options(eval_options *o, int argc, char **argv) {
@@ -25,6 +26,7 @@ static int read_options(eval_options *o, int argc, char **argv) {
         {"--chunk", OPTION_COUNT, &o->chunk, "N", "tokens in one step (512, or what 64 MiB of logits hold)", 1, 0},
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
          0},
+        SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
     const command_line line = {
@@ -107,7 +109,7 @@ int command_eval(int argc, char **argv) {
     if (code != GO_ON) return code;
     session s;
     id_lists lists = {0};
-    code = session_start(&s, "eval", o.threads);
+    code = session_start(&s, "eval", o.threads, o.memory);
     if (code == 0) code = read_tokens(&lists, o.tokens);
     if (code == 0) code = session_open(&s, o.model, 0);
     if (code == 0) code = evaluate(&s, &o, lists.ids, (uint32_t)lists.ends[0]);

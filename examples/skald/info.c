@@ -13,6 +13,7 @@ typedef struct info_options {
     int json, ops;
     uint32_t room;
     skald_dtype cache_type;
+    session_memory memory;
 } info_options;
 
 /* The tensors of one format that one kernel multiplies with. */
@@ -38,6 +39,7 @@ static int read_options(info_options *o, int argc, char **argv) {
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
          0},
         {"--ops", OPTION_FLAG, &o->ops, NULL, "print the recorded pass line by line", 0, 0},
+        SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
     const command_line line = {
@@ -273,10 +275,13 @@ static int make_plan(skald_memory_plan *plan, const session *s, const info_optio
     skald_kv_cache_options_init(&cache, sizeof cache);
     cache.n_tokens = o->room;
     cache.k_type = cache.v_type = o->cache_type;
+    skald_model_options model;
+    skald_model_options_init(&model, sizeof model);
+    model.in_place = (uint32_t)o->memory.no_pack;
     skald_source file = {.size = sizeof file, .path = o->model};
     skald_report why = {.size = sizeof why};
     *plan = (skald_memory_plan){.size = sizeof *plan};
-    skald_status status = skald_memory_get_plan(plan, s->runtime, NULL, &cache, NULL, &why, &file, 1);
+    skald_status status = skald_memory_get_plan(plan, s->runtime, &model, &cache, NULL, &why, &file, 1);
     return status == SKALD_OK ? 0 : skald_failure("info", status, &why);
 }
 
@@ -320,7 +325,7 @@ int command_info(int argc, char **argv) {
     int code = read_options(&o, argc, argv);
     if (code != GO_ON) return code;
     session s;
-    code = session_start(&s, "info", 0);
+    code = session_start(&s, "info", 0, o.memory);
     if (code == 0) code = only_sizes(o.model) ? print_inspected(&s, &o) : print_model(&s, &o);
     session_close(&s);
     return code ? code : output_end("info");

@@ -13,6 +13,7 @@ typedef struct perplexity_options {
     uint32_t window, threads;
     int json;
     skald_dtype cache_type;
+    session_memory memory;
 } perplexity_options;
 
 typedef struct score {
@@ -29,6 +30,7 @@ static int read_options(perplexity_options *o, int argc, char **argv) {
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
          0},
         {"--json", OPTION_FLAG, &o->json, NULL, "print a JSON object", 0, 0},
+        SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
     const command_line line = {
@@ -132,7 +134,7 @@ int command_perplexity(int argc, char **argv) {
     session s;
     char *text = NULL;
     size_t n_bytes;
-    code = session_start(&s, "perplexity", o.threads);
+    code = session_start(&s, "perplexity", o.threads, o.memory);
     if (code == 0) code = file_read("perplexity", o.file, &text, &n_bytes);
     if (code == 0) code = session_open(&s, o.model, 0);
     if (code == 0) code = measure(&s, &o, text, n_bytes);

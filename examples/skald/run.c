@@ -2,6 +2,7 @@
 #include "chat.h"
 #include "commands.h"
 #include "options.h"
+#include "session.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ typedef struct run_options {
     uint32_t n_most, threads, room;
     skald_sampler_options sampler;
     skald_dtype cache_type;
+    session_memory memory;
 } run_options;
 
 static int read_options(run_options *o, int argc, char **argv) {
@@ -34,6 +36,7 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
          0},
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
+        SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
     const command_line line = {
@@ -138,7 +141,7 @@ int command_run(int argc, char **argv) {
     if (code != GO_ON) return code;
     session s;
     answer a = {.session = &s};
-    code = session_start(&s, "run", o.threads);
+    code = session_start(&s, "run", o.threads, o.memory);
     if (code == 0) code = session_open(&s, o.model, 0);
     if (code == 0 && o.chat) {
         code = prepare(&a, &o, 0);

@@ -28,11 +28,12 @@ int32_t progress_callback(void *user, float done) {
     return 0;
 }
 
-int session_start(session *s, const char *command, uint32_t n_threads) {
-    *s = (session){.command = command, .info = {.size = sizeof s->info}};
+int session_start(session *s, const char *command, uint32_t n_threads, session_memory memory) {
+    *s = (session){.command = command, .no_pack = memory.no_pack, .info = {.size = sizeof s->info}};
     skald_runtime_options options;
     skald_runtime_options_init(&options, sizeof options);
     options.n_threads = n_threads;
+    options.small_pages = (uint32_t)memory.small_pages;
     const char *level = getenv("SKALD_CPU");
     if (level && *level) options.cpu_level = level;
     skald_report why = {.size = sizeof why};
@@ -47,6 +48,7 @@ int session_open(session *s, const char *path, uint32_t vocabulary_only) {
     skald_model_options options;
     skald_model_options_init(&options, sizeof options);
     options.vocabulary_only = vocabulary_only;
+    options.in_place = (uint32_t)s->no_pack;
     options.progress = progress_callback;
     options.progress_user = &bar;
     skald_report why = {.size = sizeof why};

@@ -18,8 +18,27 @@ void progress_end(progress *p);
 /* A skald_progress_fn for a `progress`. */
 int32_t progress_callback(void *user, float done);
 
+/* How memory is used; zeros are the defaults. */
+typedef struct session_memory {
+    int no_pack, small_pages;
+} session_memory;
+
+/* Their lines in a table of options. */
+#define SESSION_MEMORY_OPTIONS(memory)                                                                                 \
+    {"--no-pack",                                                                                                      \
+     OPTION_FLAG,                                                                                                      \
+     &(memory)->no_pack,                                                                                               \
+     NULL,                                                                                                             \
+     "weights stay in the mapped file: less memory, slower; who shortens it kills us (SIGBUS)",                        \
+     0,                                                                                                                \
+     0},                                                                                                               \
+    {                                                                                                                  \
+        "--small-pages", OPTION_FLAG, &(memory)->small_pages, NULL, "do not ask the system for huge pages", 0, 0       \
+    }
+
 typedef struct session {
     const char *command; /* for error messages */
+    int no_pack;
     skald_runtime *runtime;
     skald_model *model;
     skald_kv_cache *cache;
@@ -29,7 +48,7 @@ typedef struct session {
 } session;
 
 /* Exit codes: 0, or what usage_error and failure give after their complaint. A session closes from any half. */
-int session_start(session *s, const char *command, uint32_t n_threads);
+int session_start(session *s, const char *command, uint32_t n_threads, session_memory memory);
 int session_open(session *s, const char *path, uint32_t vocabulary_only);
 int session_prepare(session *s, const skald_kv_cache_options *cache, const skald_context_options *context);
 void session_close(session *s);

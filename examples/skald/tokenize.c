@@ -76,7 +76,7 @@ int command_tokenize(int argc, char **argv) {
     session s;
     char *bytes = NULL;
     size_t n_bytes;
-    code = session_start(&s, "tokenize", 1);
+    code = session_start(&s, "tokenize", 1, (session_memory){0, 0});
     if (code == 0) code = session_open(&s, model, 1);
     if (code == 0 && text) code = print_ids(&s, flags, text, strlen(text));
     else if (code == 0) code = file_read("tokenize", lines[0] ? lines[0] : "-", &bytes, &n_bytes);

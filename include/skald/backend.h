@@ -13,7 +13,8 @@
  *  - Descriptors begin with their size and may grow; a backend copies what it needs before it returns. skald_rows,
  *    skald_norm, skald_weight, skald_reader and skald_store_layer lie inside others and are frozen with this version.
  *  - An optional part is absent when its width (rows) or n_in (weights) is 0; in questions buffers are still NULL.
- *  - Offsets and strides of rows and offsets of weights are multiples of 64 bytes. Nothing is zero until it is written.
+ *  - Offsets and strides of rows and offsets of packed weights are multiples of 64 bytes; weights in place lie as they
+ *    lie. Nothing is zero until it is written.
  *  - No function but open and the ..._create ones may ask the host for memory; device memory may also be taken in
  *    stream_seal, never in a step.
  *  - Threads: calls on one stream, store or buffer come from one thread at a time, on different ones at once. The host
@@ -32,7 +33,7 @@
 extern "C" {
 #endif
 
-#define SKALD_BACKEND_VERSION 1u
+#define SKALD_BACKEND_VERSION 2u
 
 /* Before a plug-in's skald_backend_entry, whatever skald itself was built like. */
 #if defined(_WIN32)
@@ -102,6 +103,9 @@ typedef struct skald_weight {
 enum {
     SKALD_USE_PROJECT = 1, /* multiplied with rows */
     SKALD_USE_EMBED = 2,   /* looked up by id */
+    /* Not to be packed: buffer and offset will say where the file's own rows lie, one behind the other, in a buffer made
+     * by buffer_wrap. Asked only where that is not NULL. */
+    SKALD_USE_IN_PLACE = 4,
 };
 
 /* Bytes of one tensor as the file has them, row after row. */
@@ -365,9 +369,12 @@ struct skald_backend {
     void (*buffer_free)(skald_buffer *buffer);
     skald_status (*buffer_write)(skald_buffer *buffer, uint64_t offset, const void *from, uint64_t n_bytes);
     void *(*buffer_address)(skald_buffer *buffer); /* NULL: not host memory */
+    /* Memory of the host as a buffer that is only read, for weights in place. It stays until buffer_free, which leaves it
+     * as it is. Asks the host's allocator for buffer_bytes of 0 bytes, kind HANDLE. NULL: this device packs all weights. */
+    skald_status (*buffer_wrap)(skald_buffer **out, skald_device *device, const void *address, uint64_t n_bytes);
 
     /* Weights. weight_plan fills in n_bytes and layout of a weight whose shape and type are set, for the given uses, and
-     * tells the scratch that weight_place will want in its reader; UNSUPPORTED: not this type. weight_place packs rows
+     * tells the scratch that weight_place will want in its reader; UNSUPPORTED: not this type, or not in place. weight_place packs rows
      * [first, first + w->n_out) of the tensor into w->buffer at w->offset (a multiple of 64). */
     skald_status (*weight_plan)(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
     skald_status (*weight_place)(skald_device *device, const skald_weight *w, const skald_reader *reader,

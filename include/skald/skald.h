@@ -174,10 +174,10 @@ SKALD_API void skald_runtime_release(skald_runtime *runtime);
 /* One file. Fill in exactly one of path, bytes and read. */
 typedef struct skald_source {
     uint32_t size;
-    uint32_t map;      /* path only, 1: map instead of reading. Saves memory and load time, but then the file must
-                            not change or shrink while the model lives: the system kills the process (SIGBUS) if it does */
+    uint32_t map;      /* path only, 1: map instead of reading, while the model is opened. The file must not shrink
+                            meanwhile: the system kills the process (SIGBUS) if it does */
     const char *path;  /* UTF-8 */
-    const void *bytes; /* a file in memory, untouched after the model is open */
+    const void *bytes; /* a file in memory, untouched after the model is open unless it is used in place */
     uint64_t n_bytes;  /* length of `bytes`, or of what `read` can give */
     /* Fill `to` with n_bytes bytes from `offset`. Anything but SKALD_OK fails the open with that status. Called on the
      * opening thread and, with workers, on several at once when `concurrent` is 1. */
@@ -199,7 +199,7 @@ typedef struct skald_memory_plan {
     uint64_t cache_bytes;   /* handle and pages in host memory */
     uint64_t context_bytes; /* handle and activations in host memory */
     uint64_t peak_bytes;    /* the most at any one time of: open, create the cache, create the context */
-    uint64_t mapped_bytes;  /* of the file, with skald_source.map */
+    uint64_t mapped_bytes;  /* of the file, with skald_source.map or skald_model_options.in_place */
     uint64_t stack_bytes;   /* of the runtime's worker threads, all together */
     uint64_t device_bytes;  /* on the device, where it is not host memory; a pass may take scratch on top */
     uint64_t cache_bytes_per_token;
@@ -215,13 +215,19 @@ typedef struct skald_model_options {
     const char *device;       /* name of a loaded device; NULL: "cpu" */
     skald_progress_fn progress;
     void *progress_user;
+    /* 1: weights are used where they lie in the file and not packed, wherever the device can: same bits, less memory,
+     * shared between processes, several times slower. A path is mapped and `bytes` stay in use until the model is freed;
+     * who changes the file meanwhile changes the answers, who shortens it has the process killed (SIGBUS).
+     * ARGUMENT for a source that can only be read. */
+    uint32_t in_place;
+    uint32_t reserved; /* 0 */
 } skald_model_options;
 
 SKALD_API void skald_model_options_init(skald_model_options *options, uint32_t size);
 
 /* Opens a GGUF file (or its parts: the first one, or all in order). Checks everything before it believes anything.
  * FORMAT: malformed, with the key, tensor or offset. UNSUPPORTED: an architecture or type this library does not have.
- * READ, MEMORY, CANCELLED as they say. After OK the file is not touched again unless it is mapped. */
+ * READ, MEMORY, CANCELLED as they say. After OK the file is not touched again unless it is used in place. */
 SKALD_API skald_status skald_model_open(skald_model **out, skald_runtime *runtime, const skald_model_options *options,
                                         skald_report *why, const skald_source *parts, uint32_t n_parts);
 

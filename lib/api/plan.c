@@ -26,6 +26,7 @@ static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const s
     out->cache_bytes = sk_add(k.handle_bytes, k.store_bytes);
     out->context_bytes = sk_add(c.handle_bytes, sk_add(c.buffer_bytes, c.stream_bytes));
     out->peak_bytes = larger(sk_add(kept, load), sk_add(kept, sk_add(out->cache_bytes, out->context_bytes)));
+    out->mapped_bytes = m.mapped_bytes;
     out->stack_bytes = runtime->host.n_threads ? (runtime->host.n_threads - 1) * (uint64_t)SK_OS_THREAD_STACK : 0;
     out->device_bytes = sk_add(m.device_bytes, sk_add(k.device_bytes, c.device_bytes));
     out->cache_bytes_per_token = k.bytes_per_token;

@@ -14,6 +14,7 @@ typedef struct origin {
     const skald_source *parts;
     uint32_t n_parts, n_given;
     uint64_t split_tensors; /* as the first part said in the first round */
+    bool map;               /* those with a path */
     skald_source first;
     char path[PATH_ROOM];
 } origin;
@@ -47,6 +48,7 @@ static skald_status open_part(sk_source *out, sk_gguf_size *size, origin *from, 
     } else if (index) {
         s = sk_source_part(&source, from->parts, index, why);
     }
+    if (from->map && source.path) source.map = 1;
     if (s == SKALD_OK) s = sk_source_open(out, &source, why);
     if (s != SKALD_OK) return s;
     s = sk_gguf_measure(size, out, why);
@@ -76,8 +78,7 @@ static skald_status check_part(const origin *from, const sk_gguf_size *size, uin
 }
 
 /* The order in the block: lists of known length, then per part its tables and its header. */
-static void lay_out_lists(sk_files *f, sk_carver *c, uint64_t extra_bytes) {
-    f->extra = sk_carve(c, extra_bytes, 1, SK_CACHE_LINE);
+static void lay_out_lists(sk_files *f, sk_carver *c) {
     f->source = sk_carve(c, f->n_parts, sizeof *f->source, SK_CACHE_LINE);
     f->part = sk_carve(c, f->n_parts, sizeof *f->part, SK_CACHE_LINE);
     f->tensor = sk_carve(c, f->n_tensors, sizeof *f->tensor, SK_CACHE_LINE);
@@ -90,7 +91,7 @@ static char *lay_out_part(sk_gguf *g, const sk_gguf_size *size, sk_carver *c) {
 }
 
 /* First round. Lists come first in the block but their length is known last: parts are counted from a cache line on. */
-static skald_status measure(sk_files *f, origin *from, uint64_t extra_bytes, skald_report *why) {
+static skald_status measure(sk_files *f, origin *from, skald_report *why) {
     sk_carver parts = {0}, lists = {0};
     uint64_t n_tensors = 0;
     for (uint32_t i = 0; i < from->n_parts; i++) {
@@ -111,7 +112,7 @@ static skald_status measure(sk_files *f, origin *from, uint64_t extra_bytes, ska
                        (wide)from->split_tensors, (wide)n_tensors);
     f->n_parts = from->n_parts;
     f->n_tensors = (uint32_t)n_tensors;
-    lay_out_lists(f, &lists, extra_bytes);
+    lay_out_lists(f, &lists);
     f->block_bytes =
         parts.broken || lists.broken ? UINT64_MAX : sk_add(sk_align(lists.used, SK_CACHE_LINE), parts.used);
     return SKALD_OK;
@@ -152,11 +153,11 @@ static skald_status merge(sk_files *f, skald_report *why) {
     return SKALD_OK;
 }
 
-static skald_status read_all(sk_files *f, origin *from, uint64_t extra_bytes, skald_report *why) {
+static skald_status read_all(sk_files *f, origin *from, skald_report *why) {
     f->block = sk_allocate(f->memory, 1, f->block_bytes, SKALD_MEMORY_LOAD);
     if (!f->block) return sk_fail(why, SKALD_MEMORY, "no memory for the header (%llu bytes)", (wide)f->block_bytes);
     sk_carver c = {.base = f->block};
-    lay_out_lists(f, &c, extra_bytes);
+    lay_out_lists(f, &c);
     memset(f->source, 0, f->n_parts * sizeof *f->source);
     c.used = sk_align(c.used, SK_CACHE_LINE);
     uint32_t n_tensors = 0;
@@ -168,14 +169,14 @@ static skald_status read_all(sk_files *f, origin *from, uint64_t extra_bytes, sk
 }
 
 skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const skald_source *parts, uint32_t n_parts,
-                           uint64_t extra_bytes, skald_report *why) {
+                           bool map, skald_report *why) {
     *out = (sk_files){.memory = memory};
-    origin from = {.parts = parts, .n_parts = n_parts, .n_given = n_parts};
+    origin from = {.parts = parts, .n_parts = n_parts, .n_given = n_parts, .map = map};
     if (n_parts == 0 || n_parts > 99999)
         return sk_fail(why, SKALD_ARGUMENT, "skald_source: %u parts are given", n_parts);
     skald_status s = sk_source_part(&from.first, parts, 0, why);
-    if (s == SKALD_OK) s = measure(out, &from, extra_bytes, why);
-    if (s == SKALD_OK) s = read_all(out, &from, extra_bytes, why);
+    if (s == SKALD_OK) s = measure(out, &from, why);
+    if (s == SKALD_OK) s = read_all(out, &from, why);
     if (s != SKALD_OK) sk_files_close(out);
     return s;
 }

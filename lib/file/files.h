@@ -10,16 +10,16 @@ typedef struct sk_files {
     sk_gguf *part;                 /* [n_parts]; part 0 has the model's keys. Headers lie in the block */
     const sk_gguf_tensor **tensor; /* [n_tensors], parts in order, within a part as in the file */
     uint32_t *by_name;             /* [n_tensors], sorted */
-    void *extra;                   /* [extra_bytes] at a cache line, for the caller */
     void *block;                   /* all of the above */
     uint64_t block_bytes;          /* what the allocator was asked for, once */
     const skald_allocator *memory;
 } sk_files;
 
-/* Opens `n_parts` sources, or the first of a split file by path: the others are then found beside it by name. One block
- * of kind LOAD is asked for; after a failure nothing is left. A file that changes meanwhile is refused. */
+/* Opens `n_parts` sources, or the first of a split file by path: the others are then found beside it by name. `map` maps
+ * those that have a path. One block of kind LOAD is asked for; after a failure nothing is left. A file that changes
+ * meanwhile is refused. */
 skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const skald_source *parts, uint32_t n_parts,
-                           uint64_t extra_bytes, skald_report *why);
+                           bool map, skald_report *why);
 /* Closes the sources that are left and gives the block back. A struct of zeros is nothing. */
 void sk_files_close(sk_files *files);
 

@@ -47,9 +47,11 @@ struct skald_model {
     sk_config config;
     const char *architecture, *name;
     sk_trunk trunk;
-    sk_layer *layers; /* [n_layers] */
-    skald_buffer *weights;
-    sk_vocab *vocab; /* NULL: the file has no tokenizer */
+    sk_layer *layers;        /* [n_layers] */
+    skald_buffer *weights;   /* packed */
+    skald_buffer **in_place; /* [n_parts] the files themselves, or NULLs */
+    sk_source *source;       /* [n_parts] what they lie in */
+    sk_vocab *vocab;         /* NULL: the file has no tokenizer */
     uint32_t n_parts;
     sk_gguf *part; /* [n_parts] over copies of the headers in this block */
     uint32_t n_keys;
@@ -101,7 +103,9 @@ typedef struct sk_placing {
     const sk_config *config;
     const sk_files *files;
     sk_trunk *trunk;
-    sk_layer *layers; /* NULL while only measuring */
+    sk_layer *layers;        /* NULL while only measuring */
+    bool in_place;           /* weights stay where they are, where the device can */
+    skald_buffer **files_at; /* [n_parts] of those, while loading */
     uint64_t weights_bytes, staging_bytes;
     uint32_t n_used; /* tensors of the file that have a role */
     skald_report *why;
@@ -118,7 +122,7 @@ skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer 
 /* What opening will ask the allocator for; the plan call and the open call both come through here. */
 typedef struct sk_model_sizes {
     uint64_t model_bytes, weights_bytes, files_bytes, staging_bytes;
-    uint64_t device_bytes;
+    uint64_t device_bytes, mapped_bytes;
     sk_config config;
     const sk_device_slot *slot; /* that the options name */
 } sk_model_sizes;

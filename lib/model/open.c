@@ -19,7 +19,7 @@ typedef struct {
     sk_config config;
     sk_placing placing;
     void *staging;
-    uint64_t staging_bytes, model_bytes;
+    uint64_t staging_bytes, model_bytes, wraps_bytes;
     bool has_vocab;
     sk_vocab_source vocab;
 } opening;
@@ -221,7 +221,10 @@ static skald_status carve_model(sk_carver *c, opening *o) {
     skald_model *m = sk_carve(c, 1, sizeof *m, SK_CACHE_LINE);
     sk_layer *layers = sk_carve(c, n_layers, sizeof *layers, SK_CACHE_LINE);
     sk_gguf *parts = sk_carve(c, o->files.n_parts, sizeof *parts, SK_CACHE_LINE);
+    skald_buffer **places = sk_carve(c, o->files.n_parts, sizeof *places, SK_CACHE_LINE);
+    sk_source *sources = sk_carve(c, o->files.n_parts, sizeof *sources, SK_CACHE_LINE);
     if (m) m->layers = layers, m->part = parts, m->n_parts = o->files.n_parts, m->config = o->config;
+    if (m) m->in_place = places, m->source = sources;
     for (uint32_t i = 0; i < o->files.n_parts; i++) carve_part(c, m ? &parts[i] : NULL, &o->files.part[i]);
     const char *architecture = carve_text(c, text_or_none(first, "general.architecture"));
     const char *name = carve_text(c, text_or_none(first, "general.name"));
@@ -240,9 +243,22 @@ static skald_status find_device(opening *o) {
     return o->slot ? SKALD_OK : sk_fail(o->why, SKALD_ABSENT, "no device \"%s\" is loaded", name);
 }
 
+static bool in_place(const opening *o) { return o->options->in_place && !o->options->vocabulary_only; }
+static bool wraps(const opening *o) { return in_place(o) && o->slot->backend->buffer_wrap; }
+
+static skald_status open_files(opening *o, const skald_source *parts, uint32_t n_parts) {
+    if (o->options->in_place > 1 || o->options->reserved)
+        return sk_fail(o->why, SKALD_ARGUMENT, "skald_model_options: in_place is 0 or 1, reserved is 0");
+    skald_status status = sk_files_open(&o->files, &o->runtime->memory, parts, n_parts, in_place(o), o->why);
+    for (uint32_t i = 0; status == SKALD_OK && in_place(o) && i < o->files.n_parts; i++)
+        if (!o->files.source[i].view)
+            status = sk_fail(o->why, SKALD_ARGUMENT, "in_place: source %u can only be read, it lies nowhere", i);
+    return status;
+}
+
 static skald_status measure(opening *o, const skald_source *parts, uint32_t n_parts) {
     skald_status status = find_device(o);
-    if (status == SKALD_OK) status = sk_files_open(&o->files, &o->runtime->memory, parts, n_parts, 0, o->why);
+    if (status == SKALD_OK) status = open_files(o, parts, n_parts);
     if (status != SKALD_OK) return status;
     if (!o->options->vocabulary_only) {
         status = sk_model_configure(&o->config, &o->family, &o->files, o->why);
@@ -250,6 +266,7 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
                                   .device = o->slot->device,
                                   .config = &o->config,
                                   .files = &o->files,
+                                  .in_place = o->options->in_place,
                                   .why = o->why};
         if (status == SKALD_OK) status = sk_place_plan(&o->placing, o->family);
         o->staging_bytes = o->placing.staging_bytes;
@@ -262,8 +279,10 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
                        (unsigned long long)o->staging_bytes);
     status = read_vocab(o);
     sk_carver c = {0};
+    uint64_t none;
     if (status == SKALD_OK) status = carve_model(&c, o);
     o->model_bytes = c.used;
+    if (wraps(o)) o->wraps_bytes = sk_mul(o->files.n_parts, o->slot->backend->buffer_bytes(o->slot->device, &none, 0));
     return status;
 }
 
@@ -277,11 +296,13 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
     opening o = {.runtime = runtime, .options = options, .why = why};
     skald_status status = measure(&o, parts, n_parts);
     if (status == SKALD_OK) {
-        *out = (sk_model_sizes){.model_bytes = o.model_bytes,
+        *out = (sk_model_sizes){.model_bytes = sk_add(o.model_bytes, o.wraps_bytes),
                                 .files_bytes = o.files.block_bytes,
                                 .staging_bytes = o.staging_bytes,
                                 .config = o.config,
                                 .slot = o.slot};
+        for (uint32_t i = 0; i < o.files.n_parts; i++)
+            if (o.files.source[i].mapping) out->mapped_bytes = sk_add(out->mapped_bytes, o.files.source[i].n_bytes);
         if (!options->vocabulary_only)
             out->weights_bytes =
                 o.slot->backend->buffer_bytes(o.slot->device, &out->device_bytes, o.placing.weights_bytes);
@@ -290,13 +311,16 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
     return status;
 }
 
+#define IN_PLACE (SKALD_USE_PROJECT | SKALD_USE_IN_PLACE)
+
 static void name_kernels(skald_model *m, const opening *o) {
     for (uint32_t i = 0; i < m->n_tensors; i++) {
         const sk_gguf_tensor *t = m->tensors[i].file;
         skald_weight w = {.n_in = (uint32_t)t->shape[0], .n_out = (uint32_t)t->shape[1], .type = t->type};
         uint64_t staging;
         const bool is_matrix =
-            t->n_dims == 2 && m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK;
+            t->n_dims == 2 && ((wraps(o) && m->backend->weight_plan(m->device, &w, &staging, IN_PLACE) == SKALD_OK) ||
+                               m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK);
         if (is_matrix && !o->options->vocabulary_only) m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
         m->n_file_bytes += t->n_bytes;
         m->n_parameters += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
@@ -324,6 +348,17 @@ static void make_pages(skald_model *m, uint64_t n_bytes) {
     sk_pool_leave(pool, team);
 }
 
+/* The files become buffers, and the model keeps them open. */
+static skald_status wrap_files(skald_model *m, opening *o) {
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < m->n_parts && status == SKALD_OK; i++) {
+        const sk_source *s = &o->files.source[i];
+        status = m->backend->buffer_wrap(&m->in_place[i], m->device, s->view, s->n_bytes);
+    }
+    o->placing.files_at = m->in_place;
+    return status == SKALD_OK ? status : sk_fail(o->why, status, "no memory for the files' places");
+}
+
 static skald_status load_weights(skald_model *m, opening *o, sk_model_check *check) {
     if (o->options->vocabulary_only) return SKALD_OK;
     o->placing.trunk = &m->trunk;
@@ -335,16 +370,24 @@ static skald_status load_weights(skald_model *m, opening *o, sk_model_check *che
     if (status != SKALD_OK)
         return sk_fail(o->why, status, "no memory for the weights: %llu bytes",
                        (unsigned long long)o->placing.weights_bytes);
+    if (wraps(o)) status = wrap_files(m, o);
+    if (status != SKALD_OK) return status;
     sk_pool_be_patient(m->runtime->pool, true);
     make_pages(m, o->placing.weights_bytes);
     status = sk_place_load(&o->placing, o->family, m->weights, o->staging, o->options);
     sk_pool_be_patient(m->runtime->pool, false);
+    for (uint32_t i = 0; status == SKALD_OK && wraps(o) && i < m->n_parts; i++)
+        sk_source_move(&m->source[i], &o->files.source[i]);
     return status;
 }
 
 static void free_model(skald_model *m) {
     skald_runtime *runtime = m->runtime;
     if (m->weights) m->backend->buffer_free(m->weights);
+    for (uint32_t i = 0; i < m->n_parts; i++) {
+        if (m->in_place[i]) m->backend->buffer_free(m->in_place[i]);
+        sk_source_close(&m->source[i]);
+    }
     sk_release(&runtime->memory, m, m->block_bytes);
     skald_runtime_release(runtime);
 }

@@ -83,6 +83,18 @@ static skald_status plan_vector(sk_placing *p, const met *m) {
     return SKALD_OK;
 }
 
+/* Where the file has it, if that was asked for and the device can. */
+static bool lies_in_place(const sk_placing *p, skald_weight *w, const sk_gguf_tensor *tensor) {
+    uint64_t none;
+    skald_weight here = *w;
+    if (!p->in_place || !p->backend->buffer_wrap ||
+        p->backend->weight_plan(p->device, &here, &none, SKALD_USE_PROJECT | SKALD_USE_EMBED | SKALD_USE_IN_PLACE))
+        return false;
+    here.offset = tensor->offset;
+    *w = here;
+    return true;
+}
+
 static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
     skald_weight w = {.n_in = (uint32_t)m->tensor->shape[0],
                       .n_out = (uint32_t)m->tensor->shape[1],
@@ -91,6 +103,10 @@ static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
     if (skald_dtype_bytes(w.type, w.n_in) == 0)
         return sk_fail(p->why, SKALD_FORMAT, "tensor %s: rows of %u are not whole blocks of %s", m->name, w.n_in,
                        skald_dtype_name(w.type));
+    if (lies_in_place(p, &w, m->tensor)) {
+        memcpy(m->slot, &w, sizeof w);
+        return SKALD_OK;
+    }
     if (p->backend->weight_plan(p->device, &w, &staging, uses) != SKALD_OK)
         return sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %s: type %s is not offered by %s", m->name,
                        skald_dtype_name(w.type), p->backend->name);
@@ -219,8 +235,10 @@ static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_r
 static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
     skald_weight w;
     memcpy(&w, m->slot, sizeof w);
-    w.buffer = l->buffer;
+    const bool in_place = lies_in_place(p, &w, m->tensor);
+    w.buffer = in_place ? p->files_at[m->tensor->part] : l->buffer;
     memcpy(m->slot, &w, sizeof w);
+    if (in_place) return SKALD_OK;
     row_reader self = {p, m->tensor, l, skald_dtype_bytes(w.type, w.n_in)};
     const sk_source *source = &p->files->source[m->tensor->part];
     const skald_reader reader = {.self = &self,

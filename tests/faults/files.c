@@ -141,16 +141,19 @@ static int open_files(void) {
     return n;
 }
 
-static void check_mappings(void) {
+static void check_mappings(uint32_t in_place) {
     skald_runtime *runtime = make_runtime();
     skald_model *model = NULL;
-    const skald_source source = {.size = sizeof source, .path = WORLD_MODEL, .map = 1};
+    const skald_source source = {.size = sizeof source, .path = WORLD_MODEL, .map = !in_place};
+    skald_model_options o;
+    skald_model_options_init(&o, sizeof o);
+    o.in_place = in_place;
     const uint64_t before = memory.live;
     const int files = open_files();
     n_mmaps = 0;
     for (fail_mmap = 1; fail_mmap < 10; fail_mmap++) {
         n_mmaps = 0;
-        skald_status status = skald_model_open(&model, runtime, NULL, NULL, &source, 1);
+        skald_status status = skald_model_open(&model, runtime, &o, NULL, &source, 1);
         skald_model_release(model);
         CHECK_EQUAL(memory.live, before);
         CHECK_EQUAL(open_files(), files);
@@ -219,7 +222,8 @@ static void check_truncation(void) {
 
 int main(void) {
     check_reads();
-    check_mappings();
+    check_mappings(0);
+    check_mappings(1);
     check_threads();
     check_truncation();
     return sk_checked();

@@ -14,6 +14,7 @@ typedef struct session_options {
     const char *level;
     const skald_executor *executor;
     uint32_t n_threads;
+    uint32_t in_place;
     skald_dtype type; /* of the cache; 0 is SKALD_F32 */
     uint64_t n_tokens;
     uint32_t n_sequences, n_rows, n_logits;
@@ -46,6 +47,7 @@ static inline session session_open(const session_options *o) {
     skald_model_options model;
     skald_model_options_init(&model, sizeof model);
     model.device = o->device;
+    model.in_place = o->in_place;
     skald_source source = {.size = sizeof source, .path = o->path, .bytes = o->bytes, .n_bytes = o->n_bytes};
     session_must(skald_model_open(&s.model, s.runtime, &model, &why, &source, 1), "model", &why);
     skald_model_info info = {.size = sizeof info};
