@@ -128,8 +128,9 @@ static void scale_queries(skald_stream *s, const tile *t, const sk_thread_room *
         const float *x = (const float *)sk_row(s, &op->q, t->first_row + i) + (size_t)t->first_head * op->head_dim_k;
         float *q = room->q + (size_t)i * n;
         k->scale(q, x, op->scale * LOG2_E, n);
-        if (sk_kept_in_blocks(s->store->k_type))
-            k->quantize(room->quantized + (size_t)i * (n / SK_BLOCK), q, n / SK_BLOCK);
+        if (!sk_kept_in_blocks(s->store->k_type)) continue;
+        k->hadamard(q, q, SK_MEET_SCALE, n / SK_BLOCK);
+        k->quantize(room->quantized + (size_t)i * (n / SK_BLOCK), q, n / SK_BLOCK);
     }
 }
 
@@ -166,6 +167,7 @@ static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
         float *y =
             (float *)sk_row(s, &t->op->out, t->first_row + r / t->heads) + (size_t)(t->first_head + r % t->heads) * dim;
         s->device->kernels.divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
+        if (sk_kept_in_blocks(s->store->v_type)) s->device->kernels.hadamard(y, y, SK_MEET_SCALE, dim / SK_KEPT_BLOCK);
     }
 }
 

@@ -10,6 +10,10 @@
 #include "backends/cpu/kernels.h"
 
 #define SK_KEPT_BLOCK 32u
+/* Blocks are kept mixed by the Hadamard matrix, times the first; what meets them is mixed too, times the second. The
+ * product is 1 / 32, so that scores and outputs are as without it. */
+#define SK_KEPT_SCALE 0.125f
+#define SK_MEET_SCALE 0.25f
 
 static inline bool sk_kept_in_blocks(skald_dtype type) { return type == SKALD_Q8_0 || type == SKALD_Q4_0; }
 

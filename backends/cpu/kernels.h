@@ -66,6 +66,9 @@ typedef void sk_attend_fn(const sk_attend_block *block);
 typedef void sk_fold_fn(float *max, float *sum, float *out, float max2, float sum2, const float *out2, uint32_t dim_v);
 /* y[i] = out[i] / sum. */
 typedef void sk_divide_fn(float *y, const float *out, float sum, uint32_t n);
+/* y = (H x) * s for blocks of 32, H the Hadamard matrix: H H = 32, so a dot product of two such rows is 32 s s times that
+ * of the rows themselves, and no element is much larger than the others. y may be x. */
+typedef void sk_hadamard_fn(float *y, const float *x, float s, uint32_t n_blocks);
 
 /* n elements to the cache's type: K goes to k[i * SK_PAGE] (a column), V to consecutive elements. */
 typedef void sk_store_fn(void *to, const float *x, uint32_t n);
@@ -145,6 +148,7 @@ typedef struct sk_kernels {
     sk_attend_fn *attend;
     sk_fold_fn *fold;
     sk_divide_fn *divide;
+    sk_hadamard_fn *hadamard;
     sk_store_fn *store_k_f32, *store_k_f16, *store_v_f32, *store_v_f16;
 } sk_kernels;
 

@@ -135,6 +135,27 @@ static void divide(float *y, const float *out, float sum, uint32_t n) {
     if (i < n) vec_store_first(y + i, vec_div(vec_load_first(out + i, n - i), vec_set(sum)), n - i);
 }
 
+/* One stage: lanes i and i + step become their sum and difference. */
+SK_INLINE vec hadamard_stage(vec x, vec swapped, const float *signs) { return vec_fma(x, vec_load(signs), swapped); }
+
+static void hadamard(float *y, const float *x, float s, uint32_t n_blocks) {
+    static const float signs[4][16] = {{1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1},
+                                       {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1},
+                                       {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1},
+                                       {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}};
+    for (; n_blocks-- > 0; x += SK_BLOCK, y += SK_BLOCK) {
+        vec half[2] = {vec_add(vec_load(x), vec_load(x + 16)), vec_sub(vec_load(x), vec_load(x + 16))};
+        for (uint32_t i = 0; i < 2; i++) {
+            vec v = half[i];
+            v = hadamard_stage(v, vec_swap8(v), signs[3]);
+            v = hadamard_stage(v, vec_swap4(v), signs[2]);
+            v = hadamard_stage(v, vec_swap2(v), signs[1]);
+            v = hadamard_stage(v, vec_swap1(v), signs[0]);
+            vec_store(y + 16 * i, vec_mul(v, vec_set(s)));
+        }
+    }
+}
+
 static void store_k_f32(void *to, const float *x, uint32_t n) {
     float *k = to;
     for (uint32_t i = 0; i < n; i++) k[(size_t)i * SK_PAGE] = x[i];

@@ -139,7 +139,7 @@ static void move_token(const place *p, uint8_t *host, bool reading) {
     }
 }
 
-/* ---- a row becomes a token: each block by its own 32 elements */
+/* ---- a row becomes a token: each block by its own 32 elements, mixed by a Hadamard matrix so that none is an outlier */
 
 /* d and integers as activations have them, d then rounded to f16. */
 static void quantize_q8_0(uint8_t *to, const sk_kernels *kernels, const float *x) {
@@ -171,8 +171,10 @@ static void quantize_q4_0(uint8_t *to, const float *x) {
 static void put_blocks(const place *p, const sk_kernels *kernels, const float *x) {
     for (uint32_t b = 0; b < p->dim / SK_KEPT_BLOCK; b++) {
         uint8_t block[BLOCK_ROOM];
-        if (p->type == SKALD_Q8_0) quantize_q8_0(block, kernels, x + b * SK_KEPT_BLOCK);
-        else quantize_q4_0(block, x + b * SK_KEPT_BLOCK);
+        float mixed[SK_KEPT_BLOCK];
+        kernels->hadamard(mixed, x + b * SK_KEPT_BLOCK, SK_KEPT_SCALE, 1);
+        if (p->type == SKALD_Q8_0) quantize_q8_0(block, kernels, mixed);
+        else quantize_q4_0(block, mixed);
         put_block(p, b, block);
     }
 }

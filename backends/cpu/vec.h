@@ -44,6 +44,11 @@ SK_INLINE vec vec_turn(vec x, vec cs) {
     vec b = _mm512_mul_ps(_mm512_movehdup_ps(x), _mm512_permute_ps(cs, 0xb1));
     return _mm512_fmaddsub_ps(_mm512_moveldup_ps(x), cs, b);
 }
+/* Lane i with lane i + 8, 4, 2 or 1. */
+SK_INLINE vec vec_swap8(vec a) { return _mm512_shuffle_f32x4(a, a, 0x4e); }
+SK_INLINE vec vec_swap4(vec a) { return _mm512_shuffle_f32x4(a, a, 0xb1); }
+SK_INLINE vec vec_swap2(vec a) { return _mm512_permute_ps(a, 0x4e); }
+SK_INLINE vec vec_swap1(vec a) { return _mm512_permute_ps(a, 0xb1); }
 /* 32 elements become those at even and at odd places. */
 SK_INLINE void vec_part(vec *even, vec *odd, vec a, vec b) {
     const __m512i at = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
@@ -138,6 +143,10 @@ SK_INLINE __m256 vec_turn_half(__m256 x, __m256 cs) {
     return _mm256_fmaddsub_ps(_mm256_moveldup_ps(x), cs, b);
 }
 SK_INLINE vec vec_turn(vec x, vec cs) { return (vec){vec_turn_half(x.l, cs.l), vec_turn_half(x.h, cs.h)}; }
+SK_INLINE vec vec_swap8(vec a) { return (vec){a.h, a.l}; }
+SK_INLINE vec vec_swap4(vec a) { return (vec){_mm256_permute2f128_ps(a.l, a.l, 1), _mm256_permute2f128_ps(a.h, a.h, 1)}; }
+SK_INLINE vec vec_swap2(vec a) { return (vec){_mm256_permute_ps(a.l, 0x4e), _mm256_permute_ps(a.h, 0x4e)}; }
+SK_INLINE vec vec_swap1(vec a) { return (vec){_mm256_permute_ps(a.l, 0xb1), _mm256_permute_ps(a.h, 0xb1)}; }
 SK_INLINE __m256 vec_part_half(__m256 even_or_odd) {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even_or_odd), 0xd8));
 }
@@ -254,6 +263,14 @@ SK_INLINE float32x4_t vec_scale_four(float32x4_t p, float32x4_t n) {
 SK_INLINE vec vec_scale(vec p, vec n) {
     return (vec){vec_scale_four(p.a, n.a), vec_scale_four(p.b, n.b), vec_scale_four(p.c, n.c),
                  vec_scale_four(p.d, n.d)};
+}
+SK_INLINE vec vec_swap8(vec x) { return (vec){x.c, x.d, x.a, x.b}; }
+SK_INLINE vec vec_swap4(vec x) { return (vec){x.b, x.a, x.d, x.c}; }
+SK_INLINE vec vec_swap2(vec x) {
+    return (vec){vextq_f32(x.a, x.a, 2), vextq_f32(x.b, x.b, 2), vextq_f32(x.c, x.c, 2), vextq_f32(x.d, x.d, 2)};
+}
+SK_INLINE vec vec_swap1(vec x) {
+    return (vec){vrev64q_f32(x.a), vrev64q_f32(x.b), vrev64q_f32(x.c), vrev64q_f32(x.d)};
 }
 SK_INLINE float32x4_t vec_turn_four(float32x4_t x, float32x4_t cs) {
     const uint32x4_t minus = vreinterpretq_u32_u64(vdupq_n_u64(0x80000000u)); /* at even places */

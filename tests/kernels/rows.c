@@ -204,6 +204,28 @@ static void test_divide(sk_divide_fn *leaf, const char *name) {
     }
 }
 
+static void test_hadamard(sk_hadamard_fn *leaf, const char *name) {
+    for (uint32_t n_blocks = 1; n_blocks <= 5; n_blocks++) {
+        const uint32_t n = 32 * n_blocks;
+        float *x = input(0, n, CALM), *y = guarded_take(&out[0], n * sizeof *y), want[160];
+        leaf(y, x, 0.25f, n_blocks);
+        sk_hadamard_scalar(want, x, 0.25f, n_blocks);
+        CHECK_BITS(y, want, n, name);
+        for (uint32_t i = 0; i < n; i++) {
+            double sum = 0, size = 0;
+            for (uint32_t j = 0; j < 32; j++) {
+                const double term = x[i / 32 * 32 + j] * 0.25;
+                sum += __builtin_parity(i % 32 & j) ? -term : term, size += fabs(term);
+            }
+            CHECK_SAID(fabs(sum - want[i]) <= size * 5 * 0x1p-24, "%s: element %u is %g, exactly %g", name, i,
+                       (double)want[i], sum);
+        }
+        leaf(x, x, 0.25f, n_blocks);
+        CHECK_BITS(x, want, n, name);
+        CHECK(bits_kept());
+    }
+}
+
 /* A NaN may keep any payload. */
 static bool same_f16(uint16_t a, uint16_t b) { return a == b || ((a & 0x7fff) > 0x7c00 && (b & 0x7fff) > 0x7c00); }
 

@@ -20,6 +20,7 @@ void sk_fold_avx2(float *max, float *sum, float *out, float max2, float sum2, co
     fold(max, sum, out, max2, sum2, out2, dim_v);
 }
 void sk_divide_avx2(float *y, const float *out, float sum, uint32_t n) { divide(y, out, sum, n); }
+void sk_hadamard_avx2(float *y, const float *x, float s, uint32_t n_blocks) { hadamard(y, x, s, n_blocks); }
 void sk_store_k_f32_avx2(void *to, const float *x, uint32_t n) { store_k_f32(to, x, n); }
 void sk_store_k_f16_avx2(void *to, const float *x, uint32_t n) { store_k_f16(to, x, n); }
 void sk_store_v_f32_avx2(void *to, const float *x, uint32_t n) { store_v_f32(to, x, n); }

@@ -91,6 +91,18 @@ uint32_t sk_argmax_scalar(const float *x, uint32_t n) {
     return at;
 }
 
+void sk_hadamard_scalar(float *y, const float *x, float s, uint32_t n_blocks) {
+    for (; n_blocks-- > 0; x += SK_BLOCK, y += SK_BLOCK) {
+        float a[SK_BLOCK], b[SK_BLOCK];
+        memcpy(a, x, sizeof a);
+        for (uint32_t step = SK_BLOCK / 2; step > 0; step /= 2) {
+            for (uint32_t i = 0; i < SK_BLOCK; i++) b[i] = i & step ? a[i - step] - a[i] : a[i] + a[i + step];
+            memcpy(a, b, sizeof a);
+        }
+        for (uint32_t i = 0; i < SK_BLOCK; i++) y[i] = a[i] * s;
+    }
+}
+
 void sk_store_k_f32_scalar(void *to, const float *x, uint32_t n) {
     float *k = to;
     for (uint32_t i = 0; i < n; i++) k[i * SK_PAGE] = x[i];
