@@ -72,6 +72,7 @@ static void visible(const skald_attend *op, uint32_t position, uint32_t *from, u
 typedef struct {
     const skald_attend *op;
     uint32_t first_row, n_tokens, heads, first_head, kv_head;
+    sk_q8 *to; /* where outputs go quantized too, or NULL */
 } tile;
 
 static const char *keys_of(const skald_stream *s, const tile *t, uint32_t page_index) {
@@ -162,20 +163,22 @@ static void add_split(skald_stream *s, const tile *t, seen *all, const float *ma
 }
 
 static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
+    const sk_kernels *k = &s->device->kernels;
     const uint32_t dim = t->op->head_dim_v;
     for (uint32_t r = 0; r < t->n_tokens * t->heads; r++) {
-        float *y =
-            (float *)sk_row(s, &t->op->out, t->first_row + r / t->heads) + (size_t)(t->first_head + r % t->heads) * dim;
-        s->device->kernels.divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
-        if (sk_kept_in_blocks(s->store->v_type)) s->device->kernels.hadamard(y, y, SK_MEET_SCALE, dim / SK_KEPT_BLOCK);
+        const uint32_t row = t->first_row + r / t->heads, head = t->first_head + r % t->heads;
+        float *y = (float *)sk_row(s, &t->op->out, row) + (size_t)head * dim;
+        k->divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
+        if (sk_kept_in_blocks(s->store->v_type)) k->hadamard(y, y, SK_MEET_SCALE, dim / SK_KEPT_BLOCK);
+        if (t->to) k->quantize(t->to + ((size_t)row * t->op->n_heads + head) * (dim / SK_BLOCK), y, dim / SK_BLOCK);
     }
 }
 
-static tile tile_at(const skald_stream *s, const skald_attend *op, uint32_t index) {
+static tile tile_at(const skald_stream *s, const skald_attend *op, sk_q8 *to, uint32_t index) {
     const shape cut = shape_of(op);
     const uint32_t group = op->n_heads / op->n_kv_heads, tiles = cut.head_tiles / op->n_kv_heads;
     const uint32_t head_tile = index % cut.head_tiles;
-    tile t = {.op = op, .kv_head = head_tile / tiles};
+    tile t = {.op = op, .kv_head = head_tile / tiles, .to = to};
     uint32_t end;
     tile_rows(s, &t.first_row, &end, index / cut.head_tiles, cut.tokens);
     t.n_tokens = end - t.first_row;
@@ -243,7 +246,7 @@ static void attend_part(skald_stream *s, const tile *t, const cut *c, uint32_t i
 
 static void attend_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
     const cut c = cut_attend(s, &p->op.attend);
-    const tile t = tile_at(s, &p->op.attend, index / c.parts);
+    const tile t = tile_at(s, &p->op.attend, p[1].to, index / c.parts); /* what follows is told to the merge */
     scale_queries(s, &t, room);
     if (c.parts > 1) attend_part(s, &t, &c, index / c.parts, index % c.parts, room);
     else attend_tile(s, &t, room);
@@ -256,7 +259,7 @@ static uint32_t merge_count(const skald_stream *s, const sk_phase *p) {
 
 static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
     const cut c = cut_attend(s, &p->op.attend);
-    const tile t = tile_at(s, &p->op.attend, index);
+    const tile t = tile_at(s, &p->op.attend, p->to, index);
     seen all = {.out = room->all};
     for (uint32_t i = 0; i < c.splits; i++) {
         const size_t at = ((size_t)index * c.splits + i) * c.rows;
@@ -269,5 +272,5 @@ void sk_cpu_attend(skald_stream *s, const skald_attend *op) {
     sk_phase *p = sk_phase_add(s, op, sk_least(op->size, (uint32_t)sizeof *op));
     if (p) p->count = attend_count, p->job = attend_job;
     p = sk_phase_add(s, op, sk_least(op->size, (uint32_t)sizeof *op));
-    if (p) p->count = merge_count, p->job = merge_job;
+    if (p) p->count = merge_count, p->job = merge_job, p->results = op->head_dim_v % SK_BLOCK ? p->results : op->out;
 }

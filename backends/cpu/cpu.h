@@ -71,7 +71,8 @@ struct sk_phase {
     uint32_t (*count)(const skald_stream *stream, const sk_phase *phase); /* how many jobs in this pass */
     void (*job)(skald_stream *stream, const sk_phase *phase, uint32_t job, const sk_thread_room *room);
     const sk_q8 *from;           /* project: its rows, quantized by an earlier phase */
-    sk_q8 *to;                   /* where results go quantized too, NULL: nowhere */
+    skald_rows results;          /* which a project behind it may find quantized; width 0: none */
+    sk_q8 *to;                   /* where they go quantized too, NULL: nowhere */
     skald_activation activation; /* project: of a gate that joined it, 0: none did */
     union {
         skald_embed embed;

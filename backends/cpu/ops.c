@@ -207,13 +207,12 @@ static bool same_rows(const skald_rows *a, const skald_rows *b) {
 
 static sk_phase *last_phase(skald_stream *s) { return s->n_phases ? &s->phases[s->n_phases - 1] : NULL; }
 
-/* Where the rows are found quantized: left there by a gate that was joined, or by a phase of their own. */
+/* Where the rows are found quantized: left there by attention or a gate that was joined, or by a phase of their own. */
 static const sk_q8 *make_ready(skald_stream *s, const skald_project *op) {
     bool integers = false;
     for (uint32_t i = 0; i < op->n_weights; i++) integers |= takes_integers(&op->weight[i]);
     sk_phase *before = last_phase(s);
-    if (op->norm.kind == SKALD_NORM_NONE && before && before->activation &&
-        same_rows(&before->op.project.out[0], &op->x)) {
+    if (op->norm.kind == SKALD_NORM_NONE && before && before->results.width && same_rows(&before->results, &op->x)) {
         if (integers) before->to = s->quantized[before->from == s->quantized[0]];
         return before->to;
     }
@@ -321,6 +320,7 @@ void sk_cpu_gate(skald_stream *s, const skald_gate *op) {
     sk_phase *before = last_phase(s);
     if (before && joins(before, op)) {
         before->activation = op->activation;
+        before->results = op->out;
         return;
     }
     sk_phase *p = record(s, op, op->size, sizeof *op);
