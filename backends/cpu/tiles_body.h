@@ -12,7 +12,7 @@
 typedef floats panel_sums[SK_TILE_ROWS][N_REGISTERS];
 
 /* A stream that is read once comes from memory: ask for it this far ahead. */
-#define AHEAD 2048
+#define AHEAD 6144
 
 INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
     for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(piece + AHEAD + at);
