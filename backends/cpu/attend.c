@@ -170,7 +170,7 @@ static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
         float *y = (float *)sk_row(s, &t->op->out, row) + (size_t)head * dim;
         k->divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
         if (sk_kept_in_blocks(s->store->v_type)) k->hadamard(y, y, SK_MEET_SCALE, dim / SK_KEPT_BLOCK);
-        if (t->to) k->quantize(t->to + ((size_t)row * t->op->n_heads + head) * (dim / SK_BLOCK), y, dim / SK_BLOCK);
+        if (t->to) sk_quantize_row(s, t->to, &t->op->out, row, y, head * (dim / SK_BLOCK), dim / SK_BLOCK);
     }
 }
 

@@ -40,7 +40,12 @@ char *sk_store_v(const skald_store *store, uint32_t layer, uint32_t page, uint32
 void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head, uint32_t position,
                   const float *key, const float *value);
 
-/* Room of one thread for an attention tile: SK_ATTEND_ROWS rows each. */
+/* Most rows that a panel meets in a job, and blocks of it that are expanded at once: 36 to 48 KB. */
+#define SK_SUM_ROWS     256u
+#define SK_SLICE_BLOCKS 32u
+#define SK_SLICE_BYTES  (SK_SLICE_BLOCKS * (32u + 16u) * SK_PANEL)
+
+/* Room of one thread, for an attention tile SK_ATTEND_ROWS rows each. */
 typedef struct sk_thread_room {
     float *q;                  /* [rows][max_head_dim], scaled */
     sk_q8 *quantized;          /* [rows][max_head_dim / 32], the same in integers */
@@ -48,6 +53,8 @@ typedef struct sk_thread_room {
     float *score;              /* [rows][SK_PAGE] */
     int16_t *share;            /* likewise */
     float *wide;               /* [SK_PAGE][max_head_dim] */
+    float *sums;               /* [SK_SUM_ROWS][SK_PANEL] of a project */
+    uint8_t *slice;            /* SK_SLICE_BLOCKS blocks of an expanded panel */
 } sk_thread_room;
 
 /* Rows of tiles whose splits are jobs of their own: a bound, whatever the context's length. */
@@ -114,6 +121,10 @@ static inline void *sk_row(const skald_stream *stream, const skald_rows *rows, u
     if (rows->extent == SKALD_EXTENT_LOGITS) r += stream->pass.first_wanted;
     return rows->buffer->data + rows->offset + (uint64_t)r * rows->stride;
 }
+
+/* Blocks [first, first + n) of row r of `rows`, quantized from x to `to`, as the project that reads the rows expects. */
+void sk_quantize_row(skald_stream *stream, sk_q8 *to, const skald_rows *rows, uint32_t r, const float *x,
+                     uint32_t first, uint32_t n);
 
 /* Adds a phase to the list; NULL once something failed. The op is copied in, as much of it as the caller's size says. */
 sk_phase *sk_phase_add(skald_stream *stream, const void *op, uint32_t op_bytes);

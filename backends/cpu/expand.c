@@ -9,6 +9,7 @@ sk_form sk_form_of(skald_dtype type, uint32_t level) {
     const bool is_unsigned = level >= SK_LEVEL_AVX2 && level <= SK_LEVEL_AVX512;
     sk_form form = {.halves = format->halves, .has_min = format->has_min};
     form.flip = is_unsigned && !form.has_min ? 0x80 : 0;
+    form.grouped = level == SK_LEVEL_AMX;
     form.bytes = SK_OCTET_BYTES + SK_PANEL * 4 * (form.halves ? 2 : 1) * (form.has_min ? 2 : 1);
     return form;
 }
@@ -21,5 +22,16 @@ void sk_expanded_put(uint8_t *block, const sk_form *form, const sk_int_block *w,
     for (uint32_t h = 0; h < scales; h++) {
         to[h * SK_PANEL] = w->d[h];
         if (form->has_min) to[(scales + h) * SK_PANEL] = -w->m[h];
+    }
+}
+
+_Static_assert(sizeof(sk_q8x16) == 16 * sizeof(sk_q8), "rows in groups take the place of rows");
+
+void sk_group_rows(sk_q8x16 *group, const sk_q8 *row, uint32_t r, uint32_t n_blocks) {
+    const uint32_t i = r % 16;
+    for (uint32_t b = 0; b < n_blocks; b++, group++, row++) {
+        memcpy(group->q[i], row->q, sizeof row->q);
+        group->d[i] = row->d, group->d_sum[i] = row->d_sum;
+        group->sum[0][i] = row->sum[0], group->sum[1][i] = row->sum[1];
     }
 }

@@ -27,6 +27,13 @@ typedef struct sk_q8 {
     int8_t q[32];
 } sk_q8;
 
+/* The same of 16 neighbouring rows, in as many bytes: tiles take integers from many rows at once. */
+typedef struct sk_q8x16 {
+    int8_t q[16][32];
+    float d[16], d_sum[16];
+    int16_t sum[2][16];
+} sk_q8x16;
+
 /* y = x in blocks of 32: q = nearest-even(x * (127 / amax)); a block with Inf or NaN gets d = NaN, q = 0. */
 typedef void sk_quantize_fn(sk_q8 *y, const float *x, uint32_t n_blocks);
 
@@ -98,6 +105,7 @@ typedef void sk_unpack_fn(float *y, const void *panel, skald_dtype type, uint32_
 typedef struct sk_form {
     bool halves;    /* scales and mins for each 16 k */
     bool has_min;   /* then q is never negative, and flip is 0 */
+    bool grouped;   /* rows come as sk_q8x16: row 16 g, block b at ((const sk_q8x16 *)(x + 16 * g * x_stride))[b] */
     uint8_t flip;   /* 0x80: bytes are q + 128, for products of unsigned with signed; 0: q itself */
     uint32_t bytes; /* of a block, a multiple of 64 */
 } sk_form;
@@ -105,7 +113,8 @@ typedef struct sk_form {
 /* Blocks [first, first + n) of a panel; `to` is 64-byte aligned. */
 typedef void sk_expand_fn(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in,
                           uint32_t first, uint32_t n_blocks);
-/* y[r * y_stride + i], i < 32, any n_rows: the chain over n_blocks blocks, which begins at +0 or goes on from y. */
+/* y[r * y_stride + i], i < 32, any n_rows: the chain over n_blocks blocks, which begins at +0 or goes on from y. Grouped
+ * rows are 64-byte aligned; those of the last group that are not asked for may hold anything. */
 typedef void sk_expanded_fn(float *y, size_t y_stride, const uint8_t *blocks, const sk_form *form, const sk_q8 *x,
                             size_t x_stride, uint32_t n_rows, uint32_t n_blocks, bool goes_on);
 
@@ -168,6 +177,8 @@ const sk_matmul *sk_matmul_at(uint32_t index);
 uint32_t sk_matmul_index(const sk_matmul *kind);
 /* The form in which panels of an integer format are expanded at a level. */
 sk_form sk_form_of(skald_dtype type, uint32_t level);
+/* n blocks of a row into place r % 16 of its group. */
+void sk_group_rows(sk_q8x16 *group, const sk_q8 *row, uint32_t r, uint32_t n_blocks);
 /* Puts 32 elements of one output into an expanded block. */
 void sk_expanded_put(uint8_t *block, const sk_form *form, const sk_int_block *w, uint32_t output);
 

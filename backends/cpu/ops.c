@@ -3,9 +3,12 @@
 #include "base/exact.h"
 #include <string.h>
 
-#define ROWS_PER_JOB 8u
+#define ROWS_PER_JOB  8u
 /* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
-#define JOB_MACS     (2u << 20)
+#define JOB_MACS      (2u << 20)
+/* From here on a panel is expanded once for many rows, and a job is larger for it; fewer rows unpack as they go. */
+#define MANY_ROWS     32u
+#define MANY_JOB_MACS (8u << 20)
 
 static uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
 static uint32_t parts(uint64_t n, uint32_t of) { return (uint32_t)sk_divide_up(n, of); }
@@ -80,6 +83,28 @@ void sk_cpu_normalize(skald_stream *s, const skald_normalize *op) {
 
 static bool takes_integers(const skald_weight *w) { return sk_matmul_at(w->layout)->int_tile != NULL; }
 
+/* Whether so many rows meet a panel in its expanded form; the scalar leaf would gain nothing. */
+static bool expands(const skald_stream *s, const skald_weight *w, uint32_t n_rows) {
+    return n_rows >= MANY_ROWS && sk_matmul_at(w->layout)->expand && s->device->kernels.expanded != sk_expanded_scalar;
+}
+
+void sk_quantize_row(skald_stream *s, sk_q8 *to, const skald_rows *rows, uint32_t r, const float *x, uint32_t first,
+                     uint32_t n) {
+    const uint32_t n_blocks = rows->width / SK_BLOCK;
+    if (s->device->kernels.level != SK_LEVEL_AMX || sk_row_count(s, rows) < MANY_ROWS) {
+        s->device->kernels.quantize(to + (size_t)r * n_blocks + first, x, n);
+        return;
+    }
+    /* Every integer kind can be expanded where tiles multiply, so all that many rows meet takes them in groups. */
+    sk_q8x16 *group = (sk_q8x16 *)(void *)(to + (size_t)(r / 16 * 16) * n_blocks) + first;
+    sk_q8 some[16];
+    for (uint32_t m, b = 0; b < n; b += m) {
+        m = sk_least(n - b, 16);
+        s->device->kernels.quantize(some, x + (size_t)b * SK_BLOCK, m);
+        sk_group_rows(group + b, some, r, m);
+    }
+}
+
 static uint32_t ready_count(const skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.project.x), ROWS_PER_JOB);
 }
@@ -87,7 +112,7 @@ static uint32_t ready_count(const skald_stream *s, const sk_phase *p) {
 static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
     (void)room;
     const skald_project *op = &p->op.project;
-    const uint32_t width = op->x.width, n_blocks = width / SK_BLOCK;
+    const uint32_t width = op->x.width;
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->x), job); r < end; r++) {
         const float *x = sk_row(s, &op->x, r);
@@ -96,7 +121,7 @@ static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
             norm_row(s, normed, x, width, &op->norm);
             x = normed;
         }
-        if (p->to) s->device->kernels.quantize(p->to + (size_t)r * n_blocks, x, n_blocks);
+        if (p->to) sk_quantize_row(s, p->to, &op->x, r, x, 0, width / SK_BLOCK);
     }
 }
 
@@ -113,11 +138,15 @@ static cut cut_project(const skald_stream *s, const sk_phase *p) {
     for (uint32_t i = 0; i < op->n_weights; i++) c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
     if (p->activation) c.all_panels = c.panels[0]; /* a panel of gate and one of up together */
     const uint32_t macs = SK_PANEL * op->x.width * (p->activation ? 2 : 1);
-    c.rows_per_job = most(JOB_MACS / most(macs, 1), 1);
-    c.rows_per_job = parts(sk_least(c.rows_per_job, 80), SK_TILE_ROWS) * SK_TILE_ROWS;
-    c.row_jobs = parts(c.n_rows, c.rows_per_job);
+    bool many = false; /* then jobs begin where groups of rows do */
+    for (uint32_t i = 0; i < op->n_weights; i++) many |= expands(s, &op->weight[i], c.n_rows);
+    const uint32_t step = many ? MANY_ROWS : SK_TILE_ROWS, bound = many ? SK_SUM_ROWS : 80;
+    const uint32_t job_macs = many ? MANY_JOB_MACS : JOB_MACS;
+    c.rows_per_job = sk_least(most(job_macs / most(macs, 1), step), bound);
+    c.rows_per_job = parts(parts(c.n_rows, most(parts(c.n_rows, c.rows_per_job), 1)), step) * step; /* all alike */
+    c.row_jobs = parts(c.n_rows, most(c.rows_per_job, 1));
     const uint64_t macs_per_panel = (uint64_t)macs * sk_least(c.n_rows, c.rows_per_job);
-    c.panels_per_job = (uint32_t)(JOB_MACS / (macs_per_panel ? macs_per_panel : 1));
+    c.panels_per_job = (uint32_t)(job_macs / (macs_per_panel ? macs_per_panel : 1));
     const uint32_t fair = parts((uint64_t)c.all_panels * c.row_jobs, 8 * s->plan.n_threads);
     c.panels_per_job = most(sk_least(c.panels_per_job, fair), 1);
     c.panel_jobs = parts(c.all_panels, c.panels_per_job);
@@ -145,23 +174,38 @@ static void multiply_tile(skald_stream *s, const sk_phase *p, const skald_weight
     }
 }
 
+/* The same with the panel expanded, slice by slice. */
+static void multiply_expanded(skald_stream *s, const sk_phase *p, const skald_weight *w, const void *packed, uint32_t r,
+                              uint32_t n, float *y, size_t y_stride, uint8_t *slice) {
+    const sk_matmul *kind = sk_matmul_at(w->layout);
+    const uint32_t n_blocks = w->n_in / SK_BLOCK;
+    const sk_form form = sk_form_of(w->type, s->device->kernels.level);
+    const sk_q8 *x = p->from + (size_t)r * n_blocks;
+    for (uint32_t m, b = 0; b < n_blocks; b += m) {
+        m = sk_least(n_blocks - b, SK_SLICE_BLOCKS);
+        kind->expand(slice, &form, packed, w->type, w->n_in, b, m);
+        s->device->kernels.expanded(y, y_stride, slice, &form, x + (form.grouped ? 16 * b : b), n_blocks, n, m, b > 0);
+    }
+}
+
 /* out = chain, + bias, + add; a whole panel with nothing to add goes to its place at once. */
 static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, uint32_t panel, uint32_t r,
-                           uint32_t end) {
+                           uint32_t end, const sk_thread_room *room) {
     const skald_project *op = &p->op.project;
     const skald_weight *w = &op->weight[weight];
     const skald_rows *out = &op->out[weight], *bias = &op->bias[weight];
     const uint32_t first = panel * SK_PANEL, n_out = sk_least(w->n_out - first, SK_PANEL);
     const char *packed = w->buffer->data + w->offset + panel * sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
     const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
-    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer;
+    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer, many = expands(s, w, sk_row_count(s, &op->x));
     for (uint32_t n; r < end; r += n) {
-        float tile[SK_TILE_ROWS * SK_PANEL];
-        float *place = (float *)sk_row(s, out, r) + first;
-        n = sk_least(end - r, SK_TILE_ROWS);
-        multiply_tile(s, p, w, packed, r, n, at_once ? place : tile, at_once ? out->stride / sizeof *place : SK_PANEL);
+        float *place = (float *)sk_row(s, out, r) + first, *sums = at_once ? place : room->sums;
+        const size_t stride = at_once ? out->stride / sizeof *place : SK_PANEL;
+        n = sk_least(end - r, many ? SK_SUM_ROWS : SK_TILE_ROWS);
+        if (many) multiply_expanded(s, p, w, packed, r, n, sums, stride, room->slice);
+        else multiply_tile(s, p, w, packed, r, n, sums, stride);
         for (uint32_t i = 0; !at_once && i < n; i++) {
-            float *y = tile + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
+            float *y = sums + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
             if (b) s->device->kernels.add(y, y, b, n_out);
             if (op->add.buffer) s->device->kernels.add(to, y, (const float *)sk_row(s, &op->add, r + i) + first, n_out);
             else memcpy(to, y, n_out * sizeof *to);
@@ -170,21 +214,20 @@ static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, 
 }
 
 /* out[0] = activation(out[0]) * out[1] while both are near; a whole panel is one block of the next project's rows. */
-static void gate_panel(skald_stream *s, const sk_phase *p, uint32_t panel, uint32_t first, uint32_t end) {
+static void gate_panel(skald_stream *s, const sk_phase *p, uint32_t panel, uint32_t first, uint32_t end,
+                       const sk_thread_room *room) {
     const skald_project *op = &p->op.project;
     const uint32_t at = panel * SK_PANEL, n = sk_least(op->weight[0].n_out - at, SK_PANEL);
-    const size_t n_blocks = op->weight[0].n_out / SK_BLOCK;
-    multiply_panel(s, p, 0, panel, first, end);
-    multiply_panel(s, p, 1, panel, first, end);
+    multiply_panel(s, p, 0, panel, first, end, room);
+    multiply_panel(s, p, 1, panel, first, end, room);
     for (uint32_t r = first; r < end; r++) {
         float *gate = (float *)sk_row(s, &op->out[0], r) + at;
         s->device->kernels.silu(gate, gate, (const float *)sk_row(s, &op->out[1], r) + at, n);
-        if (p->to) s->device->kernels.quantize(p->to + r * n_blocks + panel, gate, 1);
+        if (p->to) sk_quantize_row(s, p->to, &op->out[0], r, gate, panel, 1);
     }
 }
 
 static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
-    (void)room;
     const cut c = cut_project(s, p);
     const uint32_t first_row = job / c.panel_jobs * c.rows_per_job,
                    end_row = sk_least(first_row + c.rows_per_job, c.n_rows);
@@ -192,17 +235,18 @@ static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const 
                    end = sk_least(first + c.panels_per_job, c.all_panels);
     for (uint32_t i = first; i < end; i++) {
         if (p->activation) {
-            gate_panel(s, p, i, first_row, end_row);
+            gate_panel(s, p, i, first_row, end_row, room);
             continue;
         }
         uint32_t weight = 0, panel = i;
         while (panel >= c.panels[weight]) panel -= c.panels[weight++];
-        multiply_panel(s, p, weight, panel, first_row, end_row);
+        multiply_panel(s, p, weight, panel, first_row, end_row, room);
     }
 }
 
 static bool same_rows(const skald_rows *a, const skald_rows *b) {
-    return a->buffer == b->buffer && a->offset == b->offset && a->stride == b->stride && a->width == b->width;
+    return a->buffer == b->buffer && a->offset == b->offset && a->stride == b->stride && a->width == b->width &&
+           a->extent == b->extent;
 }
 
 static sk_phase *last_phase(skald_stream *s) { return s->n_phases ? &s->phases[s->n_phases - 1] : NULL; }

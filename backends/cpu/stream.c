@@ -13,9 +13,10 @@
 #define PHASES_PER_OP 2u
 
 static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
-    const uint64_t rows = plan->n_rows, width = sk_align(plan->max_width, SK_BLOCK);
+    const uint64_t rows = sk_align(plan->n_rows, 16), width = sk_align(plan->max_width, SK_BLOCK);
     const uint64_t dim = sk_align(plan->max_head_dim, 16), tile = SK_ATTEND_ROWS * dim;
-    const uint64_t score = SK_ATTEND_ROWS * SK_PAGE, room = 4 * tile + score + SK_PAGE * dim;
+    const uint64_t score = SK_ATTEND_ROWS * SK_PAGE, wide = SK_PAGE * dim, sums = SK_SUM_ROWS * SK_PANEL;
+    const uint64_t room = 4 * tile + score + wide + sums + SK_SLICE_BYTES / sizeof(float);
     const uint64_t blocks = SK_ATTEND_ROWS * sk_divide_up(dim, SK_BLOCK);
     skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
     sk_phase *phases = sk_carve(c, sk_mul(plan->n_ops, PHASES_PER_OP), sizeof *phases, SK_CACHE_LINE);
@@ -42,15 +43,14 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
                         .rooms = rooms,
                         .shares = shares,
                         .splits = splits};
-    for (uint32_t i = 0; i < plan->n_threads; i++, own += room)
-        rooms[i] = (sk_thread_room){.q = own,
-                                    .block = own + tile,
-                                    .part = own + 2 * tile,
-                                    .all = own + 3 * tile,
-                                    .score = own + 4 * tile,
-                                    .wide = own + 4 * tile + score,
-                                    .quantized = queries + i * blocks,
-                                    .share = share + i * score};
+    for (uint32_t i = 0; i < plan->n_threads; i++) {
+        sk_thread_room *r = &rooms[i];
+        r->q = own, r->block = r->q + tile, r->part = r->block + tile, r->all = r->part + tile;
+        r->score = r->all + tile, r->wide = r->score + score, r->sums = r->wide + wide;
+        r->slice = (uint8_t *)(r->sums + sums);
+        r->quantized = queries + i * blocks, r->share = share + i * score;
+        own += room;
+    }
     return s;
 }
 

@@ -8,7 +8,7 @@
 #define MOST_IN   1024u
 #define MOST_ROWS 70u
 static uint64_t state = 0x2545f4914f6cdd1dull;
-static guarded rows, panels[2], inputs, slices, results[2];
+static guarded rows, panels[2], inputs, groups, slices, results[2];
 static float widened[SK_PANEL][MOST_IN];
 
 /* Blocks of random bytes whose scales are calm f16 numbers: what a converter would write, or any bytes at all. */
@@ -201,16 +201,20 @@ static void check_expanded(const sk_matmul *kind, const sk_kernels *k, uint32_t 
     make_rows(from, type, SK_PANEL, n_in, mood);
     void *panel = pack(kind, &panels[0], from, row_bytes, SK_PANEL, n_in);
     void *plain = pack(scalar, &panels[1], from, row_bytes, SK_PANEL, n_in);
+    const uint32_t x_stride = n_blocks + extra;
     const sk_q8 *x = make_input(true, n_rows, n_in, extra, mood);
+    sk_q8 *grouped = guarded_take(&groups, (n_rows + 15) / 16 * 16 * x_stride * sizeof *x);
+    for (uint32_t r = 0; r < n_rows; r++)
+        sk_group_rows((sk_q8x16 *)(void *)(grouped + r / 16 * 16 * x_stride), x + r * x_stride, r, n_blocks);
     const size_t n = (size_t)(n_rows - 1) * stride + 32;
     float *y = guarded_take(&results[0], n * sizeof *y), *want = guarded_take(&results[1], n * sizeof *want);
-    all_rows(scalar, want, stride, plain, x, n_blocks + extra, n_rows, n_in);
+    all_rows(scalar, want, stride, plain, x, x_stride, n_rows, n_in);
     for (uint32_t b = 0; b < n_blocks; b += slice) {
         const uint32_t m = n_blocks - b < slice ? n_blocks - b : slice;
         uint8_t *blocks = guarded_take(&slices, (size_t)m * form.bytes);
         kind->expand(blocks, &form, panel, kind->type, n_in, b, m);
         CHECK_SAID(guarded_whole(&slices), "%s wrote before its slice", kind->name);
-        k->expanded(y, stride, blocks, &form, x + b, n_blocks + extra, n_rows, m, b > 0);
+        k->expanded(y, stride, blocks, &form, form.grouped ? grouped + 16 * b : x + b, x_stride, n_rows, m, b > 0);
     }
     CHECK(guarded_whole(&results[0]));
     CHECK_BITS(y, want, n, kind->name);
@@ -303,6 +307,7 @@ int main(int argc, char **argv) {
     if (timing && !roof_memory_open(&memory)) return 1;
     rows = guarded_make(SK_PANEL * MOST_IN * 4);
     inputs = guarded_make((MOST_ROWS + 1) * MOST_IN * 4);
+    groups = guarded_make((MOST_ROWS + 16) * MOST_IN * 4);
     slices = guarded_make(MOST_IN / 32 * 1536);
     for (int i = 0; i < 2; i++) panels[i] = guarded_make(SK_PANEL * MOST_IN * 4);
     for (int i = 0; i < 2; i++) results[i] = guarded_make(MOST_ROWS * 64 * 4);

@@ -15,7 +15,7 @@ static void expanded_model(float *y, size_t y_stride, const uint8_t *blocks, con
 #define MOST_BLOCKS 20u
 #define MOST_ROWS   40u
 static uint64_t state = 0x2545f4914f6cdd1dull;
-static guarded blocks, inputs, results[2];
+static guarded blocks, inputs, groups, results[2];
 
 /* Any bytes that are no integers of a min, and any scales. */
 static uint8_t *make_blocks(const sk_form *form, uint32_t n_blocks, int mood) {
@@ -53,7 +53,10 @@ static void check(const sk_form *form, uint32_t n_rows, uint32_t n_blocks, bool 
         fill_floats(y + r * stride, 32, CALM, &state);
         memcpy(want + r * stride, y + r * stride, 32 * sizeof *y);
     }
-    expanded_model(y, stride, w, form, x, x_stride, n_rows, n_blocks, goes_on);
+    sk_q8 *grouped = guarded_take(&groups, (n_rows + 15) / 16 * 16 * x_stride * sizeof *x);
+    for (uint32_t r = 0; r < n_rows; r++)
+        sk_group_rows((sk_q8x16 *)(void *)(grouped + r / 16 * 16 * x_stride), x + r * x_stride, r, n_blocks);
+    expanded_model(y, stride, w, form, grouped, x_stride, n_rows, n_blocks, goes_on);
     sk_expanded_scalar(want, stride, w, form, x, x_stride, n_rows, n_blocks, goes_on);
     CHECK(guarded_whole(&results[0]));
     CHECK_BITS(y, want, n, "model of tiles");
@@ -62,6 +65,7 @@ static void check(const sk_form *form, uint32_t n_rows, uint32_t n_blocks, bool 
 int main(void) {
     blocks = guarded_make(MOST_BLOCKS * 1536);
     inputs = guarded_make((MOST_BLOCKS + 3) * MOST_ROWS * sizeof(sk_q8));
+    groups = guarded_make((MOST_BLOCKS + 3) * (MOST_ROWS + 16) * sizeof(sk_q8));
     for (int i = 0; i < 2; i++) results[i] = guarded_make(MOST_ROWS * 48 * 4);
     for (uint32_t turn = 0; turn < 160 && machine_has(SK_LEVEL_AVX512); turn++) {
         sk_form form = {.halves = turn & 1, .has_min = turn >> 1 & 1};

@@ -37,22 +37,22 @@ static inline void model_dot(tiles *t, uint32_t c, uint32_t a, uint32_t b) {
         memcpy(t->row[c][i], sum, sizeof sum);
     }
 }
-#define TILES_BEGIN(t, s)                 ((t)->shapes = *(s))
-#define TILES_END(t)                      memset(t, 0, sizeof *(t))
-#define TILE_ZERO(t, n)                   memset((t)->row[n], 0, sizeof(t)->row[n])
-#define TILE_LOAD(t, n, from, stride)     model_load(t, n, from, stride)
-#define TILE_STORE(t, n, to, stride)      model_store(t, n, to, stride)
-#define TILE_DOT_SIGNED(t, c, a, b)       model_dot(t, c, a, b)
+#define TILES_BEGIN(t, s)             ((t)->shapes = *(s))
+#define TILES_END(t)                  memset(t, 0, sizeof *(t))
+#define TILE_ZERO(t, n)               memset((t)->row[n], 0, sizeof(t)->row[n])
+#define TILE_LOAD(t, n, from, stride) model_load(t, n, from, stride)
+#define TILE_STORE(t, n, to, stride)  model_store(t, n, to, stride)
+#define TILE_DOT_SIGNED(t, c, a, b)   model_dot(t, c, a, b)
 #else
 typedef struct tiles {
     char none; /* they are the thread's own */
 } tiles;
-#define TILES_BEGIN(t, s)                 ((void)(t), _tile_loadconfig(s))
-#define TILES_END(t)                      _tile_release()
-#define TILE_ZERO(t, n)                   _tile_zero(n)
-#define TILE_LOAD(t, n, from, stride)     _tile_loadd(n, from, stride)
-#define TILE_STORE(t, n, to, stride)      _tile_stored(n, to, stride)
-#define TILE_DOT_SIGNED(t, c, a, b)       _tile_dpbssd(c, a, b)
+#define TILES_BEGIN(t, s)             ((void)(t), _tile_loadconfig(s))
+#define TILES_END(t)                  _tile_release()
+#define TILE_ZERO(t, n)               _tile_zero(n)
+#define TILE_LOAD(t, n, from, stride) _tile_loadd(n, from, stride)
+#define TILE_STORE(t, n, to, stride)  _tile_stored(n, to, stride)
+#define TILE_DOT_SIGNED(t, c, a, b)   _tile_dpbssd(c, a, b)
 #endif
 /* Compilers do not know which memory a tile is loaded from: what was written before must be there. */
 #define TILE_FENCE() atomic_signal_fence(memory_order_seq_cst)
