@@ -11,11 +11,16 @@
 #define N_REGISTERS (SK_PANEL / LANES)
 typedef floats panel_sums[SK_TILE_ROWS][N_REGISTERS];
 
-/* A stream that is read once comes from memory: ask for it this far ahead. */
-#define AHEAD 6144
+/* A stream that is read once comes from memory: it is asked for far ahead into the second cache, across the end of a panel,
+ * and near into the first. */
+#define NEAR 2048
+#define FAR  10240
 
 INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
-    for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(piece + AHEAD + at);
+    for (uint32_t at = 0; at < bytes; at += 64) {
+        __builtin_prefetch(piece + NEAR + at);
+        __builtin_prefetch(piece + FAR + at, 0, 2);
+    }
 }
 
 INLINE ints load_dword(const void *from) {
