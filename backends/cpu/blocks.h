@@ -27,8 +27,7 @@
  * IQ4_* and MXFP4 stand for the bytes of a table. */
 #ifndef SK_CPU_BLOCKS_H
 #define SK_CPU_BLOCKS_H
-#include <skald/skald.h>
-#include <stdbool.h>
+#include "backends/cpu/kernels.h"
 
 enum {
     SK_LINE_BYTES = 128,
@@ -80,6 +79,14 @@ static inline sk_layout sk_layout_of(const skald_dtype type) {
     default: return (sk_layout){0, SK_OCTET_BYTES, SK_Q8_0_PIECE, 128, 255, false, false};
     }
 }
+
+/* 32 elements of one output of a packed panel, and what can be made of them. */
+typedef void sk_take_fn(sk_int_block *w, const void *panel, skald_dtype type, uint32_t block, uint32_t output);
+void sk_unpack_by(sk_take_fn *take, float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in);
+void sk_expand_by(sk_take_fn *take, uint8_t *to, const sk_form *form, const void *panel, skald_dtype type,
+                  uint32_t first, uint32_t n_blocks);
+/* The i-th of f16 at any address. */
+float sk_half_at(const uint8_t *halves, uint32_t i);
 
 static const uint8_t sk_iq4_bytes[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 static const uint8_t sk_mxfp4_bytes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};

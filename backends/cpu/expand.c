@@ -1,6 +1,7 @@
 /* The form that all integer formats share where many rows meet a panel; kernels.h shows it. */
 #include "backends/cpu/blocks.h"
 #include "backends/cpu/kernels.h"
+#include "base/exact.h"
 #include <string.h>
 
 sk_form sk_form_of(skald_dtype type, uint32_t level) {
@@ -23,6 +24,31 @@ void sk_expanded_put(uint8_t *block, const sk_form *form, const sk_int_block *w,
         to[h * SK_PANEL] = w->d[h];
         if (form->has_min) to[(scales + h) * SK_PANEL] = -w->m[h];
     }
+}
+
+void sk_unpack_by(sk_take_fn *take, float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in) {
+    sk_int_block w;
+    for (uint32_t b = 0; b < n_in / SK_BLOCK; b++) {
+        take(&w, panel, type, b, row);
+        for (uint32_t k = 0; k < SK_BLOCK; k++) *y++ = w.d[k / 16] * (float)w.q[k] - w.m[k / 16];
+    }
+}
+
+void sk_expand_by(sk_take_fn *take, uint8_t *to, const sk_form *form, const void *panel, skald_dtype type,
+                  uint32_t first, uint32_t n_blocks) {
+    sk_int_block w;
+    for (uint32_t b = 0; b < n_blocks; b++, to += form->bytes) {
+        for (uint32_t i = 0; i < SK_PANEL; i++) {
+            take(&w, panel, type, first + b, i);
+            sk_expanded_put(to, form, &w, i);
+        }
+    }
+}
+
+float sk_half_at(const uint8_t *halves, uint32_t i) {
+    uint16_t x;
+    memcpy(&x, halves + 2 * i, 2);
+    return sk_from_f16(x);
 }
 
 _Static_assert(sizeof(sk_q8x16) == 16 * sizeof(sk_q8), "rows in groups take the place of rows");

@@ -80,12 +80,6 @@ static int32_t integer_at(const uint8_t *piece, skald_dtype type, uint32_t i, ui
     }
 }
 
-static float half_at(const uint8_t *halves, uint32_t i) {
-    uint16_t x;
-    memcpy(&x, halves + 2 * i, 2);
-    return sk_from_f16(x);
-}
-
 /* 2^(e - 128): 0 and 1 are subnormal. */
 static float half_e8m0(uint32_t e) { return sk_float(e < 2 ? 0x00200000u << e : (e - 1) << 23); }
 
@@ -93,27 +87,17 @@ static float half_e8m0(uint32_t e) { return sk_float(e < 2 ? 0x00200000u << e : 
 static void take(sk_int_block *w, const void *panel, skald_dtype type, uint32_t block, uint32_t i) {
     const sk_layout l = sk_layout_of(type);
     const uint8_t *piece = (const uint8_t *)panel + (size_t)block * l.piece, *scales = piece + l.integers;
-    w->d[0] = w->d[1] = type == SKALD_MXFP4 ? half_e8m0(scales[i]) : half_at(scales, i);
-    w->m[0] = w->m[1] = l.has_min ? -half_at(scales + SK_SCALE_BYTES, i) : 0.0f;
+    w->d[0] = w->d[1] = type == SKALD_MXFP4 ? half_e8m0(scales[i]) : sk_half_at(scales, i);
+    w->m[0] = w->m[1] = l.has_min ? -sk_half_at(scales + SK_SCALE_BYTES, i) : 0.0f;
     for (uint32_t k = 0; k < SK_BLOCK; k++) w->q[k] = (int8_t)(integer_at(piece, type, i, k) - l.bias);
 }
 
 void sk_blocks_unpack(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in) {
-    sk_int_block w;
-    for (uint32_t b = 0; b < n_in / SK_BLOCK; b++) {
-        take(&w, panel, type, b, row);
-        for (uint32_t k = 0; k < SK_BLOCK; k++) *y++ = w.d[0] * (float)w.q[k] - w.m[0];
-    }
+    sk_unpack_by(take, y, panel, type, row, n_in);
 }
 
 void sk_blocks_expand(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in,
                       uint32_t first, uint32_t n_blocks) {
     (void)n_in;
-    sk_int_block w;
-    for (uint32_t b = 0; b < n_blocks; b++, to += form->bytes) {
-        for (uint32_t i = 0; i < SK_PANEL; i++) {
-            take(&w, panel, type, first + b, i);
-            sk_expanded_put(to, form, &w, i);
-        }
-    }
+    sk_expand_by(take, to, form, panel, type, first, n_blocks);
 }

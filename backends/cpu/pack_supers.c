@@ -2,8 +2,6 @@
 #include "backends/cpu/blocks.h"
 #include "backends/cpu/kernels.h"
 #include "dtype/dtype.h"
-#include "base/exact.h"
-#include "base/memory.h"
 #include <string.h>
 
 static size_t super_bytes(const sk_layout *l) { return l->head + 8u * l->piece; }
@@ -136,12 +134,6 @@ void sk_supers_pack(void *panel, skald_dtype type, const void *rows, uint64_t ro
     }
 }
 
-static float half_at(const uint8_t *halves, uint32_t i) {
-    uint16_t x;
-    memcpy(&x, halves + 2 * i, 2);
-    return sk_from_f16(x);
-}
-
 /* Of group g, in the lines where each of them keeps its bits. */
 static uint32_t nibble_at(const uint8_t *at, uint32_t g) { return at[g % 4 * SK_LINE_BYTES] >> g / 4 * 4 & 15u; }
 static uint32_t two_at(const uint8_t *at, uint32_t g) { return at[g / 4 * SK_LINE_BYTES] >> g % 4 * 2 & 3u; }
@@ -168,8 +160,8 @@ static void take_scale(float *d, float *m, const uint8_t *head, const uint8_t *s
     int32_t scale = l.has_min ? byte : (int8_t)byte, min = 0;
     if (type == SKALD_Q2_K) scale = byte & 15, min = byte >> 4;
     else if (l.has_min) min = scales[SK_PANEL + i];
-    *d = half_at(head, i) * (float)scale;
-    *m = l.has_min ? half_at(head + SK_SCALE_BYTES, i) * (float)min : 0.0f;
+    *d = sk_half_at(head, i) * (float)scale;
+    *m = l.has_min ? sk_half_at(head + SK_SCALE_BYTES, i) * (float)min : 0.0f;
 }
 
 /* 32 elements of one output. */
@@ -183,21 +175,11 @@ static void take(sk_int_block *w, const void *panel, skald_dtype type, uint32_t 
 }
 
 void sk_supers_unpack(float *y, const void *panel, skald_dtype type, uint32_t row, uint32_t n_in) {
-    sk_int_block w;
-    for (uint32_t b = 0; b < n_in / SK_BLOCK; b++) {
-        take(&w, panel, type, b, row);
-        for (uint32_t k = 0; k < SK_BLOCK; k++) *y++ = w.d[k / 16] * (float)w.q[k] - w.m[k / 16];
-    }
+    sk_unpack_by(take, y, panel, type, row, n_in);
 }
 
 void sk_supers_expand(uint8_t *to, const sk_form *form, const void *panel, skald_dtype type, uint32_t n_in,
                       uint32_t first, uint32_t n_blocks) {
     (void)n_in;
-    sk_int_block w;
-    for (uint32_t b = 0; b < n_blocks; b++, to += form->bytes) {
-        for (uint32_t i = 0; i < SK_PANEL; i++) {
-            take(&w, panel, type, first + b, i);
-            sk_expanded_put(to, form, &w, i);
-        }
-    }
+    sk_expand_by(take, to, form, panel, type, first, n_blocks);
 }
