@@ -13,37 +13,17 @@
 #define JOBS_PER_THREAD  8u
 #define LOG2_E           1.44269504088896341f
 
-/* Query heads that a tile takes of one KV head, tokens that it takes, and tiles per KV head and token group. */
-typedef struct {
-    uint32_t heads, tokens, head_tiles;
-} shape;
-
-static shape shape_of(const skald_attend *op) {
-    uint32_t group = op->n_heads / op->n_kv_heads;
-    shape t = {.heads = sk_least(group, SK_ATTEND_ROWS)};
-    t.tokens = SK_ATTEND_ROWS / t.heads;
-    t.head_tiles = op->n_kv_heads * (uint32_t)sk_divide_up(group, t.heads);
-    return t;
-}
-
-static uint32_t tile_count(const skald_stream *s, const skald_attend *op) {
-    const shape t = shape_of(op);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n_segments; i++)
-        n += (uint32_t)sk_divide_up(s->segments[i + 1] - s->segments[i], t.tokens);
-    return n * t.head_tiles;
-}
-
 /* Rows of a token tile: counted through the segments, so that none crosses from one sequence to another. */
-static void tile_rows(const skald_stream *s, uint32_t *first, uint32_t *end, uint32_t tile, uint32_t tokens) {
-    uint32_t i = 0;
-    for (;; i++) {
-        uint32_t n = (uint32_t)sk_divide_up(s->segments[i + 1] - s->segments[i], tokens);
-        if (tile < n) break;
-        tile -= n;
+static void tile_rows(const skald_stream *s, uint32_t *first, uint32_t *end, uint32_t tile) {
+    uint32_t low = 0, high = s->n_segments; /* its segment is one of low ... high - 1 */
+    while (high - low > 1) {
+        const uint32_t middle = (low + high) / 2;
+        if (s->segment_tiles[middle] <= tile) low = middle;
+        else high = middle;
     }
-    *first = s->segments[i] + tile * tokens;
-    *end = sk_least(*first + tokens, s->segments[i + 1]);
+    const uint32_t tokens = s->cut.attend.tokens;
+    *first = s->segments[low] + (tile - s->segment_tiles[low]) * tokens;
+    *end = sk_least(*first + tokens, s->segments[low + 1]);
 }
 
 /* What a tile has seen so far: per row the largest score, the sum of exponentials (at least 1 once a key was seen, so 0 is
@@ -75,6 +55,7 @@ typedef struct {
     sk_q8 *to; /* where outputs go quantized too, or NULL */
 } tile;
 
+/* The keys of a page; values lie behind them. */
 static const char *keys_of(const skald_stream *s, const tile *t, uint32_t page_index) {
     const uint32_t page = s->pass.pages[s->pass.page_list[t->first_row] + page_index];
     return sk_store_k(s->store, t->op->layer, page, t->kv_head);
@@ -85,7 +66,7 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
                         const sk_thread_room *room) {
     const skald_attend *op = t->op;
     const sk_kernels *k = &s->device->kernels;
-    const uint32_t start = page_index * SK_PAGE, page = s->pass.pages[s->pass.page_list[t->first_row] + page_index];
+    const uint32_t start = page_index * SK_PAGE;
     float max[SK_ATTEND_ROWS], sum[SK_ATTEND_ROWS];
     uint32_t row_of[SK_ATTEND_ROWS];
     sk_attend_block block = {.dim_k = op->head_dim_k,
@@ -99,7 +80,7 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
                              .share = room->share,
                              .wide = room->wide};
     block.k = keys_of(s, t, page_index);
-    block.v = sk_store_v(s->store, op->layer, page, t->kv_head);
+    block.v = (const char *)block.k + s->store->layers[op->layer].k_bytes;
     block.next = keys_of(s, t, next);
     for (uint32_t i = 0; i < t->n_tokens; i++) {
         uint32_t from, to;
@@ -169,55 +150,64 @@ static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
         const uint32_t row = t->first_row + r / t->heads, head = t->first_head + r % t->heads;
         float *y = (float *)sk_row(s, &t->op->out, row) + (size_t)head * dim;
         k->divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
-        if (sk_kept_in_blocks(s->store->v_type)) k->hadamard(y, y, SK_MEET_SCALE, dim / SK_KEPT_BLOCK);
+        if (sk_kept_in_blocks(s->store->v_type)) k->hadamard(y, y, SK_MEET_SCALE, dim / SK_BLOCK);
         if (t->to) sk_quantize_row(s, t->to, &t->op->out, row, y, head * (dim / SK_BLOCK), dim / SK_BLOCK);
     }
 }
 
 static tile tile_at(const skald_stream *s, const skald_attend *op, sk_q8 *to, uint32_t index) {
-    const shape cut = shape_of(op);
-    const uint32_t group = op->n_heads / op->n_kv_heads, tiles = cut.head_tiles / op->n_kv_heads;
-    const uint32_t head_tile = index % cut.head_tiles;
+    const sk_attend_cut *c = &s->cut.attend;
+    const uint32_t group = op->n_heads / op->n_kv_heads, tiles = c->head_tiles / op->n_kv_heads;
+    const uint32_t head_tile = index % c->head_tiles;
     tile t = {.op = op, .kv_head = head_tile / tiles, .to = to};
     uint32_t end;
-    tile_rows(s, &t.first_row, &end, index / cut.head_tiles, cut.tokens);
+    tile_rows(s, &t.first_row, &end, index / c->head_tiles);
     t.n_tokens = end - t.first_row;
-    t.first_head = t.kv_head * group + head_tile % tiles * cut.heads;
-    t.heads = sk_least(cut.heads, (t.kv_head + 1) * group - t.first_head);
+    t.first_head = t.kv_head * group + head_tile % tiles * c->heads;
+    t.heads = sk_least(c->heads, (t.kv_head + 1) * group - t.first_head);
     return t;
 }
 
 /* ---- jobs. With many tiles a job is a tile. With few of them, as when one sequence is long and adds one token, a job is
  * some splits of a tile, and a second phase folds the splits in the same order: the bits are the same. */
 
-typedef struct {
-    uint32_t tiles, rows; /* rows: the most of a tile */
-    uint32_t splits, per_job,
-        parts; /* of a tile: splits, splits a job takes, jobs; 1 part: the tile is a job as it is */
-} cut;
+static void cut_tiles(skald_stream *s, const skald_attend *op) {
+    sk_attend_cut *c = &s->cut.attend;
+    const uint32_t group = op->n_heads / op->n_kv_heads;
+    c->heads = sk_least(group, SK_ATTEND_ROWS);
+    c->tokens = SK_ATTEND_ROWS / c->heads;
+    c->head_tiles = op->n_kv_heads * (uint32_t)sk_divide_up(group, c->heads);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_segments; i++) {
+        s->segment_tiles[i] = n;
+        n += (uint32_t)sk_divide_up(s->segments[i + 1] - s->segments[i], c->tokens);
+    }
+    s->segment_tiles[s->n_segments] = n;
+    c->tiles = n * c->head_tiles;
+}
 
-static cut cut_attend(const skald_stream *s, const skald_attend *op) {
-    cut c = {.tiles = tile_count(s, op), .parts = 1};
-    if (c.tiles == 0 || c.tiles >= 4 * s->plan.n_threads) return c;
+static void cut_splits(skald_stream *s) {
+    sk_attend_cut *c = &s->cut.attend;
     uint32_t longest = 0, position = 0;
+    c->parts = 1;
+    if (c->tiles == 0 || c->tiles >= 4 * s->plan.n_threads) return;
     for (uint32_t i = 0; i < s->n_segments; i++) {
         const uint32_t n = s->segments[i + 1] - s->segments[i], last = s->pass.positions[s->segments[i + 1] - 1];
         if (n > longest) longest = n;
         if (last > position) position = last;
     }
-    const shape t = shape_of(op);
-    c.rows = t.heads * sk_least(t.tokens, longest);
-    c.splits = position / SK_PAGE / BLOCKS_PER_SPLIT + 1;
-    if ((uint64_t)c.tiles * c.splits * c.rows > SK_SPLIT_ROWS) return c;
-    const uint32_t wanted = (uint32_t)sk_divide_up(JOBS_PER_THREAD * s->plan.n_threads, c.tiles);
-    c.per_job = c.splits > wanted ? c.splits / wanted : 1;
-    c.parts = (uint32_t)sk_divide_up(c.splits, c.per_job);
-    return c;
+    c->rows = c->heads * sk_least(c->tokens, longest);
+    c->splits = position / SK_PAGE / BLOCKS_PER_SPLIT + 1;
+    if ((uint64_t)c->tiles * c->splits * c->rows > SK_SPLIT_ROWS) return;
+    const uint32_t wanted = (uint32_t)sk_divide_up(JOBS_PER_THREAD * s->plan.n_threads, c->tiles);
+    c->per_job = c->splits > wanted ? c->splits / wanted : 1;
+    c->parts = (uint32_t)sk_divide_up(c->splits, c->per_job);
 }
 
-static uint32_t attend_count(const skald_stream *s, const sk_phase *p) {
-    const cut c = cut_attend(s, &p->op.attend);
-    return c.tiles * c.parts;
+static uint32_t attend_count(skald_stream *s, const sk_phase *p) {
+    cut_tiles(s, &p->op.attend);
+    cut_splits(s);
+    return s->cut.attend.tiles * s->cut.attend.parts;
 }
 
 static void attend_tile(skald_stream *s, const tile *t, const sk_thread_room *room) {
@@ -231,8 +221,8 @@ static void attend_tile(skald_stream *s, const tile *t, const sk_thread_room *ro
     finish_tile(s, t, &all);
 }
 
-static void attend_part(skald_stream *s, const tile *t, const cut *c, uint32_t index, uint32_t part,
-                        const sk_thread_room *room) {
+static void attend_part(skald_stream *s, const tile *t, uint32_t index, uint32_t part, const sk_thread_room *room) {
+    const sk_attend_cut *c = &s->cut.attend;
     const uint32_t first = part * c->per_job, end = sk_least(first + c->per_job, c->splits);
     const page_range pages = visible_pages(s, t);
     for (uint32_t i = first; i < end; i++) {
@@ -245,24 +235,25 @@ static void attend_part(skald_stream *s, const tile *t, const cut *c, uint32_t i
 }
 
 static void attend_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
-    const cut c = cut_attend(s, &p->op.attend);
-    const tile t = tile_at(s, &p->op.attend, p[1].to, index / c.parts); /* what follows is told to the merge */
+    const uint32_t parts = s->cut.attend.parts;
+    const tile t = tile_at(s, &p->op.attend, p[1].to, index / parts); /* what follows is told to the merge */
     scale_queries(s, &t, room);
-    if (c.parts > 1) attend_part(s, &t, &c, index / c.parts, index % c.parts, room);
+    if (parts > 1) attend_part(s, &t, index / parts, index % parts, room);
     else attend_tile(s, &t, room);
 }
 
-static uint32_t merge_count(const skald_stream *s, const sk_phase *p) {
-    const cut c = cut_attend(s, &p->op.attend);
-    return c.parts > 1 ? c.tiles : 0;
+/* The cut of the phase before, which was its attention, still stands. */
+static uint32_t merge_count(skald_stream *s, const sk_phase *p) {
+    (void)p;
+    return s->cut.attend.parts > 1 ? s->cut.attend.tiles : 0;
 }
 
 static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
-    const cut c = cut_attend(s, &p->op.attend);
+    const sk_attend_cut *c = &s->cut.attend;
     const tile t = tile_at(s, &p->op.attend, p->to, index);
     seen all = {.out = room->all};
-    for (uint32_t i = 0; i < c.splits; i++) {
-        const size_t at = ((size_t)index * c.splits + i) * c.rows;
+    for (uint32_t i = 0; i < c->splits; i++) {
+        const size_t at = ((size_t)index * c->splits + i) * c->rows;
         add_split(s, &t, &all, s->splits.max + at, s->splits.sum + at, s->splits.out + at * p->op.attend.head_dim_v);
     }
     finish_tile(s, &t, &all);

@@ -71,11 +71,26 @@ typedef struct sk_share {
     uint32_t end;
 } sk_share;
 
+/* How a project is cut: jobs of `panels_per_job` panels by `rows_per_job` rows. */
+typedef struct sk_project_cut {
+    uint32_t panels[3]; /* of each weight */
+    uint32_t all_panels, n_rows;
+    uint32_t panels_per_job, rows_per_job, panel_jobs, row_jobs;
+} sk_project_cut;
+
+/* How attention is cut: tiles of rows, each one job or several parts of its splits. */
+typedef struct sk_attend_cut {
+    uint32_t heads, tokens, head_tiles; /* of a tile: query heads of one KV head, most tokens; tiles of a token group */
+    uint32_t tiles, rows;               /* all of them; the most rows of one */
+    uint32_t splits, per_job, parts;    /* of a tile: splits, splits a job takes, jobs; 1 part: the tile is a job */
+} sk_attend_cut;
+
 typedef struct sk_phase sk_phase;
 
 /* Part of an operation whose jobs are independent; phases run one after the other. */
 struct sk_phase {
-    uint32_t (*count)(const skald_stream *stream, const sk_phase *phase); /* how many jobs in this pass */
+    /* How many jobs in this pass; what they share it leaves in stream->cut. */
+    uint32_t (*count)(skald_stream *stream, const sk_phase *phase);
     void (*job)(skald_stream *stream, const sk_phase *phase, uint32_t job, const sk_thread_room *room);
     const sk_q8 *from;           /* project: its rows, quantized by an earlier phase */
     skald_rows results;          /* which a project behind it may find quantized; width 0: none */
@@ -105,13 +120,18 @@ struct skald_stream {
     float *normed;       /* [n_rows][max_width] likewise */
     uint32_t *segments;  /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
     uint32_t n_segments;
-    sk_thread_room *rooms; /* [n_threads] */
-    sk_split_rows splits;  /* of the attention under way */
+    uint32_t *segment_tiles; /* [n_segments + 1] first token tile of each, of the attention under way, and the end */
+    sk_thread_room *rooms;   /* [n_threads] */
+    sk_split_rows splits;    /* of the attention under way */
     /* the pass under way, and the cursor in it */
     skald_store *store;
     skald_pass pass;
     uint32_t phase;
     sk_share *shares; /* [n_threads] of the phase's jobs */
+    union {
+        sk_project_cut project;
+        sk_attend_cut attend;
+    } cut; /* of the phase */
     atomic_uint stop;
 };
 

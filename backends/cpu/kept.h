@@ -9,7 +9,6 @@
 #define SK_CPU_KEPT_H
 #include "backends/cpu/kernels.h"
 
-#define SK_KEPT_BLOCK 32u
 /* Blocks are kept mixed by the Hadamard matrix, times the first; what meets them is mixed too, times the second. The
  * product is 1 / 32, so that scores and outputs are as without it. */
 #define SK_KEPT_SCALE 0.125f
@@ -19,7 +18,7 @@ static inline bool sk_kept_in_blocks(skald_dtype type) { return type == SKALD_Q8
 
 /* Element i of a token as an element of the bytes: the high half of a block of Q4_0 shares those of the low half. */
 static inline uint32_t sk_kept_at(skald_dtype type, uint32_t i) {
-    return type == SKALD_Q4_0 ? i / SK_KEPT_BLOCK * 16 + i % 16 : i;
+    return type == SKALD_Q4_0 ? i / SK_BLOCK * 16 + i % 16 : i;
 }
 
 /* The byte of element i of a key. */

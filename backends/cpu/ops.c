@@ -26,7 +26,7 @@ static sk_phase *record(skald_stream *s, const void *op, uint32_t given, size_t 
 
 /* ---- embed */
 
-static uint32_t embed_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t embed_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.embed.out), ROWS_PER_JOB);
 }
 
@@ -62,7 +62,7 @@ static void norm_row(const skald_stream *s, float *y, const float *x, uint32_t n
     s->device->kernels.rms_norm(y, x, w, n, norm->eps);
 }
 
-static uint32_t normalize_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t normalize_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.normalize.out), ROWS_PER_JOB);
 }
 
@@ -105,7 +105,7 @@ void sk_quantize_row(skald_stream *s, sk_q8 *to, const skald_rows *rows, uint32_
     }
 }
 
-static uint32_t ready_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t ready_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.project.x), ROWS_PER_JOB);
 }
 
@@ -125,16 +125,9 @@ static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
     }
 }
 
-/* How a project is cut: jobs of `panels` panels by `rows` rows. */
-typedef struct {
-    uint32_t panels[3]; /* of each weight */
-    uint32_t all_panels, n_rows;
-    uint32_t panels_per_job, rows_per_job, panel_jobs, row_jobs;
-} cut;
-
-static cut cut_project(const skald_stream *s, const sk_phase *p) {
+static sk_project_cut cut_project(const skald_stream *s, const sk_phase *p) {
     const skald_project *op = &p->op.project;
-    cut c = {.n_rows = sk_row_count(s, &op->x)};
+    sk_project_cut c = {.n_rows = sk_row_count(s, &op->x)};
     for (uint32_t i = 0; i < op->n_weights; i++) c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
     if (p->activation) c.all_panels = c.panels[0]; /* a panel of gate and one of up together */
     const uint32_t macs = SK_PANEL * op->x.width * (p->activation ? 2 : 1);
@@ -153,9 +146,9 @@ static cut cut_project(const skald_stream *s, const sk_phase *p) {
     return c;
 }
 
-static uint32_t project_count(const skald_stream *s, const sk_phase *p) {
-    cut c = cut_project(s, p);
-    return c.panel_jobs * c.row_jobs;
+static uint32_t project_count(skald_stream *s, const sk_phase *p) {
+    s->cut.project = cut_project(s, p);
+    return s->cut.project.panel_jobs * s->cut.project.row_jobs;
 }
 
 /* The chains of one panel with rows [r, r + n), to y. */
@@ -228,18 +221,18 @@ static void gate_panel(skald_stream *s, const sk_phase *p, uint32_t panel, uint3
 }
 
 static void project_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
-    const cut c = cut_project(s, p);
-    const uint32_t first_row = job / c.panel_jobs * c.rows_per_job,
-                   end_row = sk_least(first_row + c.rows_per_job, c.n_rows);
-    const uint32_t first = job % c.panel_jobs * c.panels_per_job,
-                   end = sk_least(first + c.panels_per_job, c.all_panels);
+    const sk_project_cut *c = &s->cut.project;
+    const uint32_t first_row = job / c->panel_jobs * c->rows_per_job,
+                   end_row = sk_least(first_row + c->rows_per_job, c->n_rows);
+    const uint32_t first = job % c->panel_jobs * c->panels_per_job,
+                   end = sk_least(first + c->panels_per_job, c->all_panels);
     for (uint32_t i = first; i < end; i++) {
         if (p->activation) {
             gate_panel(s, p, i, first_row, end_row, room);
             continue;
         }
         uint32_t weight = 0, panel = i;
-        while (panel >= c.panels[weight]) panel -= c.panels[weight++];
+        while (panel >= c->panels[weight]) panel -= c->panels[weight++];
         multiply_panel(s, p, weight, panel, first_row, end_row, room);
     }
 }
@@ -275,7 +268,7 @@ void sk_cpu_project(skald_stream *s, const skald_project *op) {
 
 /* ---- angles */
 
-static uint32_t angles_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t angles_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.angles.out), ROWS_PER_JOB);
 }
 
@@ -302,7 +295,7 @@ void sk_cpu_angles(skald_stream *s, const skald_angles *op) {
 
 /* ---- append */
 
-static uint32_t append_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t append_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.append.q), ROWS_PER_JOB);
 }
 
@@ -339,7 +332,7 @@ void sk_cpu_append(skald_stream *s, const skald_append *op) {
 
 /* ---- gate and select */
 
-static uint32_t gate_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t gate_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.gate.out), ROWS_PER_JOB);
 }
 
@@ -371,7 +364,7 @@ void sk_cpu_gate(skald_stream *s, const skald_gate *op) {
     if (p) p->count = gate_count, p->job = gate_job;
 }
 
-static uint32_t select_count(const skald_stream *s, const sk_phase *p) {
+static uint32_t select_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.select.out), ROWS_PER_JOB);
 }
 

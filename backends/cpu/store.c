@@ -84,7 +84,7 @@ skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *f
 
 /* ---- one token of one head, as the format has it on disk: blocks of f16 scale and integers, or plain elements */
 
-#define BLOCK_ROOM (sizeof(uint16_t) + SK_KEPT_BLOCK)
+#define BLOCK_ROOM (sizeof(uint16_t) + SK_BLOCK)
 
 /* Where a token's elements lie in a head's part of a page. */
 typedef struct place {
@@ -112,21 +112,21 @@ static void put_block(const place *p, uint32_t block, const uint8_t *from) {
     memcpy(scale_of(p, block), from, sizeof(uint16_t));
     for (uint32_t i = 0; i < bytes_of_block(p->type); i++) {
         const uint8_t byte = from[sizeof(uint16_t) + i] ^ turn(p);
-        memcpy(byte_of(p, block * SK_KEPT_BLOCK + i), &byte, 1);
+        memcpy(byte_of(p, block * SK_BLOCK + i), &byte, 1);
     }
 }
 
 static void get_block(uint8_t *to, const place *p, uint32_t block) {
     memcpy(to, scale_of(p, block), sizeof(uint16_t));
     for (uint32_t i = 0; i < bytes_of_block(p->type); i++) {
-        memcpy(to + sizeof(uint16_t) + i, byte_of(p, block * SK_KEPT_BLOCK + i), 1);
+        memcpy(to + sizeof(uint16_t) + i, byte_of(p, block * SK_BLOCK + i), 1);
         to[sizeof(uint16_t) + i] ^= turn(p);
     }
 }
 
 static void move_token(const place *p, uint8_t *host, bool reading) {
     if (sk_kept_in_blocks(p->type)) {
-        for (uint32_t b = 0; b < p->dim / SK_KEPT_BLOCK; b++, host += skald_dtype_bytes(p->type, SK_KEPT_BLOCK))
+        for (uint32_t b = 0; b < p->dim / SK_BLOCK; b++, host += skald_dtype_bytes(p->type, SK_BLOCK))
             if (reading) get_block(host, p, b);
             else put_block(p, b, host);
         return;
@@ -153,7 +153,7 @@ static void quantize_q8_0(uint8_t *to, const sk_kernels *kernels, const float *x
 /* The element of largest magnitude, the first of equals, becomes -8. */
 static void quantize_q4_0(uint8_t *to, const float *x) {
     float most = 0, d = 0, inverse = 0;
-    for (uint32_t i = 0; i < SK_KEPT_BLOCK; i++) {
+    for (uint32_t i = 0; i < SK_BLOCK; i++) {
         const float size = x[i] < 0 ? -x[i] : x[i];
         if (!(size < sk_float(0x7f800000u))) d = sk_float(0x7fc00000u);
         if (size > (most < 0 ? -most : most)) most = x[i];
@@ -169,10 +169,10 @@ static void quantize_q4_0(uint8_t *to, const float *x) {
 }
 
 static void put_blocks(const place *p, const sk_kernels *kernels, const float *x) {
-    for (uint32_t b = 0; b < p->dim / SK_KEPT_BLOCK; b++) {
+    for (uint32_t b = 0; b < p->dim / SK_BLOCK; b++) {
         uint8_t block[BLOCK_ROOM];
-        float mixed[SK_KEPT_BLOCK];
-        kernels->hadamard(mixed, x + b * SK_KEPT_BLOCK, SK_KEPT_SCALE, 1);
+        float mixed[SK_BLOCK];
+        kernels->hadamard(mixed, x + b * SK_BLOCK, SK_KEPT_SCALE, 1);
         if (p->type == SKALD_Q8_0) quantize_q8_0(block, kernels, mixed);
         else quantize_q4_0(block, mixed);
         put_block(p, b, block);

@@ -24,6 +24,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     sk_q8 *next_quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *next_quantized, SK_CACHE_LINE);
     float *normed = sk_carve(c, sk_mul(rows, width), sizeof *normed, SK_CACHE_LINE);
     uint32_t *segments = sk_carve(c, rows + 1, sizeof *segments, SK_CACHE_LINE);
+    uint32_t *segment_tiles = sk_carve(c, rows + 1, sizeof *segment_tiles, SK_CACHE_LINE);
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
     sk_share *shares = sk_carve(c, plan->n_threads, sizeof *shares, SK_CACHE_LINE);
     float *own = sk_carve(c, sk_mul(plan->n_threads, room), sizeof *own, SK_CACHE_LINE);
@@ -40,6 +41,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
                         .quantized = {quantized, next_quantized},
                         .normed = normed,
                         .segments = segments,
+                        .segment_tiles = segment_tiles,
                         .rooms = rooms,
                         .shares = shares,
                         .splits = splits};
@@ -111,7 +113,8 @@ static void find_segments(skald_stream *s) {
 
 static void share_out(skald_stream *s) {
     const uint32_t n_threads = s->plan.n_threads;
-    const uint64_t n = s->phase < s->n_phases ? s->phases[s->phase].count(s, &s->phases[s->phase]) : 0;
+    const sk_phase *phase = &s->phases[s->phase];
+    const uint64_t n = s->phase < s->n_phases ? phase->count(s, phase) : 0;
     for (uint32_t t = 0; t < n_threads; t++) {
         atomic_store_explicit(&s->shares[t].next, (uint32_t)(n * t / n_threads), memory_order_relaxed);
         s->shares[t].end = (uint32_t)(n * (t + 1) / n_threads);

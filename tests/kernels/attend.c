@@ -51,7 +51,7 @@ static void fill_token(void *kept, skald_dtype type, bool is_key, uint32_t dim, 
         if (type == SKALD_Q8_0 && byte == (is_key ? 0 : 128)) byte++;
         ((uint8_t *)kept)[is_key ? sk_kept_key(type, i, key) : sk_kept_value(type, i, key, dim)] = byte;
         uint16_t *scales = (uint16_t *)(void *)((char *)kept + sk_kept_scales(type, dim));
-        if (i % SK_KEPT_BLOCK == 0) scales[i / SK_KEPT_BLOCK * SK_PAGE + key] = sk_to_f16(x / 64);
+        if (i % SK_BLOCK == 0) scales[i / SK_BLOCK * SK_PAGE + key] = sk_to_f16(x / 64);
     }
 }
 
@@ -62,7 +62,7 @@ static double element(const sk_attend_block *a, bool is_key, uint32_t i, uint32_
     if (!sk_kept_in_blocks(type)) return get(kept, is_key ? (size_t)i * SK_PAGE + key : (size_t)key * dim + i, type);
     const uint8_t byte = ((const uint8_t *)kept)[is_key ? sk_kept_key(type, i, key) : sk_kept_value(type, i, key, dim)];
     const uint16_t *scales = (const uint16_t *)(const void *)((const char *)kept + sk_kept_scales(type, dim));
-    const double d = sk_from_f16(scales[i / SK_KEPT_BLOCK * SK_PAGE + key]);
+    const double d = sk_from_f16(scales[i / SK_BLOCK * SK_PAGE + key]);
     if (type == SKALD_Q4_0) return d * ((i % 32 < 16 ? byte & 15 : byte >> 4) - 8);
     return d * (is_key ? byte - 128 : (int8_t)byte);
 }

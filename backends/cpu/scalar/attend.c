@@ -43,12 +43,12 @@ static void score_blocks(float *score, const sk_attend_block *a, uint32_t r) {
     uint32_t begin = a->begin[r], n = a->end[r] - begin;
     for (uint32_t i = 0; i < n; i++) {
         score[i] = 0;
-        for (uint32_t b = 0; b < a->dim_k / SK_KEPT_BLOCK; b++) {
+        for (uint32_t b = 0; b < a->dim_k / SK_BLOCK; b++) {
             const sk_q8 *q = &a->quantized[r][b];
             const float d = scale_of(a->k, a->k_type, a->dim_k, b, begin + i);
             int32_t sum = 0;
-            for (uint32_t j = 0; j < SK_KEPT_BLOCK; j++)
-                sum += q->q[j] * key_integer(a, b * SK_KEPT_BLOCK + j, begin + i);
+            for (uint32_t j = 0; j < SK_BLOCK; j++)
+                sum += q->q[j] * key_integer(a, b * SK_BLOCK + j, begin + i);
             score[i] = sk_fma((float)sum, q->d * d, score[i]);
         }
     }
@@ -102,10 +102,10 @@ static float share(int32_t *to, const float *p, const sk_attend_block *a, uint32
 
 static void mix_blocks(float *out, const float *p, const sk_attend_block *a, uint32_t r) {
     uint32_t begin = a->begin[r], n = a->end[r] - begin;
-    for (uint32_t b = 0; b < a->dim_v / SK_KEPT_BLOCK; b++) {
+    for (uint32_t b = 0; b < a->dim_v / SK_BLOCK; b++) {
         int32_t shares[SK_PAGE] = {0};
         const float worth = share(shares, p, a, r, b);
-        for (uint32_t j = b * SK_KEPT_BLOCK; j < (b + 1) * SK_KEPT_BLOCK; j++) {
+        for (uint32_t j = b * SK_BLOCK; j < (b + 1) * SK_BLOCK; j++) {
             int32_t sum = 0;
             for (uint32_t i = 0; i < n; i++) sum += shares[i] * value_integer(a, j, begin + i);
             out[j] = (float)sum * worth;
