@@ -35,9 +35,21 @@ static skald_store_plan store_plan(const sk_config *c, const skald_kv_cache_opti
 }
 
 static void set_layers(skald_store_plan *plan, skald_store_layer *layers, const sk_config *c) {
-    for (uint32_t i = 0; i < c->n_layers; i++)
-        layers[i] = (skald_store_layer){c->n_kv_heads, c->head_dim_k, c->head_dim_v, 0};
+    for (uint32_t i = 0; i < c->n_layers; i++) {
+        const sk_kind *k = sk_config_kind(c, i);
+        layers[i] = (skald_store_layer){k->n_kv_heads, k->head_dim_k, k->head_dim_v, k->window};
+    }
     plan->layers = layers;
+}
+
+static uint64_t bytes_per_token(const skald_store_plan *plan) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        const skald_store_layer *layer = &plan->layers[i];
+        n = sk_add(n, sk_mul(layer->n_kv_heads, skald_dtype_bytes(plan->k_type, layer->head_dim_k) +
+                                                    skald_dtype_bytes(plan->v_type, layer->head_dim_v)));
+    }
+    return n;
 }
 
 /* Every token of a head has scales of its own, so a head is whole blocks. */
@@ -49,8 +61,11 @@ static skald_status check_type(const char *name, skald_dtype type, uint32_t head
 }
 
 static skald_status check(const skald_store_plan *p, const sk_config *c, skald_report *why) {
-    skald_status status = check_type("k_type", p->k_type, c->head_dim_k, why);
-    if (status == SKALD_OK) status = check_type("v_type", p->v_type, c->head_dim_v, why);
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < c->n_kinds && status == SKALD_OK; i++) {
+        status = check_type("k_type", p->k_type, c->kind[i].head_dim_k, why);
+        if (status == SKALD_OK) status = check_type("v_type", p->v_type, c->kind[i].head_dim_v, why);
+    }
     if (status != SKALD_OK) return status;
     if (p->n_sequences > 65535)
         return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", p->n_sequences);
@@ -79,15 +94,9 @@ skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, sk
     skald_store_layer *layers = sk_allocate(memory, 1, n, SKALD_MEMORY_LOAD), *unused;
     if (!layers) return sk_fail(why, SKALD_MEMORY, "no memory to plan a cache");
     set_layers(&store, layers, config);
-    const skald_model_info info = {.size = sizeof info,
-                                   .n_layers = config->n_layers,
-                                   .n_kv_heads = config->n_kv_heads,
-                                   .head_dim_k = config->head_dim_k,
-                                   .head_dim_v = config->head_dim_v};
     sk_carver c = {0};
     carve(&c, &unused, &store);
-    *out = (sk_cache_sizes){.handle_bytes = c.used,
-                            .bytes_per_token = skald_kv_bytes_per_token(&info, o.k_type, o.v_type)};
+    *out = (sk_cache_sizes){.handle_bytes = c.used, .bytes_per_token = bytes_per_token(&store)};
     out->store_bytes = backend->store_bytes(device, &out->device_bytes, &store);
     sk_release(memory, layers, n);
     return SKALD_OK;

@@ -24,19 +24,15 @@ void skald_step_options_init(skald_step_options *options, uint32_t size) {
     sk_options_init(options, size, &step_defaults, sizeof step_defaults);
 }
 
-/* Operations of a pass: embed, angles, seven a layer, two for the head. A test compares with what is recorded. */
-static uint32_t op_count(const sk_config *c) { return 4 + 7 * c->n_layers; }
-
-static uint32_t greater(uint32_t a, uint32_t b) { return a > b ? a : b; }
-
-static skald_stream_plan stream_plan(const sk_config *c, const skald_context_options *o, const skald_runtime *runtime) {
+static skald_stream_plan stream_plan(const sk_forward_sizes *sizes, const skald_context_options *o,
+                                     const skald_runtime *runtime) {
     const uint32_t threads = sk_pool_threads(runtime->pool);
     return (skald_stream_plan){.size = sizeof(skald_stream_plan),
-                               .n_ops = op_count(c),
+                               .n_ops = sizes->n_ops,
                                .n_rows = o->n_rows,
                                .n_wanted = o->n_logits,
-                               .max_width = greater(greater(c->n_embd, c->n_ff), sk_config_dim(c, SK_DIM_O)),
-                               .max_head_dim = greater(c->head_dim_k, c->head_dim_v),
+                               .max_width = sizes->max_width,
+                               .max_head_dim = sizes->max_head_dim,
                                .n_threads = o->n_threads && o->n_threads < threads ? o->n_threads : threads};
 }
 
@@ -72,16 +68,15 @@ skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend
                              const sk_config *config, const skald_runtime *runtime,
                              const skald_context_options *options, skald_report *why) {
     skald_context_options o;
-    sk_activations rows;
     sk_carver c = {0};
     skald_status status = read_options(&o, options, why);
     if (status != SKALD_OK) return status;
     carve(&c, &o, host_logits(backend, device, config, &o));
-    sk_activations_layout(&rows, config, NULL, o.n_rows, o.n_logits);
-    const skald_stream_plan plan = stream_plan(config, &o, runtime);
+    const sk_forward_sizes sizes = sk_forward_measure(config, o.n_rows, o.n_logits);
+    const skald_stream_plan plan = stream_plan(&sizes, &o, runtime);
     uint64_t rows_on_device, stream_on_device;
     out->handle_bytes = c.broken ? UINT64_MAX : c.used;
-    out->buffer_bytes = backend->buffer_bytes(device, &rows_on_device, rows.n_bytes);
+    out->buffer_bytes = backend->buffer_bytes(device, &rows_on_device, sizes.activation_bytes);
     out->stream_bytes = backend->stream_bytes(device, &stream_on_device, &plan);
     out->device_bytes = sk_add(rows_on_device, stream_on_device);
     return SKALD_OK;
@@ -89,10 +84,10 @@ skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend
 
 static skald_status fill(skald_context *c, const skald_context_options *o, skald_report *why) {
     const skald_backend *backend = c->model->backend;
-    const skald_stream_plan plan = stream_plan(&c->model->config, o, c->model->runtime);
-    sk_activations_layout(&c->run.rows, &c->model->config, NULL, o->n_rows, o->n_logits);
+    const sk_forward_sizes sizes = sk_forward_measure(&c->model->config, o->n_rows, o->n_logits);
+    const skald_stream_plan plan = stream_plan(&sizes, o, c->model->runtime);
     skald_status status =
-        backend->buffer_create(&c->activations, c->model->device, c->run.rows.n_bytes, SKALD_MEMORY_SCRATCH);
+        backend->buffer_create(&c->activations, c->model->device, sizes.activation_bytes, SKALD_MEMORY_SCRATCH);
     if (status == SKALD_OK) status = backend->stream_create(&c->run.stream, c->model->device, &plan);
     if (status != SKALD_OK) return sk_fail(why, status, "no memory for a context of %u rows", o->n_rows);
     sk_activations_layout(&c->run.rows, &c->model->config, c->activations, o->n_rows, o->n_logits);

@@ -47,22 +47,20 @@ skald_status skald_model_open_path(skald_model **out, skald_runtime *runtime, co
 
 /* ---- information */
 
+static const skald_model_info nothing_known = {.size = sizeof nothing_known,
+                                               .architecture = "",
+                                               .name = "",
+                                               .device = ""};
+
+/* Where kinds of layers take turns, the sizes of the first. */
 static skald_model_info describe(const sk_config *c) {
-    return (skald_model_info){.size = sizeof(skald_model_info),
-                              .n_layers = c->n_layers,
-                              .n_embd = c->n_embd,
-                              .n_heads = c->n_heads,
-                              .n_kv_heads = c->n_kv_heads,
-                              .head_dim_k = c->head_dim_k,
-                              .head_dim_v = c->head_dim_v,
-                              .n_ff = c->n_ff,
-                              .n_vocab = c->n_vocab,
-                              .n_context = c->n_context,
-                              .latent_dim = c->latent_dim,
-                              .latent_rope_dim = c->latent_rope_dim,
-                              .architecture = "",
-                              .name = "",
-                              .device = ""};
+    const sk_kind *kind = &c->kind[0];
+    skald_model_info info = nothing_known;
+    info.n_layers = c->n_layers, info.n_embd = c->n_embd, info.n_vocab = c->n_vocab, info.n_context = c->n_context;
+    info.n_heads = kind->n_heads, info.n_kv_heads = kind->n_kv_heads;
+    info.head_dim_k = kind->head_dim_k, info.head_dim_v = kind->head_dim_v;
+    info.n_ff = kind->n_ff;
+    return info;
 }
 
 skald_status skald_model_get_info(skald_model_info *info, const skald_model *model) {
@@ -128,7 +126,7 @@ static skald_status config_count(uint32_t *out, sk_json json, const char *key, u
 }
 
 static skald_status read_config(skald_model_info *info, sk_json json, skald_report *why) {
-    sk_config c = {0};
+    skald_model_info c = nothing_known;
     skald_status status = config_count(&c.n_layers, json, "num_hidden_layers", 4096, true, why);
     if (status == SKALD_OK) status = config_count(&c.n_heads, json, "num_attention_heads", 4096, true, why);
     if (status == SKALD_OK) status = config_count(&c.n_embd, json, "hidden_size", 1 << 20, true, why);
@@ -147,8 +145,7 @@ static skald_status read_config(skald_model_info *info, sk_json json, skald_repo
     if (status == SKALD_OK) status = config_count(&c.n_ff, json, "intermediate_size", 1 << 22, false, why);
     if (status == SKALD_OK) status = config_count(&c.n_vocab, json, "vocab_size", INT32_MAX, false, why);
     if (status == SKALD_OK) status = config_count(&c.n_context, json, "max_position_embeddings", INT32_MAX, false, why);
-    const skald_model_info all = describe(&c);
-    return status == SKALD_OK ? sk_struct_give(info, &all, sizeof all, "skald_model_info", why) : status;
+    return status == SKALD_OK ? sk_struct_give(info, &c, sizeof c, "skald_model_info", why) : status;
 }
 
 static skald_status inspect_config(skald_model_info *info, skald_runtime *runtime, const char *path,

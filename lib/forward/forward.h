@@ -7,21 +7,23 @@
 
 /* Where activations live: rows of one buffer, the same for every layer. */
 typedef struct sk_activations {
-    skald_rows x;          /* the residual stream, [n_rows, n_embd] */
-    skald_rows q, k, v, a; /* attention: projected heads and what they found */
-    skald_rows gate, up;   /* feed-forward; they share their bytes with q, k, v, a */
-    skald_rows angles;     /* rotation of each row */
-    skald_rows y;          /* rows whose logits are wanted, [n_logits, n_embd] */
-    skald_rows logits;     /* [n_logits, n_vocab] */
-    uint64_t n_bytes;
+    skald_rows x;                        /* the residual stream, [n_rows, n_embd] */
+    skald_rows angles[SK_MAX_ROTATIONS]; /* rotation of each row */
+    skald_rows y;                        /* rows whose logits are wanted, [n_logits, n_embd] */
+    skald_rows logits;                   /* [n_logits, n_vocab] */
+    uint64_t work;                       /* where the room of mixers and feeders begins, in bytes */
 } sk_activations;
 
 /* `buffer` may be NULL while only measuring. */
 void sk_activations_layout(sk_activations *out, const sk_config *config, skald_buffer *buffer, uint32_t n_rows,
                            uint32_t n_logits);
+/* Rows at *at of a buffer, each on cache lines of its own; *at moves behind them. */
+skald_rows sk_activation_rows(uint64_t *at, skald_buffer *buffer, uint32_t n_rows, uint32_t width, skald_extent extent);
 
 /* Writes the pass of `model` into `stream` through the table `ops`. */
 void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model, const sk_activations *at);
+/* The same without tensors, for who only wants to know sizes: the bytes of the buffer of activations. */
+uint64_t sk_forward_size(const skald_ops *ops, skald_stream *stream, const sk_config *config, const sk_activations *at);
 
 /* ---- looking at a pass without a device: the same recording into a tracer */
 
@@ -33,9 +35,19 @@ typedef struct sk_trace {
     const skald_backend *backend; /* asked what it refuses and for names of kernels; may be NULL */
     skald_device *device;
     const char *refused; /* its first refusal */
+    uint32_t max_width;  /* widest x of a project */
+    uint32_t max_head_dim;
 } sk_trace;
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows);
+
+/* What a context of so many rows takes: bytes of activations, and how many operations of what sizes. */
+typedef struct sk_forward_sizes {
+    uint64_t activation_bytes;
+    uint32_t n_ops, max_width, max_head_dim;
+} sk_forward_sizes;
+
+sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits);
 
 /* ---- running: a step is one or more passes, committed together */
 

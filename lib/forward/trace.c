@@ -32,8 +32,13 @@ static void normalize(skald_stream *stream, const skald_normalize *op) {
     if (met(t, SKALD_OP_NORMALIZE, op)) SAY(t, "%u normalize: %s%u", t->wanted, norm_name(&op->norm), op->x.width);
 }
 
+static void grow(uint32_t *most, uint32_t n) {
+    if (n > *most) *most = n;
+}
+
 static void project(skald_stream *stream, const skald_project *op) {
     sk_trace *t = trace_of(stream);
+    grow(&t->max_width, op->x.width);
     if (!met(t, SKALD_OP_PROJECT, op)) return;
     char outs[160];
     size_t n = 0;
@@ -59,6 +64,8 @@ static void append(skald_stream *stream, const skald_append *op) {
 
 static void attend(skald_stream *stream, const skald_attend *op) {
     sk_trace *t = trace_of(stream);
+    grow(&t->max_head_dim, op->head_dim_k);
+    grow(&t->max_head_dim, op->head_dim_v);
     if (!met(t, SKALD_OP_ATTEND, op)) return;
     const char *kind = op->n_kv_heads == op->n_heads ? "MHA" : op->n_kv_heads == 1 ? "MQA" : "GQA";
     SAY(t, "%u attend: layer %u, %s %u over %u heads of %u", t->wanted, op->layer, kind, op->n_heads, op->n_kv_heads,
@@ -75,8 +82,16 @@ static void select_rows(skald_stream *stream, const skald_select *op) {
     if (met(t, SKALD_OP_SELECT, op)) SAY(t, "%u select: rows whose logits are wanted, %u", t->wanted, op->x.width);
 }
 
+static const skald_ops table = {sizeof table, 0, embed, normalize, project, angles, append, attend, gate, select_rows};
+
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
-    static const skald_ops table = {sizeof table, 0,      embed,  normalize, project,
-                                    angles,       append, attend, gate,      select_rows};
     sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);
+}
+
+sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits) {
+    sk_activations at;
+    sk_trace trace = {.wanted = UINT32_MAX};
+    sk_activations_layout(&at, config, NULL, n_rows, n_logits);
+    const uint64_t bytes = sk_forward_size(&table, (skald_stream *)(void *)&trace, config, &at);
+    return (sk_forward_sizes){bytes, trace.n_ops, trace.max_width, trace.max_head_dim};
 }

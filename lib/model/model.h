@@ -5,20 +5,59 @@
 #include "file/files.h"
 #include "text/vocab.h"
 
+#define SK_MAX_LAYERS    1024u
+#define SK_MAX_KINDS     8u /* of layers in one model */
+#define SK_MAX_ROTATIONS 2u /* of positions in one model */
+#define SK_NO_ROTATION   UINT32_MAX
+
+/* How rows of one sequence look at each other, and what every row does by itself. lib/forward has a file for each. */
+typedef enum sk_mixer { SK_MIX_ATTENTION } sk_mixer;
+typedef enum sk_feeder { SK_FEED_DENSE } sk_feeder;
+
+/* What layers of one kind have in common: most models have one kind, some two that take turns. */
+typedef struct sk_kind {
+    sk_mixer mixer;
+    sk_feeder feeder;
+    /* attention */
+    uint32_t n_heads, n_kv_heads, head_dim_k, head_dim_v;
+    uint32_t window;   /* positions a row sees, 0: all */
+    uint32_t rotation; /* index in sk_config.rotation, or SK_NO_ROTATION */
+    float attention_scale;
+    /* feed-forward */
+    uint32_t n_ff;
+    skald_activation activation;
+} sk_kind;
+
+/* How heads turn with their position (RoPE, arXiv 2104.09864). */
+typedef struct sk_rotation {
+    skald_rope_kind rope;
+    uint32_t n_pairs;    /* turned pairs of a head */
+    double base, factor; /* positions are divided by the factor (linear scaling) */
+    float magnitude;
+} sk_rotation;
+
 /* Sizes and constants, as the file says them; filled in and checked by the family. */
 typedef struct sk_config {
-    uint32_t n_layers, n_embd, n_ff, n_vocab, n_context;
-    uint32_t n_heads, n_kv_heads, head_dim_k, head_dim_v;
-    float norm_eps, attention_scale;
-    skald_rope_kind rope;
-    uint32_t n_pairs;              /* rotated pairs of a head */
-    double rope_base, rope_factor; /* positions are divided by the factor (linear scaling) */
-    uint32_t latent_dim, latent_rope_dim;
+    uint32_t n_layers, n_embd, n_vocab, n_context;
+    skald_norm_kind norm;
+    float norm_eps;
+    float embed_scale;
+    uint32_t n_kinds, n_rotations;
+    sk_kind kind[SK_MAX_KINDS];
+    sk_rotation rotation[SK_MAX_ROTATIONS];
+    uint8_t kind_of[SK_MAX_LAYERS]; /* index in `kind`, of each layer */
 } sk_config;
+
+static inline const sk_kind *sk_config_kind(const sk_config *c, uint32_t layer) { return &c->kind[c->kind_of[layer]]; }
+
+/* Weight and bias of a norm; an absent one has no buffer and no width. */
+typedef struct sk_norm_rows {
+    skald_rows weight, bias;
+} sk_norm_rows;
 
 /* One layer's tensors. An absent one has no buffer and no size. */
 typedef struct sk_layer {
-    skald_rows attention_norm, feed_norm;
+    sk_norm_rows attention_norm, feed_norm;
     skald_weight q, k, v, o;
     skald_rows q_bias, k_bias, v_bias, o_bias;
     skald_weight gate, up, down;
@@ -28,8 +67,8 @@ typedef struct sk_layer {
 /* Tensors outside the layers. */
 typedef struct sk_trunk {
     skald_weight embedding, head; /* the same one when the file ties them */
-    skald_rows last_norm;
-    skald_rows frequency; /* of rotation, F64 */
+    sk_norm_rows last_norm;
+    skald_rows frequency[SK_MAX_ROTATIONS]; /* of rotation, F64 */
 } sk_trunk;
 
 typedef struct sk_model_tensor {
@@ -61,19 +100,53 @@ struct skald_model {
     uint64_t n_parameters, n_file_bytes;
 };
 
-/* ---- families: a row of data and a function that reads the sizes */
+/* ---- families: rows of data and a function that reads the sizes */
 
-typedef enum sk_dim { SK_DIM_EMBD, SK_DIM_VOCAB, SK_DIM_Q, SK_DIM_K, SK_DIM_V, SK_DIM_O, SK_DIM_FF } sk_dim;
+/* Lengths that shapes are made of, each of one kind of layer. */
+typedef enum sk_dim {
+    SK_DIM_NONE, /* 0 */
+    SK_DIM_EMBD,
+    SK_DIM_VOCAB,
+    SK_DIM_Q, /* of all query heads; likewise K, V, and O of what attention gives */
+    SK_DIM_K,
+    SK_DIM_V,
+    SK_DIM_O,
+    SK_DIM_QK, /* Q and K beside each other, and so on: parts of tensors that hold several matrices */
+    SK_DIM_QKV,
+    SK_DIM_FF,
+    SK_DIM_FF2,
+} sk_dim;
 
-/* What a tensor is for: its name, where it goes, and the shape it must have. */
+typedef enum sk_form {
+    SK_FORM_VECTOR, /* skald_rows of one row; with `count` of as many */
+    SK_FORM_MATRIX, /* skald_weight */
+    SK_FORM_BANK,   /* skald_weight of the first of `count` matrices; the others lie n_bytes apart */
+} sk_form;
+
+/* What a tensor, or a slice of one, is for: its name, where it goes, and the shape it must have. */
 typedef struct sk_role {
-    const char *name;  /* behind "blk.N." for layers */
-    uint32_t where;    /* offset of the field in sk_layer or sk_trunk */
-    uint8_t is_matrix; /* skald_weight, else skald_rows of one row */
+    const char *name; /* behind "blk.N." for layers */
+    uint16_t where;   /* offset of the field in sk_layer or sk_trunk */
+    uint8_t form;     /* SK_FORM_... */
     uint8_t is_optional;
-    uint8_t uses;    /* SKALD_USE_... of a matrix */
-    uint8_t in, out; /* sk_dim; a vector has only `out` */
+    uint8_t uses;            /* SKALD_USE_... of a matrix */
+    uint8_t in, out;         /* sk_dim; a vector has only `out` */
+    uint8_t first, whole;    /* sk_dim, of a slice: rows before it, and rows of the tensor */
+    uint8_t count;           /* sk_dim of a bank, or of several vectors */
+    uint8_t mixers, feeders; /* bits: of layers with these only; 0: of all */
 } sk_role;
+
+#define SK_TRUNK(field) .where = (uint16_t)offsetof(sk_trunk, field)
+#define SK_LAYER(field) .where = (uint16_t)offsetof(sk_layer, field)
+#define SK_MATRIX(i, o) .form = SK_FORM_MATRIX, .uses = SKALD_USE_PROJECT, .in = SK_DIM_##i, .out = SK_DIM_##o
+#define SK_TABLE(i, o)  .form = SK_FORM_MATRIX, .uses = SKALD_USE_EMBED, .in = SK_DIM_##i, .out = SK_DIM_##o
+#define SK_BANK(i, o, n)                                                                                               \
+    .form = SK_FORM_BANK, .uses = SKALD_USE_PROJECT, .in = SK_DIM_##i, .out = SK_DIM_##o, .count = SK_DIM_##n
+#define SK_VECTOR(o)   .form = SK_FORM_VECTOR, .out = SK_DIM_##o
+#define SK_SLICE(f, w) .first = SK_DIM_##f, .whole = SK_DIM_##w
+#define SK_OPTIONAL    .is_optional = 1
+#define SK_MIXER(m)    .mixers = 1u << SK_MIX_##m
+#define SK_FEEDER(f)   .feeders = 1u << SK_FEED_##f
 
 typedef struct sk_family {
     const char *architecture;
@@ -87,13 +160,25 @@ extern const sk_family sk_family_llama;
 
 /* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. */
 skald_status sk_model_configure(sk_config *config, const sk_family **family, const sk_files *files, skald_report *why);
-uint32_t sk_config_dim(const sk_config *config, sk_dim dim);
+/* `kind` may be NULL for lengths that are the same in all layers. */
+uint64_t sk_config_dim(const sk_config *config, const sk_kind *kind, sk_dim dim);
 
-/* "key <architecture>.<rest>": a count in [least, most]; ABSENT keeps *out when `required` is false. */
+/* Key "<architecture>.<rest>". A count or number in [least, most]; when it is absent, *out is kept, or FORMAT if it is
+ * required. */
 skald_status sk_config_count(uint32_t *out, const sk_gguf *g, const char *rest, uint32_t least, uint32_t most,
                              bool required, skald_report *why);
 skald_status sk_config_number(float *out, const sk_gguf *g, const char *rest, float least, float most, bool required,
                               skald_report *why);
+skald_status sk_config_text(sk_text *out, const sk_gguf *g, const char *rest, skald_report *why);
+/* FORMAT or UNSUPPORTED with "key <architecture>.<rest>" and what a family says of it. */
+skald_status sk_config_fail(const sk_gguf *g, const char *rest, skald_status status, const char *what,
+                            skald_report *why);
+
+/* Parts of a family's configure. Sizes: layers, width, context, and one kind for all layers, with its width inside the
+ * feed-forward part. Heads: of the kind. Rotation: of heads of head_dim, with linear scaling. */
+skald_status sk_config_sizes(sk_config *c, const sk_gguf *g, skald_report *why);
+skald_status sk_config_heads(sk_config *c, sk_kind *kind, const sk_gguf *g, skald_report *why);
+skald_status sk_config_rotation(sk_rotation *r, uint32_t head_dim, const sk_gguf *g, skald_report *why);
 
 /* ---- placing: the same walk over the roles measures, lays out and loads */
 

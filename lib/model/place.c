@@ -14,26 +14,38 @@ typedef struct {
     const char *name;
     const sk_gguf_tensor *tensor;
     void *slot;
+    uint64_t in, out, count; /* one matrix or vector, and how many there are */
+    uint64_t first, whole;   /* its rows within the tensor, and all of those */
 } met;
 
 typedef skald_status visit_fn(sk_placing *p, const met *m, void *visitor);
 
 static skald_status check_shape(const sk_placing *p, const met *m) {
     const sk_gguf_tensor *t = m->tensor;
-    uint64_t in = m->role->is_matrix ? sk_config_dim(p->config, m->role->in) : sk_config_dim(p->config, m->role->out);
-    uint64_t out = m->role->is_matrix ? sk_config_dim(p->config, m->role->out) : 1;
-    if (t->shape[0] == in && t->shape[1] == out && t->shape[2] == 1 && t->shape[3] == 1) return SKALD_OK;
-    return sk_fail(p->why, SKALD_FORMAT, "tensor %s: %llu x %llu expected, %llu x %llu%s found", m->name,
-                   (unsigned long long)in, (unsigned long long)out, (unsigned long long)t->shape[0],
-                   (unsigned long long)t->shape[1], t->n_dims > 2 ? " and more dimensions" : "");
+    const bool is_vector = m->role->form == SK_FORM_VECTOR;
+    const uint64_t want[3] = {is_vector ? m->whole : m->in, is_vector ? m->count : m->whole, is_vector ? 1 : m->count};
+    if (t->shape[0] == want[0] && t->shape[1] == want[1] && t->shape[2] == want[2] && t->shape[3] == 1) return SKALD_OK;
+    return sk_fail(p->why, SKALD_FORMAT, "tensor %s: %llu x %llu x %llu expected, %llu x %llu x %llu%s found", m->name,
+                   (unsigned long long)want[0], (unsigned long long)want[1], (unsigned long long)want[2],
+                   (unsigned long long)t->shape[0], (unsigned long long)t->shape[1], (unsigned long long)t->shape[2],
+                   t->n_dims > 3 ? " and more" : "");
 }
 
-static skald_status visit_role(sk_placing *p, const sk_role *role, const char *name, void *slot, visit_fn *visit,
-                               void *visitor) {
-    met m = {role, name, sk_files_find(p->files, name), slot};
+static skald_status visit_role(sk_placing *p, const sk_role *role, const sk_kind *kind, const char *name, void *slot,
+                               visit_fn *visit, void *visitor) {
+    const sk_config *c = p->config;
+    met m = {.role = role, .name = name, .tensor = sk_files_find(p->files, name), .slot = slot};
     if (!m.tensor) return role->is_optional ? SKALD_OK : sk_fail(p->why, SKALD_FORMAT, "tensor %s is missing", name);
+    m.in = sk_config_dim(c, kind, role->in), m.out = sk_config_dim(c, kind, role->out);
+    m.count = role->count ? sk_config_dim(c, kind, role->count) : 1;
+    m.first = sk_config_dim(c, kind, role->first);
+    m.whole = role->whole ? sk_config_dim(c, kind, role->whole) : m.out;
     skald_status status = check_shape(p, &m);
     return status == SKALD_OK ? visit(p, &m, visitor) : status;
+}
+
+static bool is_for(const sk_role *role, const sk_kind *kind) {
+    return (!role->mixers || role->mixers >> kind->mixer & 1) && (!role->feeders || role->feeders >> kind->feeder & 1);
 }
 
 static skald_status walk(sk_placing *p, const sk_family *family, visit_fn *visit, void *visitor) {
@@ -44,14 +56,16 @@ static skald_status walk(sk_placing *p, const sk_family *family, visit_fn *visit
     char name[96];
     for (const sk_role *r = family->trunk; r->name; r++) {
         char *base = p->trunk ? (char *)p->trunk : (char *)&scratch;
-        skald_status status = visit_role(p, r, r->name, base + r->where, visit, visitor);
+        skald_status status = visit_role(p, r, NULL, r->name, base + r->where, visit, visitor);
         if (status != SKALD_OK) return status;
     }
     for (uint32_t i = 0; i < p->config->n_layers; i++)
         for (const sk_role *r = family->layer; r->name; r++) {
+            const sk_kind *kind = sk_config_kind(p->config, i);
             char *base = p->layers ? (char *)&p->layers[i] : (char *)&scratch;
+            if (!is_for(r, kind)) continue;
             sk_format(name, sizeof name, "blk.%u.%s", i, r->name);
-            skald_status status = visit_role(p, r, name, base + r->where, visit, visitor);
+            skald_status status = visit_role(p, r, kind, name, base + r->where, visit, visitor);
             if (status != SKALD_OK) return status;
         }
     return SKALD_OK;
@@ -70,40 +84,38 @@ static void want_staging(sk_placing *p, uint64_t n_bytes) {
 static bool is_float(skald_dtype type) { return type == SKALD_F32 || type == SKALD_F16 || type == SKALD_BF16; }
 
 static skald_status plan_vector(sk_placing *p, const met *m) {
-    const uint32_t n = (uint32_t)m->tensor->shape[0];
+    const uint64_t stride = m->count > 1 ? sk_align(m->out * sizeof(float), PLACE_ALIGNMENT) : m->out * sizeof(float);
     if (!is_float(m->tensor->type))
         return sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %s: a vector of type %s", m->name,
                        skald_dtype_name(m->tensor->type));
-    const skald_rows rows = {.offset = take(p, n * sizeof(float)),
-                             .stride = n * sizeof(float),
-                             .n_rows = 1,
-                             .width = n};
+    const skald_rows rows = {.offset = take(p, sk_mul(m->count, stride)),
+                             .stride = stride,
+                             .n_rows = (uint32_t)m->count,
+                             .width = (uint32_t)m->out};
     memcpy(m->slot, &rows, sizeof rows);
-    want_staging(p, 2u * n * sizeof(float));
+    want_staging(p, 2u * m->out * sizeof(float));
     return SKALD_OK;
 }
 
 /* Where the file has it, if that was asked for and the device can. */
-static bool lies_in_place(const sk_placing *p, skald_weight *w, const sk_gguf_tensor *tensor) {
+static bool lies_in_place(const sk_placing *p, skald_weight *w, const met *m) {
     uint64_t none;
     skald_weight here = *w;
     if (!p->in_place || !p->backend->buffer_wrap ||
         p->backend->weight_plan(p->device, &here, &none, SKALD_USE_PROJECT | SKALD_USE_EMBED | SKALD_USE_IN_PLACE))
         return false;
-    here.offset = tensor->offset;
+    here.offset = m->tensor->offset + m->first * skald_dtype_bytes(w->type, w->n_in);
     *w = here;
     return true;
 }
 
 static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
-    skald_weight w = {.n_in = (uint32_t)m->tensor->shape[0],
-                      .n_out = (uint32_t)m->tensor->shape[1],
-                      .type = m->tensor->type};
+    skald_weight w = {.n_in = (uint32_t)m->in, .n_out = (uint32_t)m->out, .type = m->tensor->type};
     uint64_t staging = 0;
     if (skald_dtype_bytes(w.type, w.n_in) == 0)
         return sk_fail(p->why, SKALD_FORMAT, "tensor %s: rows of %u are not whole blocks of %s", m->name, w.n_in,
                        skald_dtype_name(w.type));
-    if (lies_in_place(p, &w, m->tensor)) {
+    if (lies_in_place(p, &w, m)) {
         memcpy(m->slot, &w, sizeof w);
         return SKALD_OK;
     }
@@ -111,15 +123,16 @@ static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
         return sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %s: type %s is not offered by %s", m->name,
                        skald_dtype_name(w.type), p->backend->name);
     want_staging(p, staging);
-    w.offset = take(p, w.n_bytes);
+    w.n_bytes = m->count > 1 ? sk_align(w.n_bytes, PLACE_ALIGNMENT) : w.n_bytes;
+    w.offset = take(p, sk_mul(m->count, w.n_bytes));
     memcpy(m->slot, &w, sizeof w);
     return SKALD_OK;
 }
 
 static skald_status plan_one(sk_placing *p, const met *m, void *visitor) {
     (void)visitor;
-    p->n_used++;
-    if (!m->role->is_matrix) return plan_vector(p, m);
+    p->n_used += m->first == 0; /* the other slices are of a tensor that was counted */
+    if (m->role->form == SK_FORM_VECTOR) return plan_vector(p, m);
     const bool tied = strcmp(m->name, "token_embd.weight") == 0 && !sk_files_find(p->files, "output.weight");
     return plan_matrix(p, m, m->role->uses | (tied ? SKALD_USE_PROJECT : 0u));
 }
@@ -130,30 +143,34 @@ static const sk_gguf_tensor *frequency_factors(const sk_placing *p) {
 }
 
 static skald_status plan_frequencies(sk_placing *p) {
-    const uint32_t n = p->config->n_pairs;
     const sk_gguf_tensor *factors = frequency_factors(p);
-    const skald_rows rows = {.offset = take(p, n * sizeof(double)),
-                             .stride = n * sizeof(double),
-                             .n_rows = 1,
-                             .width = n,
-                             .type = SKALD_F64};
-    if (p->trunk) p->trunk->frequency = rows;
-    want_staging(p, n * (sizeof(double) + sizeof(float)));
-    if (!factors) return SKALD_OK;
-    p->n_used++;
-    if (factors->type != SKALD_F32 || factors->shape[0] != n || factors->n_bytes != n * sizeof(float))
-        return sk_fail(p->why, SKALD_FORMAT, "tensor rope_freqs.weight: %u of F32 expected", n);
+    for (uint32_t i = 0; i < p->config->n_rotations; i++) {
+        const uint32_t n = p->config->rotation[i].n_pairs;
+        const skald_rows rows = {.offset = take(p, n * sizeof(double)),
+                                 .stride = n * sizeof(double),
+                                 .n_rows = 1,
+                                 .width = n,
+                                 .type = SKALD_F64};
+        if (p->trunk) p->trunk->frequency[i] = rows;
+        want_staging(p, n * (sizeof(double) + sizeof(float)));
+        if (factors && (factors->type != SKALD_F32 || factors->shape[0] != n || factors->n_bytes != n * sizeof(float)))
+            return sk_fail(p->why, SKALD_FORMAT, "tensor rope_freqs.weight: %u of F32 expected", n);
+    }
+    p->n_used += factors && p->config->n_rotations;
     return SKALD_OK;
 }
 
-static bool has_role(const sk_role *roles, sk_text name) {
+/* `kind` NULL: outside the layers. */
+static bool has_role(const sk_role *roles, const sk_kind *kind, sk_text name) {
     for (const sk_role *r = roles; r->name; r++)
-        if (strlen(r->name) == name.length && memcmp(r->name, name.at, (size_t)name.length) == 0) return true;
+        if (strlen(r->name) == name.length && memcmp(r->name, name.at, (size_t)name.length) == 0 &&
+            (!kind || is_for(r, kind)))
+            return true;
     return false;
 }
 
-/* "blk.12.attn_q.weight" to "attn_q.weight"; an empty text when it does not begin so, or there is no such layer. */
-static sk_text behind_layer(sk_text name, uint32_t n_layers) {
+/* "blk.12.attn_q.weight" to "attn_q.weight" and 12; an empty text when it does not begin so, or there is no such layer. */
+static sk_text behind_layer(uint64_t *index, sk_text name, uint32_t n_layers) {
     const sk_text none = {name.at, 0};
     uint64_t i = 4, layer = 0;
     if (name.length < 6 || memcmp(name.at, "blk.", 4) != 0) return none;
@@ -161,6 +178,7 @@ static sk_text behind_layer(sk_text name, uint32_t n_layers) {
         layer = layer * 10 + (uint64_t)(name.at[i] - '0');
     if (i == 4 || (name.at[4] == '0' && i > 5) || i == name.length || name.at[i] != '.' || layer >= n_layers)
         return none;
+    *index = layer;
     return (sk_text){name.at + i + 1, name.length - i - 1};
 }
 
@@ -168,7 +186,10 @@ static sk_text behind_layer(sk_text name, uint32_t n_layers) {
 static skald_status name_the_unused(sk_placing *p, const sk_family *family) {
     for (uint32_t i = 0; i < p->files->n_tensors; i++) {
         const sk_text name = p->files->tensor[i]->name;
-        if (has_role(family->trunk, name) || has_role(family->layer, behind_layer(name, p->config->n_layers)) ||
+        uint64_t layer = 0;
+        const sk_text rest = behind_layer(&layer, name, p->config->n_layers);
+        if (has_role(family->trunk, NULL, name) ||
+            has_role(family->layer, sk_config_kind(p->config, (uint32_t)layer), rest) ||
             (name.length == 17 && memcmp(name.at, "rope_freqs.weight", 17) == 0))
             continue;
         return sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %.*s has no place in architecture %s", SK_TEXT(name),
@@ -235,7 +256,7 @@ static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_r
 static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
     skald_weight w;
     memcpy(&w, m->slot, sizeof w);
-    const bool in_place = lies_in_place(p, &w, m->tensor);
+    const bool in_place = lies_in_place(p, &w, m);
     w.buffer = in_place ? p->files_at[m->tensor->part] : l->buffer;
     memcpy(m->slot, &w, sizeof w);
     if (in_place) return SKALD_OK;
@@ -246,7 +267,9 @@ static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
                                  .row_bytes = self.row_bytes,
                                  .staging = l->staging,
                                  .concurrent = source->concurrent};
-    skald_status status = p->backend->weight_place(p->device, &w, &reader, 0);
+    skald_status status = SKALD_OK;
+    for (uint64_t i = 0; i < m->count && status == SKALD_OK; i++, w.offset += w.n_bytes)
+        status = p->backend->weight_place(p->device, &w, &reader, (uint32_t)(m->first + i * m->whole));
     return status == SKALD_DEVICE ? sk_fail(p->why, status, "tensor %s: the device failed", m->name) : status;
 }
 
@@ -257,35 +280,49 @@ static skald_status load_vector(sk_placing *p, const met *m, loading *l) {
     memcpy(m->slot, &rows, sizeof rows);
     float *x = l->staging;
     void *raw = x + rows.width;
-    row_reader self = {p, m->tensor, l, m->tensor->n_bytes};
-    skald_status status = read_rows(&self, raw, 0, 1);
-    if (status == SKALD_OK) status = skald_dtype_to_f32(x, m->tensor->type, raw, rows.width);
-    return status == SKALD_OK ? p->backend->buffer_write(l->buffer, rows.offset, x, rows.width * sizeof *x) : status;
+    const uint64_t element = skald_dtype_bytes(m->tensor->type, 1);
+    row_reader self = {p, m->tensor, l, element};
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < rows.n_rows && status == SKALD_OK; i++) {
+        status = read_rows(&self, raw, (uint32_t)(m->first + i * m->whole), rows.width);
+        if (status == SKALD_OK) status = skald_dtype_to_f32(x, m->tensor->type, raw, rows.width);
+        if (status == SKALD_OK)
+            status = p->backend->buffer_write(l->buffer, rows.offset + i * rows.stride, x, rows.width * sizeof *x);
+    }
+    return status;
 }
 
 static skald_status load_one(sk_placing *p, const met *m, void *visitor) {
-    return m->role->is_matrix ? load_matrix(p, m, visitor) : load_vector(p, m, visitor);
+    return m->role->form == SK_FORM_VECTOR ? load_vector(p, m, visitor) : load_matrix(p, m, visitor);
 }
 
 /* frequency[i] = base^(-2i / n_rotated) / factor / factors[i]   (arXiv 2104.09864) */
+static void fill_frequencies(double *frequency, const sk_rotation *r, const float *factors) {
+    for (uint32_t i = 0; i < r->n_pairs; i++) {
+        frequency[i] = sk_power(r->base, -(double)i / r->n_pairs) / r->factor;
+        if (factors) frequency[i] /= (double)factors[i];
+    }
+}
+
 static skald_status load_frequencies(sk_placing *p, loading *l) {
-    const sk_config *c = p->config;
     const sk_gguf_tensor *factors = frequency_factors(p);
-    double *frequency = l->staging;
-    float *factor = (float *)(frequency + c->n_pairs);
-    if (factors) {
-        row_reader self = {p, factors, l, factors->n_bytes};
-        skald_status status = read_rows(&self, factor, 0, 1);
+    for (uint32_t i = 0; i < p->config->n_rotations; i++) {
+        const sk_rotation *r = &p->config->rotation[i];
+        double *frequency = l->staging;
+        float *factor = (float *)(frequency + r->n_pairs);
+        row_reader self = {p, factors, l, factors ? factors->n_bytes : 0};
+        skald_status status = factors ? read_rows(&self, factor, 0, 1) : SKALD_OK;
+        if (status != SKALD_OK) return status;
+        for (uint32_t k = 0; factors && k < r->n_pairs; k++)
+            if (!(factor[k] > 0.0f && factor[k] < 1e12f))
+                return sk_fail(p->why, SKALD_FORMAT, "tensor rope_freqs.weight: element %u is out of range", k);
+        fill_frequencies(frequency, r, factors ? factor : NULL);
+        p->trunk->frequency[i].buffer = l->buffer;
+        status = p->backend->buffer_write(l->buffer, p->trunk->frequency[i].offset, frequency,
+                                          r->n_pairs * sizeof *frequency);
         if (status != SKALD_OK) return status;
     }
-    for (uint32_t i = 0; i < c->n_pairs; i++) {
-        if (factors && !(factor[i] > 0.0f && factor[i] < 1e12f))
-            return sk_fail(p->why, SKALD_FORMAT, "tensor rope_freqs.weight: element %u is out of range", i);
-        frequency[i] = sk_power(c->rope_base, -(double)i / c->n_pairs) / c->rope_factor;
-        if (factors) frequency[i] /= (double)factor[i];
-    }
-    p->trunk->frequency.buffer = l->buffer;
-    return p->backend->buffer_write(l->buffer, p->trunk->frequency.offset, frequency, c->n_pairs * sizeof *frequency);
+    return SKALD_OK;
 }
 
 skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,

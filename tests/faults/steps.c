@@ -29,9 +29,10 @@ static void poison_part(skald_kv_cache *cache, uint32_t page, uint32_t first) {
     for (uint32_t layer = 0; layer < c->n_layers; layer++) {
         for (uint32_t part = SKALD_PART_K; part <= SKALD_PART_V; part++) {
             const skald_dtype type = part == SKALD_PART_K ? cache->k_type : cache->v_type;
-            const uint32_t dim = part == SKALD_PART_K ? c->head_dim_k : c->head_dim_v;
+            const sk_kind *kind = sk_config_kind(c, layer);
+            const uint32_t dim = part == SKALD_PART_K ? kind->head_dim_k : kind->head_dim_v;
             const skald_store_part where = {sizeof where, layer, part, page, first, SKALD_PAGE_TOKENS - first};
-            CHECK(skald_dtype_bytes(type, (uint64_t)where.n * dim * c->n_kv_heads) <= sizeof nan);
+            CHECK(skald_dtype_bytes(type, (uint64_t)where.n * dim * kind->n_kv_heads) <= sizeof nan);
             memset(nan, 0xff, sizeof nan); /* a NaN in every float format */
             CHECK_EQUAL(cache->backend->part_write(cache->store, &where, nan), SKALD_OK);
         }
