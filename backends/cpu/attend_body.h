@@ -55,38 +55,7 @@ SK_INLINE void widen(float *to, lanes from, const char *next, uint32_t n, const 
     }
 }
 
-/* The number of rows becomes a constant of `call`. */
-#if VEC_TILE_ROWS == 6
-#define MORE_ROWS(call)                                                                                                \
-    case 4: call(4); break;                                                                                            \
-    case 5: call(5); break;                                                                                            \
-    case 6:                                                                                                            \
-        call(6);                                                                                                       \
-        break;
-#elif VEC_TILE_ROWS == 5
-#define MORE_ROWS(call)                                                                                                \
-    case 4: call(4); break;                                                                                            \
-    case 5:                                                                                                            \
-        call(5);                                                                                                       \
-        break;
-#else
-#define MORE_ROWS(call)
-#endif
-#define WITH_ROWS(rows, call)                                                                                          \
-    switch (rows) {                                                                                                    \
-    case 1: call(1); break;                                                                                            \
-    case 2: call(2); break;                                                                                            \
-    case 3:                                                                                                            \
-        call(3);                                                                                                       \
-        break;                                                                                                         \
-        MORE_ROWS(call)                                                                                                \
-    }
-
-/* Rows of the next tile: tiles as even as they can be. */
-static uint32_t next_rows(const sk_attend_block *a, uint32_t row) {
-    const uint32_t left = a->n_rows - row, tiles = (left + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
-    return (left + tiles - 1) / tiles;
-}
+static uint32_t next_rows(const sk_attend_block *a, uint32_t row) { return tile_rows(a->n_rows - row); }
 
 /* ---- scores */
 

@@ -18,6 +18,8 @@
 #define SK_TILE_ROWS   5u  /* most rows a tile takes */
 #define SK_ATTEND_ROWS 48u /* most rows an attention tile takes */
 #define SK_PAGE        SKALD_PAGE_TOKENS
+#define SK_GRID        SKALD_STATE_GRID
+#define SK_TAPS        4u /* of a short convolution */
 
 /* 32 elements of an activation row: element i is d * q[i]. */
 typedef struct sk_q8 {
@@ -76,6 +78,30 @@ typedef void sk_divide_fn(float *y, const float *out, float sum, uint32_t n);
 /* y = (H x) * s for blocks of 32, H the Hadamard matrix: H H = 32, so a dot product of two such rows is 32 s s times that
  * of the rows themselves, and no element is much larger than the others. y may be x. */
 typedef void sk_hadamard_fn(float *y, const float *x, float s, uint32_t n_blocks);
+
+/* y[c] = silu(the chain over taps t of w[4 c + t] * x[t][c]); x[t] NULL: that tap takes no part. n is a multiple of 16. */
+typedef void sk_convolve_fn(float *y, const float *const x[SK_TAPS], const float *w, uint32_t n);
+/* y[i] = (x[i] * inverse) * s, inverse = 1 / sqrt(sum(x^2) + eps). Any n; y may be x. */
+typedef void sk_unit_norm_fn(float *y, const float *x, uint32_t n, float eps, float s);
+
+/* One head's rows [first, end) of a chunk of SK_GRID positions; rows before `first` were done earlier. Each row is a function
+ * of the state at the chunk's begin and of the rows before it, whatever `first` and `end` are. Dimensions are multiples of
+ * 16; dim_v may be a part of the head's, for its columns do not meet. */
+typedef struct sk_delta_chunk {
+    uint32_t first, end, dim_k, dim_v;
+    bool corrects;  /* the delta rule: what the state already says of a key is taken off its value */
+    const float *k; /* [end + end - first][dim_k]: keys of rows 0 ... end - 1, then queries of rows first ... end - 1 */
+    const float *decay; /* [end], or NULL: none */
+    const float *beta;  /* [end - first], or NULL: 1 */
+    const float *v[SK_GRID];
+    float *out[SK_GRID]; /* of row first + i */
+    size_t stride;       /* floats from line to line of state, next and u */
+    const float *state;  /* [dim_k], or NULL: zero */
+    float *next;         /* likewise at the chunk's end, may be `state`; NULL: not wanted */
+    float *u;            /* [end]: what each row adds along its key; those before `first` are given */
+    float *room;         /* for [2 SK_GRID][the larger dimension] */
+} sk_delta_chunk;
+typedef void sk_delta_fn(const sk_delta_chunk *chunk);
 
 /* n elements to the cache's type: K goes to k[i * SK_PAGE] (a column), V to consecutive elements. */
 typedef void sk_store_fn(void *to, const float *x, uint32_t n);
@@ -158,6 +184,9 @@ typedef struct sk_kernels {
     sk_fold_fn *fold;
     sk_divide_fn *divide;
     sk_hadamard_fn *hadamard;
+    sk_convolve_fn *convolve;
+    sk_unit_norm_fn *unit_norm;
+    sk_delta_fn *delta;
     sk_store_fn *store_k_f32, *store_k_f16, *store_v_f32, *store_v_f16;
 } sk_kernels;
 

@@ -52,10 +52,6 @@ static void scale(float *y, const float *a, float s, uint32_t n) {
     if (i < n) vec_store_first(y + i, vec_mul(vec_load_first(a + i, n - i), vec_set(s)), n - i);
 }
 
-SK_INLINE vec silu_lanes(vec gate) {
-    return vec_div(gate, vec_add(vec_set(1.0f), vec_exp(vec_mul(gate, vec_set(-1.0f)))));
-}
-
 static void silu(float *y, const float *gate, const float *up, uint32_t n) {
     const vec one = vec_set(1.0f);
     uint32_t i = 0;

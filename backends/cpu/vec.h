@@ -361,4 +361,39 @@ SK_INLINE vec vec_exp(vec x) {
     p = vec_select(vec_less(x, vec_set(-87.0f)), vec_set(0.0f), p);
     return vec_select(vec_less(x, vec_set(88.75f)), p, vec_max(vec_set(__builtin_inff()), x));
 }
+
+SK_INLINE vec silu_lanes(vec x) { return vec_div(x, vec_add(vec_set(1.0f), vec_exp(vec_mul(x, vec_set(-1.0f))))); }
+
+/* The number of rows of a tile becomes a constant of `call`. */
+#if VEC_TILE_ROWS == 6
+#define MORE_ROWS(call)                                                                                                \
+    case 4: call(4); break;                                                                                            \
+    case 5: call(5); break;                                                                                            \
+    case 6:                                                                                                            \
+        call(6);                                                                                                       \
+        break;
+#elif VEC_TILE_ROWS == 5
+#define MORE_ROWS(call)                                                                                                \
+    case 4: call(4); break;                                                                                            \
+    case 5:                                                                                                            \
+        call(5);                                                                                                       \
+        break;
+#else
+#define MORE_ROWS(call)
+#endif
+#define WITH_ROWS(rows, call)                                                                                          \
+    switch (rows) {                                                                                                    \
+    case 1: call(1); break;                                                                                            \
+    case 2: call(2); break;                                                                                            \
+    case 3:                                                                                                            \
+        call(3);                                                                                                       \
+        break;                                                                                                         \
+        MORE_ROWS(call)                                                                                                \
+    }
+
+/* Rows of the next tile of `left` that are left: tiles as even as they can be. */
+SK_INLINE uint32_t tile_rows(uint32_t left) {
+    const uint32_t tiles = (left + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
+    return (left + tiles - 1) / tiles;
+}
 #endif

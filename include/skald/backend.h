@@ -263,6 +263,9 @@ enum {
     SKALD_OP_SELECT = 7,
 };
 
+/* States of linear attention are kept as of positions that are multiples of this. */
+#define SKALD_STATE_GRID 16u
+
 /* ---- cache pages --------------------------------------------------------------------------------------------------- */
 
 /* One layer's share of a page: keys and values of SKALD_PAGE_TOKENS positions. */

@@ -88,6 +88,22 @@ static inline float sk_exp(float x) {
     return p * sk_float((uint32_t)(half + 127) << 23) * sk_float((uint32_t)(e - half + 127) << 23);
 }
 
+static inline float sk_sigmoid(float x) { return 1.0f / (1.0f + sk_exp(-x)); }
+
+/* log(1 + e^x) as max(x, 0) + log(1 + t), t = e^-|x|; log(1 + t) = 2 atanh(t / (2 + t)) by its series. */
+static inline float sk_softplus(float x) {
+    const float t = sk_exp(x > 0 ? -x : x), s = t / (2.0f + t), z = s * s;
+    float sum = 1.0f / 15.0f;
+    sum = sk_fma(sum, z, 1.0f / 13.0f);
+    sum = sk_fma(sum, z, 1.0f / 11.0f);
+    sum = sk_fma(sum, z, 1.0f / 9.0f);
+    sum = sk_fma(sum, z, 1.0f / 7.0f);
+    sum = sk_fma(sum, z, 1.0f / 5.0f);
+    sum = sk_fma(sum, z, 1.0f / 3.0f);
+    sum = sk_fma(sum, z, 1.0f);
+    return sk_fma(2.0f * s, sum, x > 0 ? x : 0.0f);
+}
+
 /* ---- binary64, for tables made once: rotations, frequencies. Errors of a few units in the last place. */
 
 static inline double sk_log_double(double x) { /* x > 0 and normal */

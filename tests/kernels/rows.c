@@ -263,9 +263,12 @@ static void test_store_k_f16(sk_store_fn *leaf, const char *name) { check_store(
 static void test_store_v_f32(sk_store_fn *leaf, const char *name) { check_store(leaf, 1, false, name); }
 static void test_store_v_f16(sk_store_fn *leaf, const char *name) { check_store(leaf, 1, true, name); }
 
-/* matmul.c looks at this, attend.c at the others */
+/* matmul.c looks at this, attend.c and delta.c at the others */
 static void test_expanded(sk_expanded_fn *leaf, const char *name) { (void)leaf, (void)name; }
 static void test_attend(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_convolve(sk_convolve_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_unit_norm(sk_unit_norm_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_delta(sk_delta_fn *leaf, const char *name) { (void)leaf, (void)name; }
 
 /* A fold into nothing shows 2^x of a level as its sum, and SiLU shows e^x: every polynomial at many arguments. */
 static void test_sweep(const sk_kernels *k, const char *name) {
