@@ -142,7 +142,33 @@ static inline void *sk_row(const skald_stream *stream, const skald_rows *rows, u
     return rows->buffer->data + rows->offset + (uint64_t)r * rows->stride;
 }
 
-/* Blocks [first, first + n) of row r of `rows`, quantized from x to `to`, as the project that reads the rows expects. */
+/* ---- multiply.c: what every operation with weights is made of */
+
+/* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
+#define SK_JOB_MACS      (2u << 20)
+/* From here on a panel is expanded once for many rows, and a job is larger for it; fewer rows unpack as they go. */
+#define SK_MANY_ROWS     32u
+#define SK_MANY_JOB_MACS (8u << 20)
+
+/* Rows that meet a panel: quantized ones behind each other for integer kinds, else f32 with a stride in elements. */
+typedef struct sk_operand {
+    const sk_q8 *q;
+    const float *x;
+    size_t stride;
+} sk_operand;
+
+bool sk_takes_integers(const skald_weight *weight);
+/* Whether so many rows meet the weight's panels in their expanded form. */
+bool sk_expands(const skald_stream *stream, const skald_weight *weight, uint32_t n_rows);
+/* y[r * y_stride + i], i < 32: the chains of n rows with a packed panel; expanded slice by slice where there is room for
+ * a slice. */
+void sk_multiply(const skald_stream *stream, const skald_weight *weight, const void *packed, const sk_operand *x,
+                 uint32_t n, uint8_t *slice, float *y, size_t y_stride);
+/* Blocks [first, first + n) of row r of those at `to`, n_blocks each: quantized from x as the panels that meet so many
+ * rows expect them. */
+void sk_quantize_place(const skald_stream *stream, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows,
+                       const float *x, uint32_t first, uint32_t n);
+/* The same for row r of `rows`. */
 void sk_quantize_row(skald_stream *stream, sk_q8 *to, const skald_rows *rows, uint32_t r, const float *x,
                      uint32_t first, uint32_t n);
 

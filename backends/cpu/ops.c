@@ -3,12 +3,7 @@
 #include "base/exact.h"
 #include <string.h>
 
-#define ROWS_PER_JOB  8u
-/* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
-#define JOB_MACS      (2u << 20)
-/* From here on a panel is expanded once for many rows, and a job is larger for it; fewer rows unpack as they go. */
-#define MANY_ROWS     32u
-#define MANY_JOB_MACS (8u << 20)
+#define ROWS_PER_JOB 8u
 
 static uint32_t most(uint32_t a, uint32_t b) { return a > b ? a : b; }
 static uint32_t parts(uint64_t n, uint32_t of) { return (uint32_t)sk_divide_up(n, of); }
@@ -81,30 +76,6 @@ void sk_cpu_normalize(skald_stream *s, const skald_normalize *op) {
 
 /* ---- project: rows are normed and quantized once, then every panel of every weight meets every row */
 
-static bool takes_integers(const skald_weight *w) { return sk_matmul_at(w->layout)->int_tile != NULL; }
-
-/* Whether so many rows meet a panel in its expanded form; the scalar leaf would gain nothing. */
-static bool expands(const skald_stream *s, const skald_weight *w, uint32_t n_rows) {
-    return n_rows >= MANY_ROWS && sk_matmul_at(w->layout)->expand && s->device->kernels.expanded != sk_expanded_scalar;
-}
-
-void sk_quantize_row(skald_stream *s, sk_q8 *to, const skald_rows *rows, uint32_t r, const float *x, uint32_t first,
-                     uint32_t n) {
-    const uint32_t n_blocks = rows->width / SK_BLOCK;
-    if (s->device->kernels.level != SK_LEVEL_AMX || sk_row_count(s, rows) < MANY_ROWS) {
-        s->device->kernels.quantize(to + (size_t)r * n_blocks + first, x, n);
-        return;
-    }
-    /* Every integer kind can be expanded where tiles multiply, so all that many rows meet takes them in groups. */
-    sk_q8x16 *group = (sk_q8x16 *)(void *)(to + (size_t)(r / 16 * 16) * n_blocks) + first;
-    sk_q8 some[16];
-    for (uint32_t m, b = 0; b < n; b += m) {
-        m = sk_least(n - b, 16);
-        s->device->kernels.quantize(some, x + (size_t)b * SK_BLOCK, m);
-        sk_group_rows(group + b, some, r, m);
-    }
-}
-
 static uint32_t ready_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.project.x), ROWS_PER_JOB);
 }
@@ -132,9 +103,9 @@ static sk_project_cut cut_project(const skald_stream *s, const sk_phase *p) {
     if (p->activation) c.all_panels = c.panels[0]; /* a panel of gate and one of up together */
     const uint32_t macs = SK_PANEL * op->x.width * (p->activation ? 2 : 1);
     bool many = false; /* then jobs begin where groups of rows do */
-    for (uint32_t i = 0; i < op->n_weights; i++) many |= expands(s, &op->weight[i], c.n_rows);
-    const uint32_t step = many ? MANY_ROWS : SK_TILE_ROWS, bound = many ? SK_SUM_ROWS : 80;
-    const uint32_t job_macs = many ? MANY_JOB_MACS : JOB_MACS;
+    for (uint32_t i = 0; i < op->n_weights; i++) many |= sk_expands(s, &op->weight[i], c.n_rows);
+    const uint32_t step = many ? SK_MANY_ROWS : SK_TILE_ROWS, bound = many ? SK_SUM_ROWS : 80;
+    const uint32_t job_macs = many ? SK_MANY_JOB_MACS : SK_JOB_MACS;
     c.rows_per_job = sk_least(most(job_macs / most(macs, 1), step), bound);
     c.rows_per_job = parts(parts(c.n_rows, most(parts(c.n_rows, c.rows_per_job), 1)), step) * step; /* all alike */
     c.row_jobs = parts(c.n_rows, most(c.rows_per_job, 1));
@@ -151,34 +122,13 @@ static uint32_t project_count(skald_stream *s, const sk_phase *p) {
     return s->cut.project.panel_jobs * s->cut.project.row_jobs;
 }
 
-/* The chains of one panel with rows [r, r + n), to y. */
-static void multiply_tile(skald_stream *s, const sk_phase *p, const skald_weight *w, const void *packed, uint32_t r,
-                          uint32_t n, float *y, size_t y_stride) {
+/* Row r and those behind it, as a weight of the project meets them. */
+static sk_operand operand_at(const skald_stream *s, const sk_phase *p, const skald_weight *w, uint32_t r) {
     const skald_project *op = &p->op.project;
-    const sk_matmul *kind = sk_matmul_at(w->layout);
-    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
-    if (kind->int_tile) {
-        kind->int_tile(y, y_stride, packed, w->type, p->from + (size_t)r * n_blocks, n_blocks, n, n_in);
-    } else if (op->norm.kind != SKALD_NORM_NONE) {
-        kind->float_tile(y, y_stride, packed, w->type, s->normed + (size_t)r * n_in, n_in, n, n_in);
-    } else {
-        const float *x = sk_row(s, &op->x, r);
-        kind->float_tile(y, y_stride, packed, w->type, x, op->x.stride / sizeof *x, n, n_in);
-    }
-}
-
-/* The same with the panel expanded, slice by slice. */
-static void multiply_expanded(skald_stream *s, const sk_phase *p, const skald_weight *w, const void *packed, uint32_t r,
-                              uint32_t n, float *y, size_t y_stride, uint8_t *slice) {
-    const sk_matmul *kind = sk_matmul_at(w->layout);
-    const uint32_t n_blocks = w->n_in / SK_BLOCK;
-    const sk_form form = sk_form_of(w->type, s->device->kernels.level);
-    const sk_q8 *x = p->from + (size_t)r * n_blocks;
-    for (uint32_t m, b = 0; b < n_blocks; b += m) {
-        m = sk_least(n_blocks - b, SK_SLICE_BLOCKS);
-        kind->expand(slice, &form, packed, w->type, w->n_in, b, m);
-        s->device->kernels.expanded(y, y_stride, slice, &form, x + (form.grouped ? 16 * b : b), n_blocks, n, m, b > 0);
-    }
+    const uint32_t n_in = w->n_in;
+    if (sk_takes_integers(w)) return (sk_operand){.q = p->from + (size_t)r * (n_in / SK_BLOCK)};
+    if (op->norm.kind != SKALD_NORM_NONE) return (sk_operand){.x = s->normed + (size_t)r * n_in, .stride = n_in};
+    return (sk_operand){.x = sk_row(s, &op->x, r), .stride = op->x.stride / sizeof(float)};
 }
 
 /* out = chain, + bias, + add; a whole panel with nothing to add goes to its place at once. */
@@ -190,13 +140,13 @@ static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, 
     const uint32_t first = panel * SK_PANEL, n_out = sk_least(w->n_out - first, SK_PANEL);
     const char *packed = w->buffer->data + w->offset + panel * sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
     const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
-    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer, many = expands(s, w, sk_row_count(s, &op->x));
+    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer, many = sk_expands(s, w, sk_row_count(s, &op->x));
     for (uint32_t n; r < end; r += n) {
         float *place = (float *)sk_row(s, out, r) + first, *sums = at_once ? place : room->sums;
         const size_t stride = at_once ? out->stride / sizeof *place : SK_PANEL;
         n = sk_least(end - r, many ? SK_SUM_ROWS : SK_TILE_ROWS);
-        if (many) multiply_expanded(s, p, w, packed, r, n, sums, stride, room->slice);
-        else multiply_tile(s, p, w, packed, r, n, sums, stride);
+        const sk_operand x = operand_at(s, p, w, r);
+        sk_multiply(s, w, packed, &x, n, many ? room->slice : NULL, sums, stride);
         for (uint32_t i = 0; !at_once && i < n; i++) {
             float *y = sums + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
             if (b) s->device->kernels.add(y, y, b, n_out);
@@ -247,7 +197,7 @@ static sk_phase *last_phase(skald_stream *s) { return s->n_phases ? &s->phases[s
 /* Where the rows are found quantized: left there by attention or a gate that was joined, or by a phase of their own. */
 static const sk_q8 *make_ready(skald_stream *s, const skald_project *op) {
     bool integers = false;
-    for (uint32_t i = 0; i < op->n_weights; i++) integers |= takes_integers(&op->weight[i]);
+    for (uint32_t i = 0; i < op->n_weights; i++) integers |= sk_takes_integers(&op->weight[i]);
     sk_phase *before = last_phase(s);
     if (op->norm.kind == SKALD_NORM_NONE && before && before->results.width && same_rows(&before->results, &op->x)) {
         if (integers) before->to = s->quantized[before->from == s->quantized[0]];

@@ -1,0 +1,61 @@
+/* Panels of weights meet rows: the part that every operation with weights shares. */
+#include "backends/cpu/cpu.h"
+
+bool sk_takes_integers(const skald_weight *w) { return sk_matmul_at(w->layout)->int_tile != NULL; }
+
+/* The scalar leaf would gain nothing. */
+bool sk_expands(const skald_stream *s, const skald_weight *w, uint32_t n_rows) {
+    return n_rows >= SK_MANY_ROWS && sk_matmul_at(w->layout)->expand &&
+           s->device->kernels.expanded != sk_expanded_scalar;
+}
+
+void sk_quantize_place(const skald_stream *s, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows, const float *x,
+                       uint32_t first, uint32_t n) {
+    if (s->device->kernels.level != SK_LEVEL_AMX || n_rows < SK_MANY_ROWS) {
+        s->device->kernels.quantize(to + (size_t)r * n_blocks + first, x, n);
+        return;
+    }
+    /* Every integer kind can be expanded where tiles multiply, so all that many rows meet takes them in groups. */
+    sk_q8x16 *group = (sk_q8x16 *)(void *)(to + (size_t)(r / 16 * 16) * n_blocks) + first;
+    sk_q8 some[16];
+    for (uint32_t m, b = 0; b < n; b += m) {
+        m = sk_least(n - b, 16);
+        s->device->kernels.quantize(some, x + (size_t)b * SK_BLOCK, m);
+        sk_group_rows(group + b, some, r, m);
+    }
+}
+
+void sk_quantize_row(skald_stream *s, sk_q8 *to, const skald_rows *rows, uint32_t r, const float *x, uint32_t first,
+                     uint32_t n) {
+    sk_quantize_place(s, to, rows->width / SK_BLOCK, r, sk_row_count(s, rows), x, first, n);
+}
+
+static void multiply_tiles(const skald_weight *w, const void *packed, const sk_operand *x, uint32_t n, float *y,
+                           size_t y_stride) {
+    const sk_matmul *kind = sk_matmul_at(w->layout);
+    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
+    for (uint32_t r = 0, m; r < n; r += m, y += m * y_stride) {
+        m = sk_least(n - r, SK_TILE_ROWS);
+        if (x->q) kind->int_tile(y, y_stride, packed, w->type, x->q + (size_t)r * n_blocks, n_blocks, m, n_in);
+        else kind->float_tile(y, y_stride, packed, w->type, x->x + r * x->stride, x->stride, m, n_in);
+    }
+}
+
+static void multiply_expanded(const skald_stream *s, const skald_weight *w, const void *packed, const sk_operand *x,
+                              uint32_t n, uint8_t *slice, float *y, size_t y_stride) {
+    const sk_matmul *kind = sk_matmul_at(w->layout);
+    const uint32_t n_blocks = w->n_in / SK_BLOCK;
+    const sk_form form = sk_form_of(w->type, s->device->kernels.level);
+    for (uint32_t m, b = 0; b < n_blocks; b += m) {
+        m = sk_least(n_blocks - b, SK_SLICE_BLOCKS);
+        kind->expand(slice, &form, packed, w->type, w->n_in, b, m);
+        s->device->kernels.expanded(y, y_stride, slice, &form, x->q + (form.grouped ? 16 * b : b), n_blocks, n, m,
+                                    b > 0);
+    }
+}
+
+void sk_multiply(const skald_stream *s, const skald_weight *w, const void *packed, const sk_operand *x, uint32_t n,
+                 uint8_t *slice, float *y, size_t y_stride) {
+    if (slice) multiply_expanded(s, w, packed, x, n, slice, y, y_stride);
+    else multiply_tiles(w, packed, x, n, y, y_stride);
+}
