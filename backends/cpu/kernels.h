@@ -49,6 +49,10 @@ typedef void sk_scale_fn(float *y, const float *a, float s, uint32_t n);
 typedef void sk_gate_fn(float *y, const float *gate, const float *up, uint32_t n);
 /* One head: pair i = (x[2i], x[2i+1]) or (x[i], x[i + n_pairs]) turns by cs[2i] = cos, cs[2i+1] = sin. */
 typedef void sk_rotate_fn(float *x, const float *cs, uint32_t n_pairs);
+/* y = e^(x - max) / sum over n of e^(x - max). y may be x. */
+typedef void sk_softmax_fn(float *y, const float *x, uint32_t n);
+/* y[i] += a[i] * s with one rounding. */
+typedef void sk_add_scaled_fn(float *y, const float *a, float s, uint32_t n);
 /* The index of the largest, the lower of equals; NaN never wins; 0 when nothing is above minus infinity. */
 typedef uint32_t sk_argmax_fn(const float *x, uint32_t n);
 
@@ -177,6 +181,8 @@ typedef struct sk_kernels {
     sk_add_fn *add;
     sk_scale_fn *scale;
     sk_gate_fn *silu;
+    sk_softmax_fn *softmax;
+    sk_add_scaled_fn *add_scaled;
     sk_rotate_fn *rotate_pairs, *rotate_halves;
     sk_argmax_fn *argmax;
     sk_expanded_fn *expanded;

@@ -62,6 +62,36 @@ static void silu(float *y, const float *gate, const float *up, uint32_t n) {
     }
 }
 
+static void softmax(float *y, const float *x, uint32_t n) {
+    vec best = vec_set(sk_float(0xff800000u)), sum = vec_set(0.0f);
+    uint32_t i = 0;
+    for (; n - i >= 16; i += 16) best = vec_max(vec_load(x + i), best);
+    float max = vec_max_lane(best);
+    for (; i < n; i++)
+        if (x[i] > max) max = x[i];
+    for (i = 0; n - i >= 16; i += 16) {
+        vec p = vec_exp(vec_sub(vec_load(x + i), vec_set(max)));
+        vec_store(y + i, p);
+        sum = vec_add(sum, p);
+    }
+    if (i < n) {
+        vec_store_first(y + i, vec_exp(vec_sub(vec_load_first(x + i, n - i), vec_set(max))), n - i);
+        sum = vec_add(sum, vec_load_first(y + i, n - i));
+    }
+    const vec all = vec_set(vec_sum(sum));
+    for (i = 0; n - i >= 16; i += 16) vec_store(y + i, vec_div(vec_load(y + i), all));
+    if (i < n) vec_store_first(y + i, vec_div(vec_load_first(y + i, n - i), all), n - i);
+}
+
+static void add_scaled(float *y, const float *a, float s, uint32_t n) {
+    uint32_t i = 0;
+    for (; n - i >= 16; i += 16) vec_store(y + i, vec_fma(vec_load(a + i), vec_set(s), vec_load(y + i)));
+    if (i < n) {
+        vec rest = vec_fma(vec_load_first(a + i, n - i), vec_set(s), vec_load_first(y + i, n - i));
+        vec_store_first(y + i, rest, n - i);
+    }
+}
+
 static void rotate_pairs(float *x, const float *cs, uint32_t n_pairs) {
     uint32_t i = 0, n = 2 * n_pairs;
     for (; n - i >= 16; i += 16) vec_store(x + i, vec_turn(vec_load(x + i), vec_load(cs + i)));

@@ -122,6 +122,45 @@ static void test_silu(sk_gate_fn *leaf, const char *name) {
     }
 }
 
+static void test_softmax(sk_softmax_fn *leaf, const char *name) {
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+        for (int turn = 0; turn < 2 * N_MOODS; turn++) {
+            uint32_t n = lengths[l];
+            float *x = input(0, n, turn % N_MOODS), *y = guarded_take(&out[0], n * 4);
+            float *want = guarded_take(&out[1], n * sizeof *want);
+            if (turn >= N_MOODS)
+                for (uint32_t i = 0; i < n; i++) x[i] *= 30.0f; /* where exp ends */
+            leaf(y, x, n);
+            sk_softmax_scalar(want, x, n);
+            CHECK_BITS(y, want, n, name);
+            CHECK(bits_kept());
+            if (turn % N_MOODS != CALM) continue;
+            double max = -INFINITY, sum = 0;
+            for (uint32_t i = 0; i < n; i++) max = fmax(max, (double)x[i]);
+            for (uint32_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
+            for (uint32_t i = 0; i < n; i++) {
+                double exact = exp((double)x[i] - max) / sum;
+                CHECK_NEAR(y[i], exact, exact * (n / 16.0 + 200) * FLT_EPSILON + 1e-37, name); /* x - max is rounded */
+            }
+            leaf(x, x, n);
+            CHECK_BITS(x, want, n, name);
+        }
+    }
+}
+
+static void test_add_scaled(sk_add_scaled_fn *leaf, const char *name) {
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+        for (int mood = 0; mood < N_MOODS; mood++) {
+            uint32_t n = lengths[l];
+            float *a = input(0, n, mood), *y = input(1, n, mood), *want = guarded_take(&out[1], n * sizeof *want);
+            for (uint32_t i = 0; i < n; i++) want[i] = sk_fma(a[i], 0.3f, y[i]);
+            leaf(y, a, 0.3f, n);
+            CHECK_BITS(y, want, n, name);
+            CHECK(bits_kept());
+        }
+    }
+}
+
 static void check_rotate(sk_rotate_fn *leaf, sk_rotate_fn *scalar, bool halves, const char *name) {
     for (uint32_t n = 1; n < 70; n++) {
         for (int mood = 0; mood < N_MOODS; mood++) {

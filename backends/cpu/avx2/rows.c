@@ -12,6 +12,8 @@ void sk_rms_norm_avx2(float *y, const float *x, const float *w, uint32_t n, floa
 void sk_add_avx2(float *y, const float *a, const float *b, uint32_t n) { add(y, a, b, n); }
 void sk_scale_avx2(float *y, const float *a, float s, uint32_t n) { scale(y, a, s, n); }
 void sk_silu_avx2(float *y, const float *gate, const float *up, uint32_t n) { silu(y, gate, up, n); }
+void sk_softmax_avx2(float *y, const float *x, uint32_t n) { softmax(y, x, n); }
+void sk_add_scaled_avx2(float *y, const float *a, float s, uint32_t n) { add_scaled(y, a, s, n); }
 void sk_rotate_pairs_avx2(float *x, const float *cs, uint32_t n_pairs) { rotate_pairs(x, cs, n_pairs); }
 void sk_rotate_halves_avx2(float *x, const float *cs, uint32_t n_pairs) { rotate_halves(x, cs, n_pairs); }
 uint32_t sk_argmax_avx2(const float *x, uint32_t n) { return argmax(x, n); }

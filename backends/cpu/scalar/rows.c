@@ -70,6 +70,22 @@ void sk_silu_scalar(float *y, const float *gate, const float *up, uint32_t n) {
     }
 }
 
+void sk_softmax_scalar(float *y, const float *x, uint32_t n) {
+    float lane[16] = {0}, max = sk_float(0xff800000u);
+    for (uint32_t i = 0; i < n; i++)
+        if (x[i] > max) max = x[i];
+    for (uint32_t i = 0; i < n; i++) {
+        y[i] = sk_exp(x[i] - max);
+        lane[i % 16] += y[i];
+    }
+    float sum = fold_lanes(lane);
+    for (uint32_t i = 0; i < n; i++) y[i] /= sum;
+}
+
+void sk_add_scaled_scalar(float *y, const float *a, float s, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) y[i] = sk_fma(a[i], s, y[i]);
+}
+
 static void turn(float *a, float *b, float cosine, float sine) {
     float re = sk_fma(*a, cosine, -(*b * sine)), im = sk_fma(*a, sine, *b * cosine);
     *a = re, *b = im;
