@@ -5,6 +5,7 @@
  */
 #include "base/report.h"
 #include "model/model.h"
+#include "model/read_vocab.h"
 #include <string.h>
 
 #define LARGEST_PAGE (2u << 20)
@@ -24,138 +25,25 @@ typedef struct {
     sk_vocab_source vocab;
 } opening;
 
-/* ---- vocabulary: arrays of strings over the file's header, made in the staging */
-
-static skald_status token_arrays(sk_gguf_array *tokens, sk_gguf_array *merges, opening *o) {
-    const sk_gguf *g = &o->files.part[0];
-    skald_status status = sk_gguf_texts(g, "tokenizer.ggml.tokens", tokens, o->why);
-    if (status == SKALD_ABSENT) return status;
-    if (status == SKALD_OK) status = sk_gguf_texts(g, "tokenizer.ggml.merges", merges, o->why);
-    if (status == SKALD_ABSENT) return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.merges is missing");
-    if (status == SKALD_OK && (tokens->count > (1u << 24) || merges->count > (1u << 24)))
-        return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: too many tokens or merges");
-    return status;
-}
-
-static void carve_strings(sk_carver *c, uint64_t n_tokens, uint64_t n_merges, sk_string **tokens, sk_string **merges,
-                          int32_t **types) {
-    *tokens = sk_carve(c, n_tokens, sizeof **tokens, SK_CACHE_LINE);
-    *merges = sk_carve(c, n_merges, sizeof **merges, SK_CACHE_LINE);
-    *types = sk_carve(c, n_tokens, sizeof **types, SK_CACHE_LINE);
-}
-
-/* UNSUPPORTED: a tokenizer of another kind. ABSENT: none at all. */
-static skald_status check_kind(const opening *o) {
-    sk_text kind;
-    skald_status status = sk_gguf_text(&o->files.part[0], "tokenizer.ggml.model", &kind, o->why);
-    if (status != SKALD_OK) return status;
-    if (kind.length == 4 && memcmp(kind.at, "none", 4) == 0) return SKALD_ABSENT;
-    if (kind.length == 4 && memcmp(kind.at, "gpt2", 4) == 0) return SKALD_OK;
-    return sk_fail(o->why, SKALD_UNSUPPORTED, "key tokenizer.ggml.model: \"%.*s\" is not known", SK_TEXT(kind));
-}
+/* ---- vocabulary: arrays over the file's header, made in the staging */
 
 static skald_status want_vocab_staging(opening *o) {
-    sk_gguf_array tokens, merges;
-    skald_status status = check_kind(o);
-    if (status == SKALD_OK) status = token_arrays(&tokens, &merges, o);
+    uint64_t n_bytes;
+    skald_status status = sk_read_vocab_room(&n_bytes, &o->files.part[0], o->why);
     if (status == SKALD_ABSENT) return SKALD_OK;
     if (status != SKALD_OK) return status;
-    sk_carver c = {0};
-    sk_string *t, *m;
-    int32_t *types;
-    carve_strings(&c, tokens.count, merges.count, &t, &m, &types);
     o->has_vocab = true;
-    if (c.used > o->staging_bytes) o->staging_bytes = c.used;
+    if (n_bytes > o->staging_bytes) o->staging_bytes = n_bytes;
     return SKALD_OK;
-}
-
-static void fill_strings(sk_string *to, sk_gguf_array *texts) {
-    for (uint64_t i = 0, n = texts->count; i < n; i++) {
-        sk_text text = sk_gguf_next_text(texts);
-        to[i] = (sk_string){text.at, text.length};
-    }
-}
-
-static skald_status read_types(opening *o, int32_t *types, uint64_t n) {
-    sk_gguf_array array;
-    skald_status status = sk_gguf_integers(&o->files.part[0], "tokenizer.ggml.token_type", &array, o->why);
-    if (status != SKALD_OK) return status;
-    if (array.count != n)
-        return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.token_type: %llu types for %llu tokens",
-                       (unsigned long long)array.count, (unsigned long long)n);
-    for (uint64_t i = 0; i < n; i++) types[i] = (int32_t)sk_gguf_integer_at(&array, i);
-    o->vocab.types = types;
-    return SKALD_OK;
-}
-
-/* Ids by what they are for; -1 in a file means none. */
-static skald_status read_roles(opening *o) {
-    static const struct {
-        uint32_t role;
-        const char *key;
-    } keys[] = {
-        {SKALD_TOKEN_BOS, "tokenizer.ggml.bos_token_id"},
-        {SKALD_TOKEN_EOS, "tokenizer.ggml.eos_token_id"},
-        {SKALD_TOKEN_END_OF_TURN, "tokenizer.ggml.eot_token_id"},
-        {SKALD_TOKEN_UNKNOWN, "tokenizer.ggml.unknown_token_id"},
-        {SKALD_TOKEN_SEPARATOR, "tokenizer.ggml.seperator_token_id"},
-        {SKALD_TOKEN_PADDING, "tokenizer.ggml.padding_token_id"},
-        {SKALD_TOKEN_FIM_PREFIX, "tokenizer.ggml.fim_pre_token_id"},
-        {SKALD_TOKEN_FIM_SUFFIX, "tokenizer.ggml.fim_suf_token_id"},
-        {SKALD_TOKEN_FIM_MIDDLE, "tokenizer.ggml.fim_mid_token_id"},
-        {SKALD_TOKEN_FIM_REPO, "tokenizer.ggml.fim_rep_token_id"},
-        {SKALD_TOKEN_FIM_FILE, "tokenizer.ggml.fim_sep_token_id"},
-    };
-    for (uint32_t i = 0; i < SK_TOKEN_ROLES; i++) o->vocab.role[i] = -1;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        uint32_t id;
-        skald_status status = sk_gguf_u32(&o->files.part[0], keys[i].key, &id, o->why);
-        if (status == SKALD_ABSENT || (status == SKALD_OK && id == UINT32_MAX)) continue;
-        if (status != SKALD_OK) return status;
-        if (id >= o->vocab.n_tokens)
-            return sk_fail(o->why, SKALD_FORMAT, "key %s is %u, the vocabulary has %u", keys[i].key, id,
-                           o->vocab.n_tokens);
-        o->vocab.role[keys[i].role] = (int32_t)id;
-    }
-    return SKALD_OK;
-}
-
-static skald_status read_text(opening *o, const char *key, sk_string *out) {
-    sk_text text;
-    skald_status status = sk_gguf_text(&o->files.part[0], key, &text, o->why);
-    if (status == SKALD_OK) *out = (sk_string){text.at, text.length};
-    return status == SKALD_ABSENT ? SKALD_OK : status;
 }
 
 static skald_status read_vocab(opening *o) {
-    sk_gguf_array tokens, merges;
-    sk_string *t, *m;
-    int32_t *types;
-    bool add_bos = false;
-    sk_carver c = {.base = o->staging};
     if (!o->has_vocab) return SKALD_OK;
-    skald_status status = token_arrays(&tokens, &merges, o);
-    if (status != SKALD_OK) return status;
-    carve_strings(&c, tokens.count, merges.count, &t, &m, &types);
-    o->vocab = (sk_vocab_source){.kind = SK_VOCAB_BYTE_BPE,
-                                 .n_tokens = (uint32_t)tokens.count,
-                                 .n_merges = (uint32_t)merges.count,
-                                 .tokens = t,
-                                 .merges = m,
-                                 .add_bos = -1};
-    if (!o->options->vocabulary_only && o->vocab.n_tokens > o->config.n_vocab)
+    skald_status status = sk_read_vocab(&o->vocab, o->staging, &o->files.part[0], o->why);
+    if (status == SKALD_OK && !o->options->vocabulary_only && o->vocab.n_tokens > o->config.n_vocab)
         return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: %u tokens, token_embd.weight has %u",
                        o->vocab.n_tokens, o->config.n_vocab);
-    fill_strings(t, &tokens);
-    fill_strings(m, &merges);
-    status = read_types(o, types, tokens.count);
-    if (status == SKALD_ABSENT) status = SKALD_OK;
-    if (status == SKALD_OK) status = read_text(o, "tokenizer.ggml.pre", &o->vocab.pre);
-    if (status == SKALD_OK) status = read_text(o, "tokenizer.chat_template", &o->vocab.chat_template);
-    if (status == SKALD_OK) status = sk_gguf_bool(&o->files.part[0], "tokenizer.ggml.add_bos_token", &add_bos, o->why);
-    if (status == SKALD_OK) o->vocab.add_bos = add_bos;
-    if (status == SKALD_ABSENT) status = SKALD_OK;
-    return status == SKALD_OK ? read_roles(o) : status;
+    return status;
 }
 
 /* ---- the handle's block */

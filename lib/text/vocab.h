@@ -1,4 +1,4 @@
-/* A vocabulary: tokens as bytes, merges by pair, and the tokens that are cut out of a text before anything else.
+/* A vocabulary: tokens as bytes, what joins them, and the tokens that are cut out of a text before anything else.
  *
  *     sk_vocab v;                                             the plan asks with an empty carver,
  *     sk_vocab_lay_out(&v, &carver, &source, why);            creation a second time with a block
@@ -16,7 +16,10 @@ typedef struct sk_string {
 } sk_string;
 
 typedef uint32_t sk_vocab_kind;
-enum { SK_VOCAB_BYTE_BPE = 0 };
+enum {
+    SK_VOCAB_BYTE_BPE = 0,  /* merges by rank over bytes, within words (GPT-2) */
+    SK_VOCAB_PIECE_BPE = 1, /* merges by score over characters (SentencePiece) */
+};
 
 /* What GGUF calls token_type. */
 enum {
@@ -30,17 +33,19 @@ enum {
 
 #define SK_TOKEN_ROLES (SKALD_TOKEN_FIM_FILE + 1)
 
-/* As a file gives it; only read while lay_out and fill run. */
+/* As a file gives it; only read while lay_out and fill run. Yes and no: 1, 0, or -1 where the file does not say. */
 typedef struct sk_vocab_source {
     sk_vocab_kind kind;
     uint32_t n_tokens, n_merges;
-    const sk_string *tokens;      /* [n_tokens] texts in the byte-level alphabet of GPT-2 */
+    const sk_string *tokens;      /* [n_tokens] in the spelling of the kind (alphabet.h) */
     const int32_t *types;         /* [n_tokens] or NULL: all are normal */
-    const sk_string *merges;      /* [n_merges] "left right", the first is merged first */
-    sk_string pre;                /* tokenizer.ggml.pre */
+    const float *scores;          /* [n_tokens] of PIECE_BPE: the pair that makes the highest is merged first */
+    const sk_string *merges;      /* [n_merges] of BYTE_BPE: "left right", the first is merged first */
+    sk_string pre;                /* tokenizer.ggml.pre of BYTE_BPE */
     sk_string chat_template;      /* may be empty */
     int32_t role[SK_TOKEN_ROLES]; /* ids by skald_token_role, -1: none */
-    int32_t add_bos;              /* 1, 0, or -1: the file does not say */
+    int32_t add_bos;
+    int32_t space_prefix; /* of the SentencePiece kinds: a space in front of a text */
 } sk_vocab_source;
 
 typedef struct sk_vocab_merge {
@@ -48,35 +53,42 @@ typedef struct sk_vocab_merge {
 } sk_vocab_merge;
 
 typedef struct sk_vocab {
+    sk_vocab_kind kind;
     uint32_t n_tokens, n_special, n_splits;
     uint32_t token_mask, merge_mask; /* slots - 1 */
+    uint32_t longest;                /* bytes of the longest token that words are made of */
     uint64_t joined_room;
-    uint8_t *joined;                 /* [joined_room] while filling: the bytes of a merge */
-    uint8_t *bytes;                  /* all tokens' bytes, without the byte-level alphabet */
-    uint32_t *start;                 /* [n_tokens + 1] in bytes */
-    uint8_t *type;                   /* [n_tokens] */
-    uint32_t *token_slot;            /* id + 1 by hash of the bytes, 0: empty */
-    sk_vocab_merge *merge_slot;
-    uint32_t *special;    /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
-    sk_split *split;      /* [n_splits] */
-    const sk_chat *chat;  /* NULL: no known layout */
-    int32_t byte_id[256]; /* -1: no token for the byte */
+    uint8_t *joined;            /* [joined_room] while filling: the bytes of a merge */
+    uint8_t *bytes;             /* all tokens' bytes, out of their spelling */
+    uint32_t *start;            /* [n_tokens + 1] in bytes */
+    uint8_t *type;              /* [n_tokens] */
+    uint32_t *token_slot;       /* id + 1 by hash of the bytes, 0: empty */
+    sk_vocab_merge *merge_slot; /* BYTE_BPE */
+    uint32_t *rank;             /* [n_tokens] PIECE_BPE: the token of the lowest is made first */
+    uint8_t *joins;             /* [256 * 32] PIECE_BPE: a bit per two bytes that stand side by side in a token */
+    uint32_t *special;          /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
+    sk_split *split;            /* [n_splits] */
+    const sk_chat *chat;        /* NULL: no known layout */
+    int32_t byte_id[256];       /* -1: no token for the byte */
     int32_t role[SK_TOKEN_ROLES];
     uint8_t special_begins[32]; /* a bit per byte that begins a special token */
-    bool ignore_merges, add_bos;
+    bool ignore_merges, add_bos, space_prefix;
 } sk_vocab;
 
 /* Takes the memory that fill writes. UNSUPPORTED: an unknown kind or pre-tokenizer. FORMAT: sizes out of bounds. */
 skald_status sk_vocab_lay_out(sk_vocab *vocab, sk_carver *carver, const sk_vocab_source *source, skald_report *why);
-/* FORMAT: a type, role or merge that cannot be; the sentence names it. */
+/* FORMAT: a type, role, score or merge that cannot be; the sentence names it. */
 skald_status sk_vocab_fill(sk_vocab *vocab, const sk_vocab_source *source, skald_report *why);
+
+static inline uint32_t sk_vocab_length(const sk_vocab *v, uint32_t id) { return v->start[id + 1] - v->start[id]; }
 
 /* The id of the token with these bytes that words are made of, -1: none. */
 int32_t sk_vocab_find(const sk_vocab *vocab, const uint8_t *bytes, size_t n_bytes);
 /* The merge of two neighbours, NULL: they stay apart. */
 const sk_vocab_merge *sk_vocab_merge_of(const sk_vocab *vocab, uint32_t left, uint32_t right);
-/* The longest special token at the beginning of `text`, -1: none. `control`: not the user's alone. */
-int32_t sk_vocab_special(const sk_vocab *vocab, bool control, const uint8_t *text, size_t n_bytes);
+/* The longest special token at the beginning of `text` and how many bytes of the text it takes, -1: none. `control`: not
+ * the user's alone. special_begins tells beforehand whether there can be one. */
+int32_t sk_vocab_special(const sk_vocab *vocab, bool control, const uint8_t *text, size_t n_bytes, size_t *length);
 /* 1 when generation stops at this id. */
 int32_t sk_vocab_is_end(const sk_vocab *vocab, int32_t id);
 #endif

@@ -346,10 +346,13 @@ static void sources(void) {
     CHECK_EQUAL(sk_vocab_find(v, (const uint8_t *)"abab", 4), 5);
     CHECK_EQUAL(sk_vocab_find(v, (const uint8_t *)"<x>", 3), -1); /* control text is no word */
     CHECK_EQUAL(sk_vocab_find(v, (const uint8_t *)"<x>y", 4), 4);
-    CHECK_EQUAL(sk_vocab_special(v, true, (const uint8_t *)"<x>yz", 5), 4);
-    CHECK_EQUAL(sk_vocab_special(v, true, (const uint8_t *)"<x>z", 4), 3);
-    CHECK_EQUAL(sk_vocab_special(v, false, (const uint8_t *)"<x>z", 4), -1);
-    CHECK_EQUAL(sk_vocab_special(v, true, (const uint8_t *)"<x", 2), -1);
+    size_t length = 0;
+    CHECK_EQUAL(sk_vocab_special(v, true, (const uint8_t *)"<x>yz", 5, &length), 4);
+    CHECK_EQUAL(length, 4);
+    CHECK_EQUAL(sk_vocab_special(v, true, (const uint8_t *)"<x>z", 4, &length), 3);
+    CHECK_EQUAL(length, 3);
+    CHECK_EQUAL(sk_vocab_special(v, false, (const uint8_t *)"<x>z", 4, &length), -1);
+    CHECK_EQUAL(sk_vocab_special(v, true, (const uint8_t *)"<x", 2, &length), -1);
     const sk_vocab_merge *m = sk_vocab_merge_of(v, 0, 1);
     CHECK(m && m->rank == 0 && m->id == 2 && !sk_vocab_merge_of(v, 1, 0));
     sourced(s, SKALD_OK, "");

@@ -15,6 +15,7 @@ typedef struct test_vocab {
     char *file, *texts;
     sk_string *tokens, *merges;
     int32_t *types;
+    float *scores;
 } test_vocab;
 
 static inline char *test_read(const char *path, size_t *n_bytes) {
@@ -66,23 +67,25 @@ static inline void test_vocab_merges(test_vocab *t, const char *at) {
     }
 }
 
-static inline test_vocab *test_vocab_read(const char *path) {
-    size_t n_bytes;
-    test_vocab *t = calloc(1, sizeof *t);
-    t->file = test_read(path, &n_bytes);
-    if (!t->file || memcmp(t->file, "SKVOCAB1", 8) != 0)
-        return fprintf(stderr, "no vocabulary in %s\n", path), exit(2), NULL;
-    const char *at = t->file + 8;
+static inline int32_t test_i32(const char **at) { return (int32_t)test_u32(at); }
+
+static inline void test_vocab_roles(sk_vocab_source *s, const char **at) {
+    for (uint32_t r = 0; r < SK_TOKEN_ROLES; r++) s->role[r] = -1;
+    s->role[SKALD_TOKEN_BOS] = test_i32(at);
+    s->role[SKALD_TOKEN_EOS] = test_i32(at);
+    s->role[SKALD_TOKEN_UNKNOWN] = test_i32(at);
+    s->role[SKALD_TOKEN_PADDING] = test_i32(at);
+}
+
+/* "SKVOCAB1" */
+static inline void test_vocab_whole(test_vocab *t, const char *at) {
     sk_vocab_source *s = &t->source;
     s->n_tokens = test_u32(&at);
     s->n_merges = test_u32(&at);
-    for (uint32_t r = 0; r < SK_TOKEN_ROLES; r++) s->role[r] = -1;
-    s->role[SKALD_TOKEN_BOS] = (int32_t)test_u32(&at);
-    s->role[SKALD_TOKEN_EOS] = (int32_t)test_u32(&at);
-    s->role[SKALD_TOKEN_UNKNOWN] = (int32_t)test_u32(&at);
-    s->role[SKALD_TOKEN_PADDING] = (int32_t)test_u32(&at);
+    test_vocab_roles(s, &at);
     s->pre = test_string(&at);
     s->chat_template = test_string(&at);
+    s->add_bos = s->space_prefix = -1;
     s->tokens = t->tokens = calloc(s->n_tokens, sizeof *t->tokens);
     s->types = t->types = calloc(s->n_tokens, sizeof *t->types);
     s->merges = t->merges = calloc(s->n_merges, sizeof *t->merges);
@@ -94,6 +97,38 @@ static inline test_vocab *test_vocab_read(const char *path) {
         if (type[i] < 128) t->tokens[i] = test_string(&at);
     }
     test_vocab_merges(t, at);
+}
+
+/* "SKVOCAB2": the tokens that were left out are unused and empty. */
+static inline void test_vocab_cut(test_vocab *t, const char *at) {
+    sk_vocab_source *s = &t->source;
+    s->kind = test_u32(&at);
+    s->n_tokens = test_u32(&at);
+    uint32_t n_kept = test_u32(&at);
+    test_vocab_roles(s, &at);
+    s->add_bos = test_i32(&at);
+    s->space_prefix = test_i32(&at);
+    s->chat_template = test_string(&at);
+    s->tokens = t->tokens = calloc(s->n_tokens, sizeof *t->tokens);
+    s->types = t->types = calloc(s->n_tokens, sizeof *t->types);
+    s->scores = t->scores = calloc(s->n_tokens, sizeof *t->scores);
+    for (uint32_t i = 0; i < s->n_tokens; i++) t->types[i] = SK_TOKEN_UNUSED;
+    for (; n_kept > 0; n_kept--) {
+        uint32_t id = test_u32(&at), score;
+        t->types[id] = test_i32(&at);
+        score = test_u32(&at);
+        memcpy(t->scores + id, &score, sizeof score);
+        t->tokens[id] = test_string(&at);
+    }
+}
+
+static inline test_vocab *test_vocab_read(const char *path) {
+    size_t n_bytes;
+    test_vocab *t = calloc(1, sizeof *t);
+    t->file = test_read(path, &n_bytes);
+    if (t->file && memcmp(t->file, "SKVOCAB1", 8) == 0) test_vocab_whole(t, t->file + 8);
+    else if (t->file && memcmp(t->file, "SKVOCAB2", 8) == 0) test_vocab_cut(t, t->file + 8);
+    else return fprintf(stderr, "no vocabulary in %s\n", path), exit(2), NULL;
     return t;
 }
 
@@ -117,6 +152,7 @@ static inline void test_vocab_free(test_vocab *t) {
     free(t->tokens);
     free(t->merges);
     free(t->types);
+    free(t->scores);
     free(t);
 }
 #endif
