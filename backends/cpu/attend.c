@@ -61,6 +61,10 @@ static const char *keys_of(const skald_stream *s, const tile *t, uint32_t page_i
     return sk_store_k(s->store, t->op->layer, page, t->kv_head);
 }
 
+static skald_dtype value_type(const skald_stream *s, const skald_attend *op) {
+    return op->values_in_keys ? s->store->k_type : s->store->v_type;
+}
+
 /* One page into the split: rows that see nothing of it are left out. `next` is the page after it. */
 static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t page_index, uint32_t next,
                         const sk_thread_room *room) {
@@ -75,12 +79,12 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
                              .sum = sum,
                              .out = room->block,
                              .k_type = s->store->k_type,
-                             .v_type = s->store->v_type,
+                             .v_type = value_type(s, op),
                              .score = room->score,
                              .share = room->share,
                              .wide = room->wide};
     block.k = keys_of(s, t, page_index);
-    block.v = (const char *)block.k + s->store->layers[op->layer].k_bytes;
+    block.v = op->values_in_keys ? NULL : (const char *)block.k + s->store->layers[op->layer].k_bytes;
     block.next = keys_of(s, t, next);
     for (uint32_t i = 0; i < t->n_tokens; i++) {
         uint32_t from, to;
@@ -150,7 +154,7 @@ static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
         const uint32_t row = t->first_row + r / t->heads, head = t->first_head + r % t->heads;
         float *y = (float *)sk_row(s, &t->op->out, row) + (size_t)head * dim;
         k->divide(y, all->out + (size_t)r * dim, all->sum[r], dim);
-        if (sk_kept_in_blocks(s->store->v_type)) k->hadamard(y, y, SK_MEET_SCALE, dim / SK_BLOCK);
+        if (sk_kept_in_blocks(value_type(s, t->op))) k->hadamard(y, y, SK_MEET_SCALE, dim / SK_BLOCK);
         if (t->to) sk_quantize_row(s, t->to, &t->op->out, row, y, head * (dim / SK_BLOCK), dim / SK_BLOCK);
     }
 }

@@ -37,6 +37,26 @@ static void open_values(uint8_t *to, const uint8_t *from, const char *next, uint
     }
 }
 
+/* Keys as Q8_0 has them become values: of each element two keys beside each other, signed. Sixteen keys at a time, so that
+ * a line that is read is used up. */
+static void turn_keys(uint8_t *to, const uint8_t *from, uint32_t dim) {
+    for (size_t key = 0; key < SK_PAGE; key += 16)
+        for (size_t group = 0; group < dim / 4; group++)
+            for (size_t pair = 0; pair < 8; pair++) {
+                const uint8_t *two = from + (group * SK_PAGE + key + 2 * pair) * 4;
+                uint8_t *place = to + ((key / 2 + pair) * dim + 4 * group) * 2;
+                for (uint32_t i = 0; i < 4; i++) place[2 * i] = two[i] ^ 128, place[2 * i + 1] = two[4 + i] ^ 128;
+            }
+}
+
+/* Values that are elements of keys; those of Q4_0 were opened when the scores were made. */
+static blocks turn_blocks(const sk_attend_block *a) {
+    const uint8_t *keys = a->k_type == SKALD_Q4_0 ? (const uint8_t *)a->wide : a->k;
+    uint8_t *bytes = (uint8_t *)a->wide + (size_t)SK_PAGE * a->dim_k;
+    turn_keys(bytes, keys, a->dim_v);
+    return (blocks){bytes, (const uint16_t *)(const void *)((const char *)a->k + sk_kept_scales(a->k_type, a->dim_k))};
+}
+
 SK_INLINE blocks open_blocks(const sk_attend_block *a, bool keys) {
     const skald_dtype type = keys ? a->k_type : a->v_type;
     const uint32_t dim = keys ? a->dim_k : a->dim_v;
@@ -160,7 +180,7 @@ SK_INLINE void mix_blocks_tile(const sk_attend_block *a, uint32_t row, part keys
 }
 
 static void mix_blocks(const sk_attend_block *a, part keys) {
-    const blocks v = open_blocks(a, false);
+    const blocks v = a->v ? open_blocks(a, false) : turn_blocks(a);
     const char *next = a->next + ((const char *)a->v - (const char *)a->k);
     for (uint32_t at = 0; at < a->dim_v; at += 32, next += SK_PAGE * 32) {
         float d[SK_PAGE], worth[SK_ATTEND_ROWS];
@@ -168,7 +188,7 @@ static void mix_blocks(const sk_attend_block *a, part keys) {
             vec_store(d + key, vec_load_f16(v.scales + at / 32 * SK_PAGE + key));
         for (uint32_t r = 0; r < a->n_rows; r++) worth[r] = share(a, r, keys, d);
         for (uint32_t row = 0, rows; row < a->n_rows; row += rows) {
-            const bool ahead = row == 0 && a->v_type == SKALD_Q8_0;
+            const bool ahead = row == 0 && a->v && a->v_type == SKALD_Q8_0;
             rows = next_rows(a, row);
 #define MIX(n) mix_blocks_tile(a, row, keys, at, v, next, worth, n, ahead)
             WITH_ROWS(rows, MIX)

@@ -55,6 +55,27 @@ SK_INLINE void widen(float *to, lanes from, const char *next, uint32_t n, const 
     }
 }
 
+/* Squares of 16 keys by 16 elements, keys in lanes, become elements in lanes. Each round takes the lowest bit of a number's
+ * place (vec, lane) to the top, so that after four the halves of the place have changed sides. */
+SK_INLINE void turn_square(float *to, size_t step, const void *keys, size_t at, skald_dtype type) {
+    vec x[16], y[16];
+    for (uint32_t i = 0; i < 16; i++) x[i] = load_kept(keys, at + i * SK_PAGE, type);
+    for (uint32_t twice = 0; twice < 2; twice++) {
+        for (uint32_t i = 0; i < 8; i++) vec_part(&y[i], &y[8 + i], x[2 * i], x[2 * i + 1]);
+        for (uint32_t i = 0; i < 8; i++) vec_part(&x[i], &x[8 + i], y[2 * i], y[2 * i + 1]);
+    }
+    for (uint32_t i = 0; i < 16; i++) vec_store(to + i * step, x[i]);
+}
+
+/* Values that are elements of keys: 16 * vecs of them from element `at` on, key after key. */
+SK_INLINE void widen_turned(float *to, const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs,
+                            skald_dtype type) {
+    for (uint32_t key = keys.begin - keys.begin % 16; key < keys.end; key += 16)
+        for (uint32_t v = 0; v < vecs; v++)
+            turn_square(to + (size_t)key * 16 * vecs + 16 * v, 16 * vecs, a->k, (size_t)(at + 16 * v) * SK_PAGE + key,
+                        type);
+}
+
 static uint32_t next_rows(const sk_attend_block *a, uint32_t row) { return tile_rows(a->n_rows - row); }
 
 /* ---- scores */
@@ -201,8 +222,10 @@ SK_INLINE void mix_few(const sk_attend_block *a, uint32_t at, const uint32_t row
 
 SK_INLINE void mix_many(const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs, skald_dtype type) {
     const lanes wide = {a->wide, 16 * vecs};
-    widen(a->wide + keys.begin * wide.step, values_at(a, keys.begin, at, type), next_values(a, at, type),
-          keys.end - keys.begin, vecs, type);
+    if (!a->v) widen_turned(a->wide, a, keys, at, vecs, type);
+    else
+        widen(a->wide + keys.begin * wide.step, values_at(a, keys.begin, at, type), next_values(a, at, type),
+              keys.end - keys.begin, vecs, type);
     for (uint32_t row = 0, rows; row < a->n_rows; row += rows) {
         rows = next_rows(a, row);
 #define MIX(n) mix_rows(a, row, at, wide, NULL, n, vecs, SKALD_F32, false)
@@ -211,14 +234,23 @@ SK_INLINE void mix_many(const sk_attend_block *a, part keys, uint32_t at, const 
     }
 }
 
+SK_INLINE vec load_rest(const sk_attend_block *a, uint32_t key, uint32_t at, uint32_t n, skald_dtype type) {
+    if (a->v) return load_kept_first(a->v, (size_t)key * a->dim_v + at, n, type);
+    float rest[16] = {0}, one[16];
+    for (uint32_t i = 0; i < n; i++) {
+        vec_store(one, load_kept_first(a->k, (size_t)(at + i) * SK_PAGE + key, 1, type));
+        rest[i] = one[0];
+    }
+    return vec_load(rest);
+}
+
 /* The last dims of a head that is no multiple of 16. */
 static void mix_rest(const sk_attend_block *a, uint32_t at, skald_dtype type) {
     const uint32_t n = a->dim_v - at;
     for (uint32_t r = 0; r < a->n_rows; r++) {
         vec sum = vec_set(0.0f);
         for (uint32_t key = a->begin[r]; key < a->end[r]; key++)
-            sum = vec_fma(vec_set(a->score[r * SK_PAGE + key]),
-                          load_kept_first(a->v, (size_t)key * a->dim_v + at, n, type), sum);
+            sum = vec_fma(vec_set(a->score[r * SK_PAGE + key]), load_rest(a, key, at, n, type), sum);
         vec_store_first(a->out + (size_t)r * a->dim_v + at, sum, n);
     }
 }
@@ -238,7 +270,7 @@ SK_INLINE void score(const sk_attend_block *a, part keys, skald_dtype type) {
 }
 
 SK_INLINE void mix_dims(const sk_attend_block *a, part keys, uint32_t at, const uint32_t vecs, skald_dtype type) {
-    if (a->n_rows > VEC_TILE_ROWS) {
+    if (a->n_rows > VEC_TILE_ROWS || !a->v) {
         mix_many(a, keys, at, vecs, type);
         return;
     }

@@ -64,8 +64,9 @@ typedef struct sk_attend_block {
     const sk_q8 *quantized[SK_ATTEND_ROWS]; /* q in blocks of 32, where k_type is Q8_0 or Q4_0 */
     uint32_t n_rows, dim_k, dim_v;
     skald_dtype k_type, v_type;
-    const void *k;    /* [dim_k][SK_PAGE] in the store's type; kept.h says how quantized ones lie */
-    const void *v;    /* [SK_PAGE][dim_v] likewise */
+    const void *k; /* [dim_k][SK_PAGE] in the store's type; kept.h says how quantized ones lie */
+    const void
+        *v; /* [SK_PAGE][dim_v] likewise; NULL: a value is the first dim_v elements of its key, and v_type k_type */
     const char *next; /* the k that is read after this one; the same for a block that is the last */
     float *max, *sum; /* [n_rows] */
     float *out;       /* [n_rows][dim_v], not yet divided by sum */

@@ -252,9 +252,10 @@ static uint32_t append_count(skald_stream *s, const sk_phase *p) {
 static void turn_heads(skald_stream *s, const skald_append *op, float *x, uint32_t n_heads, const skald_norm *norm,
                        const float *angles) {
     for (uint32_t h = 0; h < n_heads; h++, x += op->head_dim_k) {
-        if (norm->kind != SKALD_NORM_NONE) norm_row(s, x, x, op->head_dim_k, norm);
-        if (op->rope == SKALD_ROPE_PAIRS) s->device->kernels.rotate_pairs(x, angles, op->n_pairs);
-        if (op->rope == SKALD_ROPE_HALVES) s->device->kernels.rotate_halves(x, angles, op->n_pairs);
+        float *turned = x + op->first_turned;
+        if (norm->kind != SKALD_NORM_NONE) norm_row(s, x, x, norm->weight.width, norm);
+        if (op->rope == SKALD_ROPE_PAIRS) s->device->kernels.rotate_pairs(turned, angles, op->n_pairs);
+        if (op->rope == SKALD_ROPE_HALVES) s->device->kernels.rotate_halves(turned, angles, op->n_pairs);
     }
 }
 
@@ -264,7 +265,7 @@ static void append_job(skald_stream *s, const sk_phase *p, uint32_t job, const s
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->q), job); r < end; r++) {
         const float *angles = op->rope == SKALD_ROPE_NONE ? NULL : sk_row(s, &op->angles, r);
-        float *key = sk_row(s, &op->k, r), *value = sk_row(s, &op->v, r);
+        float *key = sk_row(s, &op->k, r), *value = op->head_dim_v ? sk_row(s, &op->v, r) : key; /* or none */
         turn_heads(s, op, sk_row(s, &op->q, r), op->n_heads, &op->q_norm, angles);
         turn_heads(s, op, key, op->n_kv_heads, &op->k_norm, angles);
         const uint32_t position = s->pass.positions[r];

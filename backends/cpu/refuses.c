@@ -20,6 +20,7 @@ const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void 
         if (attend->soft_cap != 0.0f) return "soft caps on attention scores";
         if (attend->sinks.width) return "attention sinks";
         if (attend->n_kv_heads == 0 || attend->n_heads % attend->n_kv_heads) return "heads that do not divide";
+        if (attend->values_in_keys && attend->head_dim_v > attend->head_dim_k) return "values longer than their keys";
         return NULL;
     case SKALD_OP_GATE:
         return ((const skald_gate *)op)->activation != SKALD_ACTIVATION_SILU ? "activations other than SiLU" : NULL;

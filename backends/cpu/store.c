@@ -38,13 +38,15 @@ uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const ska
     return c.broken ? UINT64_MAX : c.used;
 }
 
-/* Heads are whole blocks of the type. */
+/* Heads are whole blocks of the type; values may be a part of the keys. */
 static bool has_shapes(const skald_store_plan *plan) {
     if (!has_type(plan->k_type) || !has_type(plan->v_type)) return false;
-    for (uint32_t i = 0; i < plan->n_layers; i++)
-        if (!skald_dtype_bytes(plan->k_type, plan->layers[i].head_dim_k) ||
-            !skald_dtype_bytes(plan->v_type, plan->layers[i].head_dim_v))
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        const skald_store_layer *shape = &plan->layers[i];
+        if (!skald_dtype_bytes(plan->k_type, shape->head_dim_k) ||
+            (shape->head_dim_v && !skald_dtype_bytes(plan->v_type, shape->head_dim_v)))
             return false;
+    }
     return true;
 }
 
@@ -201,7 +203,7 @@ void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv
     const place k = {sk_store_k(store, layer, page, kv_head), store->k_type, true, shape->head_dim_k, position};
     const place v = {sk_store_v(store, layer, page, kv_head), store->v_type, false, shape->head_dim_v, position};
     put(&k, kernels, key, kernels->store_k_f32, kernels->store_k_f16);
-    put(&v, kernels, value, kernels->store_v_f32, kernels->store_v_f16);
+    if (shape->head_dim_v) put(&v, kernels, value, kernels->store_v_f32, kernels->store_v_f16);
 }
 
 /* ---- parts: canonical order [KV head][position][element] */

@@ -188,18 +188,21 @@ typedef struct skald_append {
     uint32_t size;
     uint32_t layer; /* of the store */
     uint32_t n_heads, n_kv_heads;
-    uint32_t head_dim_k, head_dim_v;
+    uint32_t head_dim_k, head_dim_v; /* head_dim_v 0: keys only, `v` is absent */
     skald_rope_kind rope;
-    uint32_t n_pairs; /* turned pairs of each head, from its first element */
+    uint32_t n_pairs; /* turned pairs of each head */
     skald_rows angles;
-    skald_norm q_norm, k_norm; /* over one head, or NONE */
+    skald_norm q_norm, k_norm; /* over the first elements of a head, as many as the weight is wide, or NONE */
     skald_rows q, k, v;        /* [n_heads * head_dim_k], [n_kv_heads * head_dim_k], [n_kv_heads * head_dim_v] */
+    uint32_t first_turned;     /* element of each head where its pairs begin; latents stand before it */
+    uint32_t reserved;
 } skald_append;
 
 /* out[r] = softmax(scale * q k) v over the visible keys of r's own sequence: positions p with p <= position(r), and
  * p > position(r) - window where window > 0. Head h reads KV head h / (n_heads / n_kv_heads): MHA, GQA and MQA alike
  * (arXiv 2305.13245). soft_cap > 0: scores become cap * tanh(score / cap). sinks: one logit per head that joins the
- * softmax and carries no value. */
+ * softmax and carries no value. values_in_keys: the layer's pages hold keys only, and a value is the first head_dim_v
+ * elements of its key: attention over latents (MLA, arXiv 2405.04434), whose heads all read one. */
 typedef struct skald_attend {
     uint32_t size;
     uint32_t layer;
@@ -208,9 +211,9 @@ typedef struct skald_attend {
     float scale;
     float soft_cap;
     uint32_t window;
-    uint32_t reserved;
-    skald_rows sinks;  /* [n_heads], optional */
-    skald_rows q, out; /* [n_heads * head_dim_k], [n_heads * head_dim_v] */
+    uint32_t values_in_keys; /* 1: the store's layer has head_dim_v 0; 0: values lie for themselves */
+    skald_rows sinks;        /* [n_heads], optional */
+    skald_rows q, out;       /* [n_heads * head_dim_k], [n_heads * head_dim_v] */
 } skald_attend;
 
 typedef uint32_t skald_activation;
@@ -271,8 +274,8 @@ enum {
 /* One layer's share of a page: keys and values of SKALD_PAGE_TOKENS positions. */
 typedef struct skald_store_layer {
     uint32_t n_kv_heads;
-    uint32_t head_dim_k, head_dim_v;
-    uint32_t window; /* 0: sees everything */
+    uint32_t head_dim_k, head_dim_v; /* head_dim_v 0: keys alone, of which values are a part (skald_attend) */
+    uint32_t window;                 /* 0: sees everything */
 } skald_store_layer;
 
 typedef struct skald_store_plan {

@@ -101,6 +101,7 @@ static uint32_t page_of(const frame *f, uint32_t r, uint32_t position) {
 
 static void turn(const frame *f, const skald_append *op, double *head, uint32_t r) {
     const float *angle = op->rope ? row(f, &op->angles, r) : NULL;
+    head += op->first_turned;
     for (uint32_t i = 0; angle && i < op->n_pairs; i++) {
         uint32_t a = op->rope == SKALD_ROPE_PAIRS ? 2 * i : i,
                  b = op->rope == SKALD_ROPE_PAIRS ? a + 1 : i + op->n_pairs;
@@ -110,6 +111,13 @@ static void turn(const frame *f, const skald_append *op, double *head, uint32_t 
     }
 }
 
+/* A norm of the first elements of a head, as many as it has weights. */
+static void norm_first(const frame *f, const skald_norm *n, double *to, const float *head, uint32_t dim) {
+    uint32_t width = n->kind == SKALD_NORM_NONE ? 0 : n->weight.width;
+    for (uint32_t i = width; i < dim; i++) to[i] = head[i];
+    if (width) apply_norm(f, n, to, head, width);
+}
+
 static void append_row(const frame *f, const skald_append *op, uint32_t r) {
     const device_store *store = store_of(f);
     uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, r, position),
@@ -117,14 +125,15 @@ static void append_row(const frame *f, const skald_append *op, uint32_t r) {
     uint32_t dim = op->head_dim_k;
     for (uint32_t h = 0; h < op->n_heads; h++) {
         float *q = row(f, &op->q, r) + (uint64_t)h * dim;
-        apply_norm(f, &op->q_norm, f->scratch, q, dim);
+        norm_first(f, &op->q_norm, f->scratch, q, dim);
         turn(f, op, f->scratch, r);
         for (uint32_t i = 0; i < dim; i++) q[i] = (float)f->scratch[i];
     }
     for (uint32_t h = 0; h < op->n_kv_heads; h++) {
-        const float *k = row(f, &op->k, r) + (uint64_t)h * dim, *v = row(f, &op->v, r) + (uint64_t)h * op->head_dim_v;
+        const float *k = row(f, &op->k, r) + (uint64_t)h * dim;
+        const float *v = op->head_dim_v ? row(f, &op->v, r) + (uint64_t)h * op->head_dim_v : NULL;
         device_address to = device_head(f->d, store, op->layer, SKALD_PART_K, h, page, in_page);
-        apply_norm(f, &op->k_norm, f->scratch, k, dim);
+        norm_first(f, &op->k_norm, f->scratch, k, dim);
         turn(f, op, f->scratch, r);
         for (uint32_t i = 0; i < dim; i++) device_save(f->d, store->type[SKALD_PART_K], to, i, (float)f->scratch[i]);
         to = device_head(f->d, store, op->layer, SKALD_PART_V, h, page, in_page);
@@ -147,7 +156,7 @@ static double score(const frame *f, const skald_attend *op, const float *q, uint
 static void attend_head(const frame *f, const skald_attend *op, uint32_t r, uint32_t head) {
     const device_store *store = store_of(f);
     uint32_t kv_head = head / (op->n_heads / op->n_kv_heads), last = table(f, f->pass->positions)[r],
-             dim = op->head_dim_v;
+             dim = op->head_dim_v, part = op->values_in_keys ? SKALD_PART_K : SKALD_PART_V;
     uint32_t first = op->window > 0 && last >= op->window ? last - op->window + 1 : 0;
     const float *q = row(f, &op->q, r) + (uint64_t)head * op->head_dim_k;
     double sink = op->sinks.buffer ? (double)row(f, &op->sinks, 0)[head] : -HUGE_VAL, most = sink, *sum = f->scratch;
@@ -160,10 +169,9 @@ static void attend_head(const frame *f, const skald_attend *op, uint32_t r, uint
     for (uint32_t p = first; p <= last; p++) {
         uint32_t page = page_of(f, r, p);
         double share = exp(score(f, op, q, kv_head, page, p) - most);
-        device_address value = device_head(f->d, store, op->layer, SKALD_PART_V, kv_head, page, p % SKALD_PAGE_TOKENS);
+        device_address value = device_head(f->d, store, op->layer, part, kv_head, page, p % SKALD_PAGE_TOKENS);
         total += share;
-        for (uint32_t i = 0; i < dim; i++)
-            sum[i] += share * (double)device_load(f->d, store->type[SKALD_PART_V], value, i);
+        for (uint32_t i = 0; i < dim; i++) sum[i] += share * (double)device_load(f->d, store->type[part], value, i);
     }
     float *out = row(f, &op->out, r) + (uint64_t)head * dim;
     for (uint32_t i = 0; i < dim; i++) out[i] = (float)(sum[i] / total);

@@ -35,7 +35,10 @@ static const char *refuse_append(const skald_append *op) {
     const char *why = refuse_norm(&op->q_norm);
     if (!why) why = refuse_norm(&op->k_norm);
     if (!why && op->rope > SKALD_ROPE_HALVES) why = "a kind of rotation that this device does not know";
-    if (!why && op->rope && op->n_pairs > op->head_dim_k / 2) why = "a rotation wider than its head";
+    if (!why && op->rope && op->first_turned + (uint64_t)2 * op->n_pairs > op->head_dim_k)
+        why = "a rotation wider than its head";
+    if (!why && (op->q_norm.weight.width > op->head_dim_k || op->k_norm.weight.width > op->head_dim_k))
+        why = "a norm wider than its head";
     return why;
 }
 
@@ -52,6 +55,10 @@ static const char *refuse(const device_op *op) {
         return why;
     }
     case SKALD_OP_APPEND: return refuse_append(&op->as.append);
+    case SKALD_OP_ATTEND:
+        return op->as.attend.values_in_keys && op->as.attend.head_dim_v > op->as.attend.head_dim_k
+                   ? "values that are longer than the keys they are in"
+                   : NULL;
     case SKALD_OP_GATE:
         return op->as.gate.activation < SKALD_ACTIVATION_SILU || op->as.gate.activation > SKALD_ACTIVATION_RELU
                    ? "an activation that this device does not know"
@@ -229,9 +236,9 @@ void device_append(skald_stream *s, const skald_append *given) {
     skald_append *a = &op.as.append;
     if (!rows(s, &a->q, SKALD_EXTENT_ROWS, (uint64_t)a->n_heads * a->head_dim_k) ||
         !rows(s, &a->k, SKALD_EXTENT_ROWS, (uint64_t)a->n_kv_heads * a->head_dim_k) ||
-        !rows(s, &a->v, SKALD_EXTENT_ROWS, (uint64_t)a->n_kv_heads * a->head_dim_v) ||
-        !norm(s, &a->q_norm, a->head_dim_k) || !norm(s, &a->k_norm, a->head_dim_k))
+        !norm(s, &a->q_norm, a->q_norm.weight.width) || !norm(s, &a->k_norm, a->k_norm.weight.width))
         return;
+    if (a->head_dim_v && !rows(s, &a->v, SKALD_EXTENT_ROWS, (uint64_t)a->n_kv_heads * a->head_dim_v)) return;
     if (a->rope && !rows(s, &a->angles, SKALD_EXTENT_ROWS, (uint64_t)2 * a->n_pairs)) return;
     need_scratch(s, a->head_dim_k);
     push(s, &op);

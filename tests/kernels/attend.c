@@ -8,6 +8,8 @@
 static uint64_t state = 0x9e3779b97f4a7c15ull;
 static guarded queries, integers, keys, values, results[2], rooms[3];
 
+#define MOST_DIM 576
+
 typedef struct shape {
     uint32_t rows, dim_k, dim_v;
 } shape;
@@ -15,16 +17,21 @@ typedef struct shape {
 typedef struct kind {
     const char *name;
     skald_dtype k, v;
+    bool in_keys; /* values are the first elements of keys */
 } kind;
 
-/* Each type as keys and as values, and two of unlike types. */
-static const kind kinds[] = {{"f32", SKALD_F32, SKALD_F32},      {"f16", SKALD_F16, SKALD_F16},
-                             {"bf16", SKALD_BF16, SKALD_BF16},   {"q8_0", SKALD_Q8_0, SKALD_Q8_0},
-                             {"q4_0", SKALD_Q4_0, SKALD_Q4_0},   {"q8_0+f16", SKALD_Q8_0, SKALD_F16},
-                             {"f32+q4_0", SKALD_F32, SKALD_Q4_0}};
+/* Each type as keys and as values, two of unlike types, and each as latents. */
+static const kind kinds[] = {
+    {"f32", SKALD_F32, SKALD_F32, false},          {"f16", SKALD_F16, SKALD_F16, false},
+    {"bf16", SKALD_BF16, SKALD_BF16, false},       {"q8_0", SKALD_Q8_0, SKALD_Q8_0, false},
+    {"q4_0", SKALD_Q4_0, SKALD_Q4_0, false},       {"q8_0+f16", SKALD_Q8_0, SKALD_F16, false},
+    {"f32+q4_0", SKALD_F32, SKALD_Q4_0, false},    {"latent_f32", SKALD_F32, SKALD_F32, true},
+    {"latent_f16", SKALD_F16, SKALD_F16, true},    {"latent_bf16", SKALD_BF16, SKALD_BF16, true},
+    {"latent_q8_0", SKALD_Q8_0, SKALD_Q8_0, true}, {"latent_q4_0", SKALD_Q4_0, SKALD_Q4_0, true}};
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
 static bool fits(const kind *t, shape s) {
+    if (t->in_keys && s.dim_v > s.dim_k) return false;
     return skald_dtype_bytes(t->k, s.dim_k) && skald_dtype_bytes(t->v, s.dim_v);
 }
 
@@ -56,6 +63,7 @@ static void fill_token(void *kept, skald_dtype type, bool is_key, uint32_t dim, 
 }
 
 static double element(const sk_attend_block *a, bool is_key, uint32_t i, uint32_t key) {
+    is_key |= !a->v;
     const void *kept = is_key ? a->k : a->v;
     const skald_dtype type = is_key ? a->k_type : a->v_type;
     const uint32_t dim = is_key ? a->dim_k : a->dim_v;
@@ -104,6 +112,7 @@ static void make_block(sk_attend_block *a, shape s, int range, const kind *t) {
         fill_token(k, t->k, true, s.dim_k, i, seen[i], INFINITY);
         fill_token(v, t->v, false, s.dim_v, i, seen[i], -INFINITY);
     }
+    if (t->in_keys) a->v = NULL;
     quantize_queries(a);
 }
 
@@ -149,9 +158,9 @@ static float *run(sk_attend_fn *leaf, sk_attend_block *a, guarded *to) {
 }
 
 static void check_attend(sk_attend_fn *leaf, const kind *t) {
-    static const shape shapes[] = {{1, 64, 64},   {2, 64, 64}, {3, 64, 64}, {4, 80, 80},  {5, 33, 17},
-                                   {6, 128, 128}, {7, 16, 5},  {9, 96, 32}, {48, 64, 64}, {15, 72, 256},
-                                   {3, 256, 256}, {1, 1, 1},   {9, 96, 40}, {5, 32, 96}};
+    static const shape shapes[] = {{1, 64, 64}, {2, 64, 64}, {3, 64, 64},  {4, 80, 80},   {5, 33, 17},   {6, 128, 128},
+                                   {7, 16, 5},  {9, 96, 32}, {48, 64, 64}, {15, 72, 256}, {3, 256, 256}, {1, 1, 1},
+                                   {9, 96, 40}, {5, 32, 96}, {48, 96, 64}, {7, 576, 512}};
     for (size_t i = 0; i < 4 * sizeof shapes / sizeof *shapes; i++) {
         for (int turn = 0; turn < 4 && fits(t, shapes[i / 4]); turn++) {
             sk_attend_block a;
@@ -222,37 +231,42 @@ static void test_digest(void) {
     CHECK_DIGEST(digest, 0xfbc6a08c535906cbull);
 }
 
+static void bench_shape(const sk_kernels *kernels, shape s, const kind *t, const roofs *roof) {
+    sk_attend_block a;
+    make_block(&a, s, 0, t);
+    run(kernels->attend, &a, &results[0]);
+    double seconds, flops = 2.0 * SK_PAGE * a.n_rows * (a.dim_k + a.dim_v);
+    BEST_SECONDS(seconds, kernels->attend(&a));
+    char name[64];
+    snprintf(name, sizeof name, "attend_%s_%u/%s", t->name, a.dim_k, sk_cpu_level_name(kernels->level));
+    const uint64_t value = t->in_keys ? 0 : skald_dtype_bytes(t->v, a.dim_v);
+    const double bytes = SK_PAGE * (double)(skald_dtype_bytes(t->k, a.dim_k) + value);
+    print_speed(name, a.n_rows, flops, bytes, seconds, false, roof);
+}
+
 static void bench(const roofs *roof) {
-    static const shape shapes[] = {{1, 64, 64}, {3, 64, 64}, {48, 64, 64}, {16, 128, 128}, {4, 256, 256}};
+    static const shape heads[] = {{1, 64, 64}, {3, 64, 64}, {48, 64, 64}, {16, 128, 128}, {4, 256, 256}};
+    static const shape latents[] = {{16, 576, 512}, {48, 576, 512}};
     for (int32_t level = 0; level <= sk_cpu_level(NULL); level++) {
         if (!sk_cpu_level_name((uint32_t)level) || !machine_has((uint32_t)level)) continue;
         sk_kernels kernels;
         sk_kernels_fill(&kernels, (uint32_t)level);
-        for (size_t i = 0; i < 5 * sizeof shapes / sizeof *shapes; i++) {
-            const kind *t = &kinds[i % 5];
-            sk_attend_block a;
-            make_block(&a, shapes[i / 5], 0, t);
-            run(kernels.attend, &a, &results[0]);
-            double seconds, flops = 2.0 * SK_PAGE * a.n_rows * (a.dim_k + a.dim_v);
-            BEST_SECONDS(seconds, kernels.attend(&a));
-            char name[64];
-            snprintf(name, sizeof name, "attend_%s_%u/%s", t->name, a.dim_k, sk_cpu_level_name((uint32_t)level));
-            const double bytes =
-                SK_PAGE * (double)(skald_dtype_bytes(t->k, a.dim_k) + skald_dtype_bytes(t->v, a.dim_v));
-            print_speed(name, a.n_rows, flops, bytes, seconds, false, roof);
-        }
+        for (size_t i = 0; i < 5 * sizeof heads / sizeof *heads; i++)
+            bench_shape(&kernels, heads[i / 5], &kinds[i % 5], roof);
+        for (size_t i = 0; i < 5 * sizeof latents / sizeof *latents; i++)
+            bench_shape(&kernels, latents[i / 5], &kinds[7 + i % 5], roof);
     }
 }
 
 int main(int argc, char **argv) {
-    queries = guarded_make(SK_ATTEND_ROWS * 256 * 4);
-    keys = guarded_make(256 * SK_PAGE * 4);
-    values = guarded_make(256 * SK_PAGE * 4);
-    for (int i = 0; i < 2; i++) results[i] = guarded_make(SK_ATTEND_ROWS * 258 * 4);
+    queries = guarded_make(SK_ATTEND_ROWS * MOST_DIM * 4);
+    keys = guarded_make(MOST_DIM * SK_PAGE * 4);
+    values = guarded_make(MOST_DIM * SK_PAGE * 4);
+    for (int i = 0; i < 2; i++) results[i] = guarded_make(SK_ATTEND_ROWS * (MOST_DIM + 2) * 4);
     rooms[0] = guarded_make(SK_ATTEND_ROWS * SK_PAGE * 4);
-    rooms[1] = guarded_make(256 * SK_PAGE * 4);
+    rooms[1] = guarded_make(MOST_DIM * SK_PAGE * 4);
     rooms[2] = guarded_make(SK_ATTEND_ROWS * SK_PAGE * 2);
-    integers = guarded_make(SK_ATTEND_ROWS * 8 * sizeof(sk_q8));
+    integers = guarded_make(SK_ATTEND_ROWS * (MOST_DIM / SK_BLOCK) * sizeof(sk_q8));
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         roof_memory memory;
         if (!roof_memory_open(&memory)) return 1;

@@ -30,6 +30,7 @@ static int32_t key_integer(const sk_attend_block *a, uint32_t element, uint32_t 
 }
 
 static int32_t value_integer(const sk_attend_block *a, uint32_t element, uint32_t key) {
+    if (!a->v) return key_integer(a, element, key);
     const uint8_t byte = ((const uint8_t *)a->v)[sk_kept_value(a->v_type, element, key, a->dim_v)];
     return a->v_type == SKALD_Q4_0 ? half_of(byte, element) : (int8_t)byte;
 }
@@ -37,6 +38,10 @@ static int32_t value_integer(const sk_attend_block *a, uint32_t element, uint32_
 static float scale_of(const void *kept, skald_dtype type, uint32_t dim, uint32_t block, uint32_t key) {
     const char *scales = (const char *)kept + sk_kept_scales(type, dim);
     return sk_from_f16(((const uint16_t *)(const void *)scales)[block * SK_PAGE + key]);
+}
+
+static float value_scale(const sk_attend_block *a, uint32_t block, uint32_t key) {
+    return a->v ? scale_of(a->v, a->v_type, a->dim_v, block, key) : scale_of(a->k, a->k_type, a->dim_k, block, key);
 }
 
 static void score_blocks(float *score, const sk_attend_block *a, uint32_t r) {
@@ -70,6 +75,12 @@ static void weigh(float *score, const sk_attend_block *a, uint32_t r) {
     a->sum[r] = lane[0];
 }
 
+/* Elements [first, first + n) of a value; those of a key lie SK_PAGE apart. */
+static void load_value(float *to, const sk_attend_block *a, uint32_t key, uint32_t first, uint32_t n) {
+    if (a->v) load(to, a->v, a->v_type, (size_t)key * a->dim_v + first, n);
+    for (uint32_t i = 0; !a->v && i < n; i++) load(to + i, a->k, a->k_type, (size_t)(first + i) * SK_PAGE + key, 1);
+}
+
 static void mix_floats(float *out, const float *p, const sk_attend_block *a, uint32_t r) {
     uint32_t begin = a->begin[r], n = a->end[r] - begin;
     float v[SK_PAGE];
@@ -77,7 +88,7 @@ static void mix_floats(float *out, const float *p, const sk_attend_block *a, uin
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t j = 0; j < a->dim_v; j += SK_PAGE) {
             uint32_t part = a->dim_v - j < SK_PAGE ? a->dim_v - j : SK_PAGE;
-            load(v, a->v, a->v_type, (size_t)(begin + i) * a->dim_v + j, part);
+            load_value(v, a, begin + i, j, part);
             for (uint32_t c = 0; c < part; c++) out[j + c] = sk_fma(p[i], v[c], out[j + c]);
         }
     }
@@ -89,7 +100,7 @@ static float share(int32_t *to, const float *p, const sk_attend_block *a, uint32
     uint32_t begin = a->begin[r], n = a->end[r] - begin;
     float w[SK_PAGE], most = 0;
     for (uint32_t i = 0; i < n; i++) {
-        w[i] = p[i] * scale_of(a->v, a->v_type, a->dim_v, block, begin + i);
+        w[i] = p[i] * value_scale(a, block, begin + i);
         const float size = w[i] < 0 ? -w[i] : w[i];
         if (!(size < sk_float(0x7f800000u))) return sk_float(0x7fc00000u);
         if (size > most) most = size;
