@@ -80,6 +80,7 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
                              .out = room->block,
                              .k_type = s->store->k_type,
                              .v_type = value_type(s, op),
+                             .cap = op->soft_cap * LOG2_E,
                              .score = room->score,
                              .share = room->share,
                              .wide = room->wide};
@@ -105,15 +106,16 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
         fold(k, split, row_of[n], max[n], sum[n], block.out + (size_t)n * op->head_dim_v, op->head_dim_v);
 }
 
-/* Queries in units of log2; in integers too where they meet keys in blocks. */
+/* Queries in units of log2, or of the cap where there is one; in integers too where they meet keys in blocks. */
 static void scale_queries(skald_stream *s, const tile *t, const sk_thread_room *room) {
     const skald_attend *op = t->op;
+    const float scale = op->soft_cap > 0.0f ? op->scale / op->soft_cap : op->scale * LOG2_E;
     const sk_kernels *k = &s->device->kernels;
     const uint32_t n = t->heads * op->head_dim_k;
     for (uint32_t i = 0; i < t->n_tokens; i++) {
         const float *x = (const float *)sk_row(s, &op->q, t->first_row + i) + (size_t)t->first_head * op->head_dim_k;
         float *q = room->q + (size_t)i * n;
-        k->scale(q, x, op->scale * LOG2_E, n);
+        k->scale(q, x, scale, n);
         if (!sk_kept_in_blocks(s->store->k_type)) continue;
         k->hadamard(q, q, SK_MEET_SCALE, n / SK_BLOCK);
         k->quantize(room->quantized + (size_t)i * (n / SK_BLOCK), q, n / SK_BLOCK);
@@ -147,9 +149,20 @@ static void add_split(skald_stream *s, const tile *t, seen *all, const float *ma
             fold(&s->device->kernels, all, r, max[r], sum[r], out + (size_t)r * t->op->head_dim_v, t->op->head_dim_v);
 }
 
-static void finish_tile(skald_stream *s, const tile *t, const seen *all) {
+/* Each head's sink, as the last block: a score that takes its part of the sum and brings no value. */
+static void add_sinks(skald_stream *s, const tile *t, seen *all, const sk_thread_room *room) {
+    const skald_rows *sinks = &t->op->sinks;
+    const uint32_t dim = t->op->head_dim_v;
+    const float *sink = (const float *)(void *)(sinks->buffer->data + sinks->offset) + t->first_head;
+    memset(room->block, 0, dim * sizeof *room->block);
+    for (uint32_t r = 0; r < t->n_tokens * t->heads; r++)
+        fold(&s->device->kernels, all, r, sink[r % t->heads] * LOG2_E, 1.0f, room->block, dim);
+}
+
+static void finish_tile(skald_stream *s, const tile *t, seen *all, const sk_thread_room *room) {
     const sk_kernels *k = &s->device->kernels;
     const uint32_t dim = t->op->head_dim_v;
+    if (t->op->sinks.buffer) add_sinks(s, t, all, room);
     for (uint32_t r = 0; r < t->n_tokens * t->heads; r++) {
         const uint32_t row = t->first_row + r / t->heads, head = t->first_head + r % t->heads;
         float *y = (float *)sk_row(s, &t->op->out, row) + (size_t)head * dim;
@@ -222,7 +235,7 @@ static void attend_tile(skald_stream *s, const tile *t, const sk_thread_room *ro
         attend_split(s, t, &split, i, pages, room);
         add_split(s, t, &all, split.max, split.sum, split.out);
     }
-    finish_tile(s, t, &all);
+    finish_tile(s, t, &all, room);
 }
 
 static void attend_part(skald_stream *s, const tile *t, uint32_t index, uint32_t part, const sk_thread_room *room) {
@@ -260,7 +273,7 @@ static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const 
         const size_t at = ((size_t)index * c->splits + i) * c->rows;
         add_split(s, &t, &all, s->splits.max + at, s->splits.sum + at, s->splits.out + at * p->op.attend.head_dim_v);
     }
-    finish_tile(s, &t, &all);
+    finish_tile(s, &t, &all, room);
 }
 
 void sk_cpu_attend(skald_stream *s, const skald_attend *op) {

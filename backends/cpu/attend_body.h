@@ -128,6 +128,16 @@ SK_INLINE void score_many(const sk_attend_block *a, part keys, skald_dtype type)
 
 /* ---- weights */
 
+/* Every lane that weigh will look at; those of invisible keys may hold anything, then as now. */
+static void cap_scores(const sk_attend_block *a) {
+    const vec cap = vec_set(a->cap);
+    for (uint32_t r = 0; r < a->n_rows; r++)
+        for (uint32_t key = a->begin[r] - a->begin[r] % 16; key < a->end[r]; key += 16) {
+            float *x = a->score + (size_t)r * SK_PAGE + key;
+            vec_store(x, vec_mul(cap, vec_tanh(vec_load(x))));
+        }
+}
+
 /* Scores become weights; those of invisible keys in a touched vec become zero. `whole` is a constant: every key is seen. */
 SK_INLINE void weigh_seen(const sk_attend_block *a, uint32_t row, const bool whole) {
     const uint32_t begin = whole ? 0 : a->begin[row], end = whole ? SK_PAGE : a->end[row];
@@ -305,6 +315,7 @@ static void attend(const sk_attend_block *a) {
     case SKALD_BF16: score(a, keys, SKALD_BF16); break;
     default: score_blocks(a, keys); break;
     }
+    if (a->cap > 0.0f) cap_scores(a);
     weigh(a, a->n_rows);
     switch (a->v_type) {
     case SKALD_F32: mix(a, keys, SKALD_F32); break;

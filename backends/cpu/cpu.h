@@ -121,6 +121,7 @@ struct skald_stream {
     uint32_t *segments;  /* [n_rows + 1] first row of each run of rows of one sequence, and the end */
     uint32_t n_segments;
     uint32_t *segment_tiles; /* [n_segments + 1] first token tile of each, of the attention under way, and the end */
+    uint32_t position_limit; /* of learned positions, 0: none */
     sk_thread_room *rooms;   /* [n_threads] */
     sk_split_rows splits;    /* of the attention under way */
     /* the pass under way, and the cursor in it */

@@ -41,10 +41,14 @@ typedef void sk_quantize_fn(sk_q8 *y, const float *x, uint32_t n_blocks);
 
 /* y[i] = x[i] * inv * w[i], inv = 1 / sqrt(mean(x^2) + eps). Any n; y may be x. */
 typedef void sk_rms_norm_fn(float *y, const float *x, const float *w, uint32_t n, float eps);
+/* y[i] = (x[i] - mean) * inv * w[i] + b[i], inv = 1 / sqrt(mean((x - mean)^2) + eps); b may be NULL. Any n; y may be x. */
+typedef void sk_layer_norm_fn(float *y, const float *x, const float *w, const float *b, uint32_t n, float eps);
 /* y[i] = a[i] + b[i]. y may be a or b. */
 typedef void sk_add_fn(float *y, const float *a, const float *b, uint32_t n);
 /* y[i] = a[i] * s. y may be a. */
 typedef void sk_scale_fn(float *y, const float *a, float s, uint32_t n);
+/* y[i] = cap * tanh(x[i] / cap). y may be x. */
+typedef void sk_soft_cap_fn(float *y, const float *x, float cap, uint32_t n);
 /* y[i] = activation(gate[i]) * up[i], or activation(gate[i]) when up is NULL. y may be gate. */
 typedef void sk_gate_fn(float *y, const float *gate, const float *up, uint32_t n);
 /* One head: pair i = (x[2i], x[2i+1]) or (x[i], x[i + n_pairs]) turns by cs[2i] = cos, cs[2i+1] = sin. */
@@ -64,6 +68,7 @@ typedef struct sk_attend_block {
     const sk_q8 *quantized[SK_ATTEND_ROWS]; /* q in blocks of 32, where k_type is Q8_0 or Q4_0 */
     uint32_t n_rows, dim_k, dim_v;
     skald_dtype k_type, v_type;
+    float cap;     /* > 0: a score becomes cap * tanh(score) */
     const void *k; /* [dim_k][SK_PAGE] in the store's type; kept.h says how quantized ones lie */
     const void
         *v; /* [SK_PAGE][dim_v] likewise; NULL: a value is the first dim_v elements of its key, and v_type k_type */
@@ -179,9 +184,11 @@ typedef struct sk_kernels {
     uint32_t level;
     sk_quantize_fn *quantize;
     sk_rms_norm_fn *rms_norm;
+    sk_layer_norm_fn *layer_norm;
     sk_add_fn *add;
     sk_scale_fn *scale;
-    sk_gate_fn *silu;
+    sk_soft_cap_fn *soft_cap;
+    sk_gate_fn *silu, *gelu_tanh, *gelu, *relu, *sigmoid, *swiglu_clamped;
     sk_softmax_fn *softmax;
     sk_add_scaled_fn *add_scaled;
     sk_rotate_fn *rotate_pairs, *rotate_halves;

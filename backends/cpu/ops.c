@@ -25,36 +25,48 @@ static uint32_t embed_count(skald_stream *s, const sk_phase *p) {
     return parts(sk_row_count(s, &p->op.embed.out), ROWS_PER_JOB);
 }
 
+/* Row `index` of a table that is looked up. */
+static void look_up(float *y, const skald_weight *table, uint32_t index) {
+    const sk_matmul *kind = sk_matmul_at(table->layout);
+    const char *panel =
+        table->buffer->data + table->offset + index / SK_PANEL * kind->panel_bytes(table->type, table->n_in);
+    kind->unpack(y, panel, table->type, index % SK_PANEL, table->n_in);
+}
+
 static void embed_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
     (void)room;
     const skald_embed *op = &p->op.embed;
-    const sk_matmul *kind = sk_matmul_at(op->table.layout);
-    const uint64_t panel_bytes = kind->panel_bytes(op->table.type, op->table.n_in);
-    const char *table = op->table.buffer->data + op->table.offset;
+    const uint32_t width = op->out.width;
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
         const int32_t id = s->pass.tokens[r];
-        float *y = sk_row(s, &op->out, r);
-        if (id < 0) {
-            memcpy(y, s->pass.embeddings + (size_t)(-1 - id) * op->out.width, op->out.width * sizeof *y);
-            continue;
-        }
-        kind->unpack(y, table + (uint32_t)id / SK_PANEL * panel_bytes, op->table.type, (uint32_t)id % SK_PANEL,
-                     op->table.n_in);
-        if (op->scale != 1.0f) s->device->kernels.scale(y, y, op->scale, op->out.width);
+        float *y = sk_row(s, &op->out, r), *place = s->normed + (size_t)r * width;
+        if (id < 0) memcpy(y, s->pass.embeddings + (size_t)(-1 - id) * width, width * sizeof *y);
+        else look_up(y, &op->table, (uint32_t)id);
+        if (op->scale != 1.0f) s->device->kernels.scale(y, y, op->scale, width);
+        if (op->positions.n_in == 0) continue;
+        look_up(place, &op->positions, s->pass.positions[r]);
+        s->device->kernels.add(y, y, place, width);
     }
 }
 
 void sk_cpu_embed(skald_stream *s, const skald_embed *op) {
     sk_phase *p = record(s, op, op->size, sizeof *op);
     if (p) p->count = embed_count, p->job = embed_job;
+    if (op->positions.n_in) s->position_limit = op->positions.n_out;
 }
 
 /* ---- normalize */
 
+static const float *vector_of(const skald_rows *row) {
+    return row->buffer ? (const float *)(void *)(row->buffer->data + row->offset) : NULL;
+}
+
 static void norm_row(const skald_stream *s, float *y, const float *x, uint32_t n, const skald_norm *norm) {
-    const float *w = (const float *)(void *)(norm->weight.buffer->data + norm->weight.offset);
-    s->device->kernels.rms_norm(y, x, w, n, norm->eps);
+    const sk_kernels *k = &s->device->kernels;
+    const float *w = vector_of(&norm->weight);
+    if (norm->kind == SKALD_NORM_LAYER) k->layer_norm(y, x, w, vector_of(&norm->bias), n, norm->eps);
+    else k->rms_norm(y, x, w, n, norm->eps);
 }
 
 static uint32_t normalize_count(skald_stream *s, const sk_phase *p) {
@@ -65,8 +77,11 @@ static void normalize_job(skald_stream *s, const sk_phase *p, uint32_t job, cons
     (void)room;
     const skald_normalize *op = &p->op.normalize;
     uint32_t r, end;
-    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++)
-        norm_row(s, sk_row(s, &op->out, r), sk_row(s, &op->x, r), op->x.width, &op->norm);
+    for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
+        float *y = sk_row(s, &op->out, r), *normed = op->add.buffer ? s->normed + (size_t)r * op->x.width : y;
+        norm_row(s, normed, sk_row(s, &op->x, r), op->x.width, &op->norm);
+        if (op->add.buffer) s->device->kernels.add(y, normed, sk_row(s, &op->add, r), op->x.width);
+    }
 }
 
 void sk_cpu_normalize(skald_stream *s, const skald_normalize *op) {
@@ -101,7 +116,7 @@ static sk_project_cut cut_project(const skald_stream *s, const sk_phase *p) {
     sk_project_cut c = {.n_rows = sk_row_count(s, &op->x)};
     for (uint32_t i = 0; i < op->n_weights; i++) c.all_panels += c.panels[i] = parts(op->weight[i].n_out, SK_PANEL);
     if (p->activation) c.all_panels = c.panels[0]; /* a panel of gate and one of up together */
-    const uint32_t macs = SK_PANEL * op->x.width * (p->activation ? 2 : 1);
+    const uint32_t macs = SK_PANEL * op->x.width * (p->activation ? op->n_weights : 1);
     bool many = false; /* then jobs begin where groups of rows do */
     for (uint32_t i = 0; i < op->n_weights; i++) many |= sk_expands(s, &op->weight[i], c.n_rows);
     const uint32_t step = many ? SK_MANY_ROWS : SK_TILE_ROWS, bound = many ? SK_SUM_ROWS : 80;
@@ -131,7 +146,7 @@ static sk_operand operand_at(const skald_stream *s, const sk_phase *p, const ska
     return (sk_operand){.x = sk_row(s, &op->x, r), .stride = op->x.stride / sizeof(float)};
 }
 
-/* out = chain, + bias, + add; a whole panel with nothing to add goes to its place at once. */
+/* out = chain, + bias, + add, capped; a whole panel with nothing more to do goes to its place at once. */
 static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, uint32_t panel, uint32_t r,
                            uint32_t end, const sk_thread_room *room) {
     const skald_project *op = &p->op.project;
@@ -140,7 +155,8 @@ static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, 
     const uint32_t first = panel * SK_PANEL, n_out = sk_least(w->n_out - first, SK_PANEL);
     const char *packed = w->buffer->data + w->offset + panel * sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
     const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
-    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer, many = sk_expands(s, w, sk_row_count(s, &op->x));
+    const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer && !(op->soft_cap > 0.0f);
+    const bool many = sk_expands(s, w, sk_row_count(s, &op->x));
     for (uint32_t n; r < end; r += n) {
         float *place = (float *)sk_row(s, out, r) + first, *sums = at_once ? place : room->sums;
         const size_t stride = at_once ? out->stride / sizeof *place : SK_PANEL;
@@ -150,22 +166,37 @@ static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, 
         for (uint32_t i = 0; !at_once && i < n; i++) {
             float *y = sums + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
             if (b) s->device->kernels.add(y, y, b, n_out);
-            if (op->add.buffer) s->device->kernels.add(to, y, (const float *)sk_row(s, &op->add, r + i) + first, n_out);
-            else memcpy(to, y, n_out * sizeof *to);
+            if (op->add.buffer) s->device->kernels.add(y, y, (const float *)sk_row(s, &op->add, r + i) + first, n_out);
+            if (op->soft_cap > 0.0f) s->device->kernels.soft_cap(y, y, op->soft_cap, n_out);
+            memcpy(to, y, n_out * sizeof *to);
         }
     }
 }
 
-/* out[0] = activation(out[0]) * out[1] while both are near; a whole panel is one block of the next project's rows. */
+static sk_gate_fn *gate_of(const skald_stream *s, skald_activation activation) {
+    const sk_kernels *k = &s->device->kernels;
+    switch (activation) {
+    case SKALD_ACTIVATION_GELU_TANH: return k->gelu_tanh;
+    case SKALD_ACTIVATION_GELU: return k->gelu;
+    case SKALD_ACTIVATION_RELU: return k->relu;
+    case SKALD_ACTIVATION_SIGMOID: return k->sigmoid;
+    case SKALD_ACTIVATION_SWIGLU_CLAMPED: return k->swiglu_clamped;
+    default: return k->silu;
+    }
+}
+
+/* out[0] = activation(out[0]) * out[1] (or alone, of one weight) while they are near; a whole panel is one block of the
+ * next project's rows. */
 static void gate_panel(skald_stream *s, const sk_phase *p, uint32_t panel, uint32_t first, uint32_t end,
                        const sk_thread_room *room) {
     const skald_project *op = &p->op.project;
     const uint32_t at = panel * SK_PANEL, n = sk_least(op->weight[0].n_out - at, SK_PANEL);
     multiply_panel(s, p, 0, panel, first, end, room);
-    multiply_panel(s, p, 1, panel, first, end, room);
+    if (op->n_weights == 2) multiply_panel(s, p, 1, panel, first, end, room);
     for (uint32_t r = first; r < end; r++) {
         float *gate = (float *)sk_row(s, &op->out[0], r) + at;
-        s->device->kernels.silu(gate, gate, (const float *)sk_row(s, &op->out[1], r) + at, n);
+        const float *up = op->n_weights == 2 ? (const float *)sk_row(s, &op->out[1], r) + at : NULL;
+        gate_of(s, p->activation)(gate, gate, up, n);
         if (p->to) sk_quantize_row(s, p->to, &op->out[0], r, gate, panel, 1);
     }
 }
@@ -293,15 +324,16 @@ static void gate_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
         const float *up = op->up.buffer ? sk_row(s, &op->up, r) : NULL;
-        s->device->kernels.silu(sk_row(s, &op->out, r), sk_row(s, &op->gate, r), up, op->out.width);
+        gate_of(s, op->activation)(sk_row(s, &op->out, r), sk_row(s, &op->gate, r), up, op->out.width);
     }
 }
 
-/* The two products of the phase before, whole and with nothing added, and nothing else. */
+/* The products of the phase before, whole and with no row added, and nothing else. */
 static bool joins(const sk_phase *before, const skald_gate *op) {
     const skald_project *made = &before->op.project;
-    return before->job == project_job && made->n_weights == 2 && !before->activation &&
-           same_rows(&made->out[0], &op->gate) && same_rows(&made->out[1], &op->up) && same_rows(&op->out, &op->gate);
+    if (before->job != project_job || before->activation || made->add.buffer || made->soft_cap > 0.0f) return false;
+    const bool all = op->up.buffer ? made->n_weights == 2 && same_rows(&made->out[1], &op->up) : made->n_weights == 1;
+    return all && same_rows(&made->out[0], &op->gate) && same_rows(&op->out, &op->gate);
 }
 
 void sk_cpu_gate(skald_stream *s, const skald_gate *op) {

@@ -40,6 +40,35 @@ static void rms_norm(float *y, const float *x, const float *w, uint32_t n, float
     }
 }
 
+SK_INLINE vec layer_lanes(vec x, vec mean, vec inverse, vec w, const float *b, uint32_t n) {
+    const vec unit = vec_mul(vec_sub(x, mean), inverse);
+    if (!b) return vec_mul(unit, w);
+    return vec_fma(unit, w, n == 16 ? vec_load(b) : vec_load_first(b, n));
+}
+
+static void layer_norm(float *y, const float *x, const float *w, const float *b, uint32_t n, float eps) {
+    const uint32_t whole = n - n % 16, rest = n % 16;
+    vec sum = vec_set(0.0f), square = vec_set(0.0f);
+    for (uint32_t i = 0; i < whole; i += 16) sum = vec_add(sum, vec_load(x + i));
+    if (rest) sum = vec_add(sum, vec_load_first(x + whole, rest));
+    const vec mean = vec_set(vec_sum(sum) / (float)n);
+    for (uint32_t i = 0; i < whole; i += 16) {
+        const vec d = vec_sub(vec_load(x + i), mean);
+        square = vec_fma(d, d, square);
+    }
+    if (rest) { /* lanes behind the end stay out */
+        const vec d = vec_sub(vec_load_first(x + whole, rest), mean);
+        square = vec_select(vec_range(0, rest), vec_fma(d, d, square), square);
+    }
+    const vec inverse = vec_div(vec_set(1.0f), vec_sqrt(vec_set(vec_sum(square) / (float)n + eps)));
+    for (uint32_t i = 0; i < whole; i += 16)
+        vec_store(y + i, layer_lanes(vec_load(x + i), mean, inverse, vec_load(w + i), b ? b + i : NULL, 16));
+    if (rest) {
+        const vec last = vec_load_first(x + whole, rest), weight = vec_load_first(w + whole, rest);
+        vec_store_first(y + whole, layer_lanes(last, mean, inverse, weight, b ? b + whole : NULL, rest), rest);
+    }
+}
+
 static void add(float *y, const float *a, const float *b, uint32_t n) {
     uint32_t i = 0;
     for (; n - i >= 16; i += 16) vec_store(y + i, vec_add(vec_load(a + i), vec_load(b + i)));
@@ -52,14 +81,11 @@ static void scale(float *y, const float *a, float s, uint32_t n) {
     if (i < n) vec_store_first(y + i, vec_mul(vec_load_first(a + i, n - i), vec_set(s)), n - i);
 }
 
-static void silu(float *y, const float *gate, const float *up, uint32_t n) {
-    const vec one = vec_set(1.0f);
+static void soft_cap(float *y, const float *x, float cap, uint32_t n) {
+    const vec by = vec_set(cap);
     uint32_t i = 0;
-    for (; n - i >= 16; i += 16) vec_store(y + i, vec_mul(silu_lanes(vec_load(gate + i)), up ? vec_load(up + i) : one));
-    if (i < n) {
-        vec rest = vec_mul(silu_lanes(vec_load_first(gate + i, n - i)), up ? vec_load_first(up + i, n - i) : one);
-        vec_store_first(y + i, rest, n - i);
-    }
+    for (; n - i >= 16; i += 16) vec_store(y + i, vec_mul(by, vec_tanh(vec_div(vec_load(x + i), by))));
+    if (i < n) vec_store_first(y + i, vec_mul(by, vec_tanh(vec_div(vec_load_first(x + i, n - i), by))), n - i);
 }
 
 static void softmax(float *y, const float *x, uint32_t n) {

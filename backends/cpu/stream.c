@@ -123,6 +123,8 @@ static void share_out(skald_stream *s) {
 
 skald_status sk_cpu_stream_start(skald_stream *s, skald_store *store, const skald_pass *pass) {
     if (pass->n_rows > s->plan.n_rows || pass->first_wanted + pass->n_wanted > s->plan.n_wanted) return SKALD_ARGUMENT;
+    for (uint32_t r = 0; s->position_limit && r < pass->n_rows; r++)
+        if (pass->positions[r] >= s->position_limit) return SKALD_ARGUMENT;
     s->store = store;
     s->pass = *pass;
     s->phase = 0;

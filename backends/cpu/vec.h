@@ -396,4 +396,36 @@ SK_INLINE uint32_t tile_rows(uint32_t left) {
     const uint32_t tiles = (left + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS;
     return (left + tiles - 1) / tiles;
 }
+
+SK_INLINE vec vec_minus(vec x) { return vec_mul(x, vec_set(-1.0f)); }
+
+/* sk_tanh of base/exact.h. */
+SK_INLINE vec vec_tanh(vec x) {
+    const vec_mask below = vec_less(x, vec_set(0.0f));
+    const vec a = vec_select(below, vec_minus(x), x), z = vec_mul(x, x), one = vec_set(1.0f);
+    vec p = vec_step(vec_set(-0x1.75e1a4p-8f), z, 0x1.522692p-6f);
+    p = vec_step(p, z, -0x1.b83c58p-5f);
+    p = vec_step(p, z, 0x1.110726p-3f);
+    p = vec_step(p, z, -0x1.555532p-2f);
+    p = vec_fma(vec_mul(x, z), p, x);
+    vec t = vec_sub(one, vec_div(vec_set(2.0f), vec_add(vec_exp(vec_add(a, a)), one)));
+    t = vec_select(below, vec_minus(t), t);
+    return vec_select(vec_less(a, vec_set(0.625f)), p, t);
+}
+
+/* sk_erfc of base/exact.h. */
+SK_INLINE vec vec_erfc(vec a) {
+    a = vec_select(vec_less(vec_set(10.0f), a), vec_set(10.0f), a);
+    const vec h = vec_mul(a, a), rest = vec_fma(a, a, vec_minus(h)), e = vec_exp(vec_minus(h));
+    const vec t = vec_div(vec_set(1.0f), vec_fma(a, vec_set(0.5f), vec_set(1.0f)));
+    vec p = vec_step(vec_set(-0x1.e344b4p-5f), t, 0x1.2305c6p-2f);
+    p = vec_step(p, t, -0x1.f21926p-2f);
+    p = vec_step(p, t, 0x1.1bd3f4p-2f);
+    p = vec_step(p, t, -0x1.aa1fd8p-6f);
+    p = vec_step(p, t, 0x1.9e90a4p-3f);
+    p = vec_step(p, t, 0x1.f20366p-3f);
+    p = vec_step(p, t, 0x1.212492p-2f);
+    p = vec_step(p, t, 0x1.20db66p-2f);
+    return vec_mul(vec_fma(vec_minus(rest), e, e), vec_mul(t, p));
+}
 #endif

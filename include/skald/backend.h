@@ -144,17 +144,18 @@ typedef struct skald_embed {
     skald_rows out;
 } skald_embed;
 
-/* out[r] = norm(x[r]). */
+/* out[r] = norm(x[r]) + add[r]. */
 typedef struct skald_normalize {
     uint32_t size;
     uint32_t reserved;
     skald_norm norm;
     skald_rows x, out; /* may be the same rows */
+    skald_rows add;    /* optional; out may be the same rows */
 } skald_normalize;
 
 /* out[i][r] = weight[i] norm(x[r]) + bias[i] + add[r] for each of up to three weights (Q, K, V; gate, up). The sum of one
- * output is one chain in ascending k, the bias is added after it, `add` (only with one weight) last. out may be the same
- * rows as add, never as x. */
+ * output is one chain in ascending k, the bias is added after it, then `add` (only with one weight). soft_cap > 0: what
+ * comes out then becomes cap * tanh(out / cap). out may be the same rows as add, never as x. */
 typedef struct skald_project {
     uint32_t size;
     uint32_t n_weights; /* 1 ... 3 */
@@ -164,6 +165,8 @@ typedef struct skald_project {
     skald_rows bias[3]; /* one row each, optional */
     skald_rows out[3];
     skald_rows add; /* optional */
+    float soft_cap;
+    uint32_t reserved;
 } skald_project;
 
 /* out[r] = cos and sin of position(r) * frequency[i], pairs (cos, sin), times `magnitude`. Made once a step for all layers
@@ -222,6 +225,9 @@ enum {
     SKALD_ACTIVATION_GELU_TANH = 2, /* arXiv 1606.08415, tanh form */
     SKALD_ACTIVATION_GELU = 3,      /* by erf */
     SKALD_ACTIVATION_RELU = 4,
+    SKALD_ACTIVATION_SIGMOID = 5, /* 1 / (1 + e^-x) */
+    /* x' / (1 + e^(-1.702 x')) with x' = min(x, 7); times 1 + min(max(up, -7), 7) instead of `up`   arXiv 2508.10925 */
+    SKALD_ACTIVATION_SWIGLU_CLAMPED = 6,
 };
 
 /* out[r] = activation(gate[r]) * up[r]; without `up` the activation alone (arXiv 2002.05202). Both are used up: a device

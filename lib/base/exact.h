@@ -104,6 +104,36 @@ static inline float sk_softplus(float x) {
     return sk_fma(2.0f * s, sum, x > 0 ? x : 0.0f);
 }
 
+/* tanh(x): below 5/8 an odd polynomial of degree 9 (Remez, 4.4e-9), from there by e^2|x|. */
+static inline float sk_tanh(float x) {
+    const float a = x < 0 ? -x : x, z = x * x;
+    if (a < 0.625f) {
+        float p = sk_fma(-0x1.75e1a4p-8f, z, 0x1.522692p-6f);
+        p = sk_fma(p, z, -0x1.b83c58p-5f);
+        p = sk_fma(p, z, 0x1.110726p-3f);
+        p = sk_fma(p, z, -0x1.555532p-2f);
+        return sk_fma(x * z, p, x);
+    }
+    const float t = 1.0f - 2.0f / (sk_exp(a + a) + 1.0f);
+    return x < 0 ? -t : t;
+}
+
+/* 1 - erf(a) for a >= 0, as e^(-a a) t p(t) with t = 1 / (1 + a / 2); p of degree 8 (Remez, 4.3e-8). What a * a loses in
+ * rounding is made good. */
+static inline float sk_erfc(float a) {
+    if (a > 10.0f) a = 10.0f; /* 0 by then */
+    const float h = a * a, rest = sk_fma(a, a, -h), e = sk_exp(-h), t = 1.0f / sk_fma(a, 0.5f, 1.0f);
+    float p = sk_fma(-0x1.e344b4p-5f, t, 0x1.2305c6p-2f);
+    p = sk_fma(p, t, -0x1.f21926p-2f);
+    p = sk_fma(p, t, 0x1.1bd3f4p-2f);
+    p = sk_fma(p, t, -0x1.aa1fd8p-6f);
+    p = sk_fma(p, t, 0x1.9e90a4p-3f);
+    p = sk_fma(p, t, 0x1.f20366p-3f);
+    p = sk_fma(p, t, 0x1.212492p-2f);
+    p = sk_fma(p, t, 0x1.20db66p-2f);
+    return sk_fma(-rest, e, e) * (t * p);
+}
+
 /* ---- binary64, for tables made once: rotations, frequencies. Errors of a few units in the last place. */
 
 static inline double sk_log_double(double x) { /* x > 0 and normal */

@@ -59,9 +59,12 @@ static void embed_row(const frame *f, const skald_embed *op, uint32_t r) {
 
 static void normalize_row(const frame *f, const skald_normalize *op, uint32_t r) {
     float *out = row(f, &op->out, r);
+    const float *add = op->add.buffer ? row(f, &op->add, r) : NULL;
     apply_norm(f, &op->norm, f->scratch, row(f, &op->x, r), op->x.width);
-    for (uint32_t i = 0; i < op->x.width; i++) out[i] = (float)f->scratch[i];
+    for (uint32_t i = 0; i < op->x.width; i++) out[i] = (float)(f->scratch[i] + (add ? (double)add[i] : 0));
 }
+
+static double capped(double x, double cap) { return cap > 0 ? cap * tanh(x / cap) : x; }
 
 static void project_row(const frame *f, const skald_project *op, uint32_t r) {
     uint32_t n_in = op->x.width;
@@ -77,7 +80,7 @@ static void project_row(const frame *f, const skald_project *op, uint32_t r) {
         const float *add = op->add.buffer ? row(f, &op->add, r) : NULL;
         float *out = row(f, &op->out[w], r);
         for (uint32_t o = 0; o < n_out; o++)
-            out[o] = (float)(sum[o] + (bias ? (double)bias[o] : 0) + (add ? (double)add[o] : 0));
+            out[o] = (float)capped(sum[o] + (bias ? (double)bias[o] : 0) + (add ? (double)add[o] : 0), op->soft_cap);
     }
 }
 
@@ -145,11 +148,10 @@ static double score(const frame *f, const skald_attend *op, const float *q, uint
                     uint32_t position) {
     const device_store *store = store_of(f);
     device_address key = device_head(f->d, store, op->layer, SKALD_PART_K, kv_head, page, position % SKALD_PAGE_TOKENS);
-    double dot = 0, cap = op->soft_cap;
+    double dot = 0;
     for (uint32_t i = 0; i < op->head_dim_k; i++)
         dot += (double)q[i] * (double)device_load(f->d, store->type[SKALD_PART_K], key, i);
-    dot *= (double)op->scale;
-    return cap > 0 ? cap * tanh(dot / cap) : dot;
+    return capped(dot * (double)op->scale, op->soft_cap);
 }
 
 /* Twice over the visible keys: the largest score, then the weighted sum. */
@@ -187,20 +189,28 @@ static skald_status attend_row(const frame *f, const skald_attend *op, uint32_t 
 
 /* ---- the rest */
 
+static double least(double a, double b) { return a > b ? b : a; } /* NaN goes on */
+
 static double activate(skald_activation kind, double x) {
     switch (kind) {
+    case SKALD_ACTIVATION_SIGMOID: return 1 / (1 + exp(-x));
+    case SKALD_ACTIVATION_SWIGLU_CLAMPED: x = least(x, 7); return x / (1 + exp(-1.702 * x));
     case SKALD_ACTIVATION_SILU: return x / (1 + exp(-x));
     case SKALD_ACTIVATION_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
     case SKALD_ACTIVATION_GELU: return 0.5 * x * (1 + erf(x * 0.70710678118654752));
-    default: return x > 0 ? x : x * 0; /* NaN stays */
+    default: return x < 0 ? 0 : x; /* NaN stays */
     }
+}
+
+static double factor(skald_activation kind, double up) {
+    return kind == SKALD_ACTIVATION_SWIGLU_CLAMPED ? 1 - least(-least(up, 7), 7) : up;
 }
 
 static void gate_row(const frame *f, const skald_gate *op, uint32_t r) {
     const float *gate = row(f, &op->gate, r), *up = op->up.buffer ? row(f, &op->up, r) : NULL;
     float *out = row(f, &op->out, r);
     for (uint32_t i = 0; i < op->gate.width; i++)
-        out[i] = (float)(activate(op->activation, gate[i]) * (up ? (double)up[i] : 1));
+        out[i] = (float)(activate(op->activation, gate[i]) * (up ? factor(op->activation, up[i]) : 1));
 }
 
 static void select_row(const frame *f, const skald_select *op, uint32_t i) {

@@ -60,7 +60,8 @@ static const char *refuse(const device_op *op) {
                    ? "values that are longer than the keys they are in"
                    : NULL;
     case SKALD_OP_GATE:
-        return op->as.gate.activation < SKALD_ACTIVATION_SILU || op->as.gate.activation > SKALD_ACTIVATION_RELU
+        return op->as.gate.activation < SKALD_ACTIVATION_SILU ||
+                       op->as.gate.activation > SKALD_ACTIVATION_SWIGLU_CLAMPED
                    ? "an activation that this device does not know"
                    : NULL;
     case SKALD_OP_EMBED:
@@ -197,6 +198,7 @@ void device_normalize(skald_stream *s, const skald_normalize *given) {
     device_op op;
     if (!begin(s, &op, SKALD_OP_NORMALIZE, given)) return;
     skald_normalize *n = &op.as.normalize;
+    if (n->add.buffer && !rows(s, &n->add, n->x.extent, n->x.width)) return;
     if (!rows(s, &n->out, n->x.extent, n->x.width) || !rows(s, &n->x, n->x.extent, n->x.width) ||
         !norm(s, &n->norm, n->x.width))
         return;

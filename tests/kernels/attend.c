@@ -128,6 +128,11 @@ static void check_row(const sk_attend_block *a, uint32_t r, const char *name) {
         max = fmax(max, score[i]), size = fmax(size, magnitude);
     }
     double wrong = size * a->dim_k * FLT_EPSILON; /* of a score, so of a weight as a factor */
+    if (a->cap > 0) {
+        for (uint32_t i = a->begin[r]; i < a->end[r]; i++) score[i] = (double)a->cap * tanh(score[i]);
+        wrong = (double)a->cap * (wrong + 4 * FLT_EPSILON), max = -INFINITY;
+        for (uint32_t i = a->begin[r]; i < a->end[r]; i++) max = fmax(max, score[i]);
+    }
     CHECK_NEAR(a->max[r], max, wrong, name);
     for (uint32_t i = a->begin[r]; i < a->end[r]; i++) sum += score[i] = exp2(score[i] - max);
     CHECK_NEAR(a->sum[r], sum, sum * (3 * wrong + 20 * FLT_EPSILON), name);
@@ -169,9 +174,10 @@ static void check_attend(sk_attend_fn *leaf, const kind *t) {
             for (uint32_t r = 0; r < a.n_rows && turn == 3; r++) /* scores that vanish, to zeros of either sign */
                 for (uint32_t d = 0; d < a.dim_k; d++) ((float *)queries.end)[-1 - (int)(r * a.dim_k + d)] = 0x1p-149f;
             quantize_queries(&a);
+            a.cap = turn == 1 ? 2.5f : 0;
             float *want = run(sk_attend_scalar, &a, &results[1]), *got = run(leaf, &a, &results[0]);
             CHECK_BITS(got, want, n, t->name);
-            for (uint32_t r = 0; r < a.n_rows && leaf == sk_attend_scalar && turn == 0; r++) check_row(&a, r, t->name);
+            for (uint32_t r = 0; r < a.n_rows && leaf == sk_attend_scalar && turn < 2; r++) check_row(&a, r, t->name);
         }
     }
 }

@@ -72,6 +72,40 @@ static void test_rms_norm(sk_rms_norm_fn *leaf, const char *name) {
     }
 }
 
+static void check_layer_norm(const float *y, const float *x, const float *w, const float *b, uint32_t n,
+                             const char *name) {
+    double mean = 0, size = 0, square = 0, error = (n / 16.0 + 12) * FLT_EPSILON;
+    for (uint32_t i = 0; i < n; i++) mean += (double)x[i] / n, size += fabs((double)x[i]) / n;
+    for (uint32_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean) / n;
+    const double inverse = 1 / sqrt(square + (double)1e-5f);
+    /* a wrong mean moves each element, and their squares' sum by as much again */
+    for (uint32_t i = 0; i < n; i++) {
+        const double unit = (x[i] - mean) * inverse, wrong = error * size * inverse;
+        CHECK_NEAR(y[i], unit * w[i] + (b ? b[i] : 0),
+                   (fabs(unit) * (error + wrong * wrong) + wrong) * fabs(w[i]) + (b ? fabs(b[i]) : 0) * FLT_EPSILON,
+                   name);
+    }
+}
+
+static void test_layer_norm(sk_layer_norm_fn *leaf, const char *name) {
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+        for (int turn = 0; turn < 8 * N_MOODS; turn++) {
+            const uint32_t n = lengths[l];
+            float *x = input(0, n, turn % N_MOODS), *w = input(1, n, CALM), *b = turn & 2 ? input(2, n, CALM) : NULL;
+            float *y = guarded_take(&out[0], n * sizeof *y), *want = guarded_take(&out[1], n * sizeof *want);
+            for (uint32_t i = 0; i < n && turn & 4; i++) x[i] += 100.0f; /* far from nought */
+            leaf(y, x, w, b, n, 1e-5f);
+            sk_layer_norm_scalar(want, x, w, b, n, 1e-5f);
+            CHECK_BITS(y, want, n, name);
+            CHECK(bits_kept() && guarded_whole(&in[2]));
+            if (turn % N_MOODS != CALM) continue;
+            check_layer_norm(y, x, w, b, n, name);
+            leaf(x, x, w, b, n, 1e-5f); /* in place */
+            CHECK_BITS(x, want, n, name);
+        }
+    }
+}
+
 static void test_add(sk_add_fn *leaf, const char *name) {
     for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
         for (int mood = 0; mood < N_MOODS; mood++) {
@@ -98,26 +132,6 @@ static void test_scale(sk_scale_fn *leaf, const char *name) {
                 CHECK_BITS(y + i, &want, 1, name);
             }
             CHECK(bits_kept());
-        }
-    }
-}
-
-static void test_silu(sk_gate_fn *leaf, const char *name) {
-    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
-        for (int turn = 0; turn < 2 * N_MOODS; turn++) {
-            uint32_t n = lengths[l];
-            float *gate = input(0, n, turn % N_MOODS), *up = input(1, n, CALM), *y = guarded_take(&out[0], n * 4);
-            float *want = guarded_take(&out[1], n * sizeof *want);
-            if (turn >= N_MOODS)
-                for (uint32_t i = 0; i < n; i++) gate[i] *= 30.0f; /* where exp begins and ends */
-            leaf(y, gate, turn & 2 ? NULL : up, n);
-            sk_silu_scalar(want, gate, turn & 2 ? NULL : up, n);
-            CHECK_BITS(y, want, n, name);
-            CHECK(bits_kept());
-            for (uint32_t i = 0; i < n && turn == 0; i++) {
-                double exact = gate[i] / (1 + exp(-(double)gate[i])) * up[i];
-                CHECK_NEAR(y[i], exact, fabs(exact) * 4 * FLT_EPSILON, name);
-            }
         }
     }
 }
@@ -302,6 +316,14 @@ static void test_store_k_f16(sk_store_fn *leaf, const char *name) { check_store(
 static void test_store_v_f32(sk_store_fn *leaf, const char *name) { check_store(leaf, 1, false, name); }
 static void test_store_v_f16(sk_store_fn *leaf, const char *name) { check_store(leaf, 1, true, name); }
 
+/* gates.c looks at these */
+static void test_soft_cap(sk_soft_cap_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_silu(sk_gate_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_gelu_tanh(sk_gate_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_gelu(sk_gate_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_relu(sk_gate_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_sigmoid(sk_gate_fn *leaf, const char *name) { (void)leaf, (void)name; }
+static void test_swiglu_clamped(sk_gate_fn *leaf, const char *name) { (void)leaf, (void)name; }
 /* matmul.c looks at this, attend.c and delta.c at the others */
 static void test_expanded(sk_expanded_fn *leaf, const char *name) { (void)leaf, (void)name; }
 static void test_attend(sk_attend_fn *leaf, const char *name) { (void)leaf, (void)name; }
@@ -381,6 +403,10 @@ static void test_digest(void) {
         digest = digest_floats(digest, y, N);
     }
     CHECK_DIGEST(digest, 0xea8d98e558979295ull);
+    float *a = input(0, N, CALM), *b = input(1, N, CALM), *c = input(2, N, CALM);
+    sk_layer_norm_scalar(y, a, b, c, N - 1, 1e-6f);
+    sk_layer_norm_scalar(y + N, a, b, NULL, N, 1e-6f);
+    CHECK_DIGEST(digest_floats(digest_floats(1, y, N - 1), y + N, N), 0xc86c0061a79d71cbull);
 }
 
 static void say(const char *name, double seconds, double bytes) {
@@ -405,6 +431,8 @@ static void bench(void) {
         say("quantize", s, N * 4);
         BEST_SECONDS(s, k.rms_norm(y, a, b, N, 1e-5f));
         say("rms_norm", s, N * 12);
+        BEST_SECONDS(s, k.layer_norm(y, a, b, b, N, 1e-5f));
+        say("layer_norm", s, N * 12);
         BEST_SECONDS(s, k.add(y, a, b, N));
         say("add", s, N * 12);
         BEST_SECONDS(s, k.silu(y, a, b, N));

@@ -43,6 +43,13 @@ static void host_free(void *self, void *pointer, uint64_t n_bytes) {
     free(pointer);
 }
 
+static void *host_enter(void *self, uint32_t n_threads) { return (void)self, (void)n_threads, NULL; }
+static void host_leave(void *self, void *team) { (void)self, (void)team; }
+static void host_run(void *self, void *team, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs) {
+    (void)self, (void)team;
+    for (uint32_t i = 0; i < n_jobs; i++) job(arg, i);
+}
+
 static skald_poll poll(void *self) {
     rig *g = self;
     g->polls++;
@@ -51,7 +58,15 @@ static skald_poll poll(void *self) {
 }
 
 static skald_status open_rig(rig *g, const skald_backend *b, const char *config, skald_report *why) {
-    *g = (rig){.host = {.size = sizeof g->host, .n_threads = 1, .self = g, .alloc = host_alloc, .free = host_free},
+    *g = (rig){.host = {.size = sizeof g->host,
+                        .n_threads = 1,
+                        .self = g,
+                        .alloc = host_alloc,
+                        .free = host_free,
+                        .enter = host_enter,
+                        .run = host_run,
+                        .leave = host_leave,
+                        .cpu_level = config}, /* the CPU has no other configuration */
                .b = b};
     return b->open(&g->device, b, &g->host, config, why);
 }
@@ -154,8 +169,14 @@ static void record_layer(rig *g, network *n, skald_rows x, skald_rows angles, in
     RECORD(attend, skald_attend, .layer = (uint32_t)l, .n_heads = HEADS, .n_kv_heads = KV_HEADS, .head_dim_k = DIM_K,
            .head_dim_v = DIM_V, .scale = 0.4f, .soft_cap = l ? soft_cap : 0, .window = l ? window : 0,
            .sinks = l ? (skald_rows){0} : vector_of(n, SINKS, l)->rows, .q = q, .out = mixed);
-    RECORD(project, skald_project, .n_weights = 1, .x = mixed, .weight = {weight_of(n, OUT, l)->weight}, .out = {x},
-           .add = x);
+    if (l == 0)
+        RECORD(project, skald_project, .n_weights = 1, .x = mixed, .weight = {weight_of(n, OUT, l)->weight}, .out = {x},
+               .add = x);
+    if (l == 1) {
+        RECORD(project, skald_project, .n_weights = 1, .x = mixed, .weight = {weight_of(n, OUT, l)->weight},
+               .out = {h});
+        RECORD(normalize, skald_normalize, .norm = rms(vector_of(n, MIX_NORM, l)), .x = h, .out = x, .add = x);
+    }
     RECORD(normalize, skald_normalize, .x = x, .out = h,
            .norm = {SKALD_NORM_LAYER, eps, vector_of(n, FEED_NORM, l)->rows, vector_of(n, FEED_BIAS, l)->rows});
     RECORD(project, skald_project, .n_weights = 2, .x = h, .out = {gate, up},
@@ -163,6 +184,8 @@ static void record_layer(rig *g, network *n, skald_rows x, skald_rows angles, in
     RECORD(gate, skald_gate, .activation = l ? SKALD_ACTIVATION_GELU_TANH : SKALD_ACTIVATION_SILU, .gate = gate,
            .up = up, .out = gate);
     RECORD(gate, skald_gate, .activation = l ? SKALD_ACTIVATION_RELU : SKALD_ACTIVATION_GELU, .gate = gate,
+           .out = gate);
+    RECORD(gate, skald_gate, .activation = l ? SKALD_ACTIVATION_SWIGLU_CLAMPED : SKALD_ACTIVATION_SIGMOID, .gate = gate,
            .out = gate);
     RECORD(project, skald_project, .n_weights = 1, .x = gate, .weight = {weight_of(n, DOWN, l)->weight}, .out = {x},
            .add = x);
@@ -192,7 +215,7 @@ static skald_status record(rig *g, network *n, skald_report *why) {
     for (int l = 0; l < LAYERS; l++) record_layer(g, n, x, angles, l);
     RECORD(select, skald_select, .x = x, .out = last);
     RECORD(project, skald_project, .n_weights = 1, .norm = rms(&n->vectors[LAST_NORM]), .x = last,
-           .weight = {n->tensors[HEAD].weight}, .out = {g->logits});
+           .weight = {n->tensors[HEAD].weight}, .out = {g->logits}, .soft_cap = logits_cap);
     status = g->b->stream_seal(g->stream, why);
     CHECK_EQUAL(g->asked, before);
     return status;
@@ -521,6 +544,32 @@ static void check_faults(const skald_backend *b, network *n) {
     CHECK(g.live == 0 && why.status == SKALD_ARGUMENT && why.text[0]);
 }
 
+/* The same operations on the CPU: what no model of the golden data has too. */
+static void check_cpu(network *n, const char *level) {
+    static oracle o;
+    static float logits[TOKENS][VOCAB], again[TOKENS][VOCAB], rows[VOCAB][WIDTH];
+    rig g;
+    CHECK_EQUAL(make(&g, n, skald_cpu_backend(), level), SKALD_OK);
+    compute(n, &o, 0, SKALD_F32, SKALD_F32);
+    read_text(&g, 0, ROWS, logits);
+    near_oracle(logits, &o, level ? level : "the best level");
+    read_text(&g, 0, 2, again);
+    CHECK(same(logits[0], again[0], TOKENS));
+
+    tables t;
+    memcpy(rows, n->tensors[TABLE].x, sizeof rows);
+    fill_pass(&g, &t, &tail, 1, 0);
+    t.tokens[1] = -1 - t.tokens[1];
+    t.pass.embeddings = rows[0];
+    CHECK_EQUAL(g.b->stream_start(g.stream, g.store, &t.pass), SKALD_OK);
+    CHECK_EQUAL(g.b->stream_run(g.stream), SKALD_OK);
+    CHECK_EQUAL(g.b->stream_read(again, g.stream, &g.logits, 0, 2), SKALD_OK);
+    CHECK(same(again[0], logits[5], 2));
+    t.positions[1] = TOKENS; /* one more than were learned */
+    CHECK_EQUAL(g.b->stream_start(g.stream, g.store, &t.pass), SKALD_ARGUMENT);
+    close_rig(&g);
+}
+
 int main(void) {
     static network n;
     static float first[TOKENS][VOCAB];
@@ -532,6 +581,8 @@ int main(void) {
     const skald_backend *b = entry(SKALD_BACKEND_VERSION);
     CHECK_EQUAL(b->size, sizeof *b);
     fill_network(&n);
+    check_cpu(&n, "scalar");
+    check_cpu(&n, NULL);
     check_numbers(b, &n, first);
     check_bad_recording(b, &n);
     check_faults(b, &n);

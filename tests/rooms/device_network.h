@@ -20,10 +20,10 @@ enum {
     LOGITS = 12,  /* of a step */
     PAGES = 6,
     SEQUENCES = 3,
-    OPS = 4 + LAYERS * 9,
+    OPS = 4 + LAYERS * 10 + 1,
 };
-static const float scale = 1.5f, eps = 1e-5f, magnitude = 1.1f, soft_cap = 2.0f;
-static const uint32_t window = 3; /* of layer 1, as is the cap; layer 0 has sinks */
+static const float scale = 1.5f, eps = 1e-5f, magnitude = 1.1f, soft_cap = 2.0f, logits_cap = 3.0f;
+static const uint32_t window = 3; /* of layer 1, as are the cap and a norm behind attention; layer 0 has sinks */
 
 /* ---- the network's numbers */
 
@@ -152,11 +152,21 @@ static void mix(network *n, oracle *o, double *out, double *q, int layer, uint32
     }
 }
 
-static double activation(int layer, int second, double x) {
-    if (layer == 0 && !second) return x / (1 + exp(-x));
-    if (layer == 0) return 0.5 * x * (1 + erf(x / sqrt(2)));
-    if (!second) return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
-    return x > 0 ? x : 0;
+static double gelu_tanh(double x) {
+    return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
+static double least(double a, double b) { return a < b ? a : b; }
+
+/* Three one after the other; the first also takes `up`. */
+static double activated(int layer, double x, double up) {
+    if (layer == 0) {
+        x = x / (1 + exp(-x)) * up;
+        x = 0.5 * x * (1 + erf(x / sqrt(2)));
+        return 1 / (1 + exp(-x));
+    }
+    x = gelu_tanh(x) * up;
+    x = x > 0 ? x : 0;
+    return least(x, 7) / (1 + exp(-1.702 * least(x, 7)));
 }
 
 static void layer_of(network *n, oracle *o, double *x, int l, uint32_t p, skald_dtype k_type, skald_dtype v_type) {
@@ -174,11 +184,12 @@ static void layer_of(network *n, oracle *o, double *x, int l, uint32_t p, skald_
     }
     mix(n, o, mixed, q, l, p);
     product(y, weight_of(n, OUT, l), mixed, NULL);
+    if (l == 1) norm(y, y, vector_of(n, MIX_NORM, l)->x, NULL, WIDTH);
     for (int i = 0; i < WIDTH; i++) x[i] += y[i];
     norm(h, x, vector_of(n, FEED_NORM, l)->x, vector_of(n, FEED_BIAS, l)->x, WIDTH);
     product(g, weight_of(n, GATE, l), h, NULL);
     product(u, weight_of(n, UP, l), h, NULL);
-    for (int i = 0; i < FF; i++) g[i] = activation(l, 1, activation(l, 0, g[i]) * u[i]);
+    for (int i = 0; i < FF; i++) g[i] = activated(l, g[i], u[i]);
     product(y, weight_of(n, DOWN, l), g, NULL);
     for (int i = 0; i < WIDTH; i++) x[i] += y[i];
 }
@@ -192,6 +203,8 @@ static void compute(network *n, oracle *o, uint32_t seq, skald_dtype k_type, ska
         for (int l = 0; l < LAYERS; l++) layer_of(n, o, x, l, p, k_type, v_type);
         norm(h, x, n->vectors[LAST_NORM].x, NULL, WIDTH);
         product(o->logits[p], &n->tensors[HEAD], h, NULL);
+        for (int i = 0; i < VOCAB; i++)
+            o->logits[p][i] = (double)logits_cap * tanh(o->logits[p][i] / (double)logits_cap);
     }
 }
 #endif

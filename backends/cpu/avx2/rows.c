@@ -5,15 +5,27 @@
 #include "backends/cpu/avx2/begin.h"
 #define SK_VEC_AVX2
 #include "backends/cpu/rows_body.h"
+#include "backends/cpu/gates_body.h"
 #include "backends/cpu/attend_body.h"
 
 void sk_quantize_avx2(sk_q8 *y, const float *x, uint32_t n_blocks) { quantize(y, x, n_blocks); }
 void sk_rms_norm_avx2(float *y, const float *x, const float *w, uint32_t n, float eps) { rms_norm(y, x, w, n, eps); }
+void sk_layer_norm_avx2(float *y, const float *x, const float *w, const float *b, uint32_t n, float eps) {
+    layer_norm(y, x, w, b, n, eps);
+}
 void sk_add_avx2(float *y, const float *a, const float *b, uint32_t n) { add(y, a, b, n); }
 void sk_scale_avx2(float *y, const float *a, float s, uint32_t n) { scale(y, a, s, n); }
+void sk_soft_cap_avx2(float *y, const float *x, float cap, uint32_t n) { soft_cap(y, x, cap, n); }
 void sk_silu_avx2(float *y, const float *gate, const float *up, uint32_t n) { silu(y, gate, up, n); }
 void sk_softmax_avx2(float *y, const float *x, uint32_t n) { softmax(y, x, n); }
 void sk_add_scaled_avx2(float *y, const float *a, float s, uint32_t n) { add_scaled(y, a, s, n); }
+void sk_gelu_tanh_avx2(float *y, const float *gate, const float *up, uint32_t n) { gelu_tanh(y, gate, up, n); }
+void sk_gelu_avx2(float *y, const float *gate, const float *up, uint32_t n) { gelu(y, gate, up, n); }
+void sk_relu_avx2(float *y, const float *gate, const float *up, uint32_t n) { relu(y, gate, up, n); }
+void sk_sigmoid_avx2(float *y, const float *gate, const float *up, uint32_t n) { sigmoid(y, gate, up, n); }
+void sk_swiglu_clamped_avx2(float *y, const float *gate, const float *up, uint32_t n) {
+    swiglu_clamped(y, gate, up, n);
+}
 void sk_rotate_pairs_avx2(float *x, const float *cs, uint32_t n_pairs) { rotate_pairs(x, cs, n_pairs); }
 void sk_rotate_halves_avx2(float *x, const float *cs, uint32_t n_pairs) { rotate_halves(x, cs, n_pairs); }
 uint32_t sk_argmax_avx2(const float *x, uint32_t n) { return argmax(x, n); }

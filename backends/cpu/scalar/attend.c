@@ -128,6 +128,7 @@ void sk_attend_scalar(const sk_attend_block *a) {
     float score[SK_PAGE];
     for (uint32_t r = 0; r < a->n_rows; r++) {
         (sk_kept_in_blocks(a->k_type) ? score_blocks : score_floats)(score, a, r);
+        for (uint32_t i = 0; a->cap > 0.0f && i < a->end[r] - a->begin[r]; i++) score[i] = a->cap * sk_tanh(score[i]);
         weigh(score, a, r);
         (sk_kept_in_blocks(a->v_type) ? mix_blocks : mix_floats)(a->out + (size_t)r * a->dim_v, score, a, r);
     }

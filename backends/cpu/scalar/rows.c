@@ -55,6 +55,18 @@ void sk_rms_norm_scalar(float *y, const float *x, const float *w, uint32_t n, fl
     for (uint32_t i = 0; i < n; i++) y[i] = x[i] * inverse * w[i];
 }
 
+void sk_layer_norm_scalar(float *y, const float *x, const float *w, const float *b, uint32_t n, float eps) {
+    float lane[16] = {0}, square[16] = {0};
+    for (uint32_t i = 0; i < n; i++) lane[i % 16] += x[i];
+    const float mean = fold_lanes(lane) / (float)n;
+    for (uint32_t i = 0; i < n; i++) square[i % 16] = sk_fma(x[i] - mean, x[i] - mean, square[i % 16]);
+    const float inverse = 1.0f / square_root(fold_lanes(square) / (float)n + eps);
+    for (uint32_t i = 0; i < n; i++) {
+        const float unit = (x[i] - mean) * inverse;
+        y[i] = b ? sk_fma(unit, w[i], b[i]) : unit * w[i];
+    }
+}
+
 void sk_add_scalar(float *y, const float *a, const float *b, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
@@ -63,11 +75,8 @@ void sk_scale_scalar(float *y, const float *a, float s, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) y[i] = a[i] * s;
 }
 
-void sk_silu_scalar(float *y, const float *gate, const float *up, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        float silu = gate[i] / (1.0f + sk_exp(-gate[i]));
-        y[i] = up ? silu * up[i] : silu;
-    }
+void sk_soft_cap_scalar(float *y, const float *x, float cap, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) y[i] = cap * sk_tanh(x[i] / cap);
 }
 
 void sk_softmax_scalar(float *y, const float *x, uint32_t n) {
