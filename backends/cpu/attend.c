@@ -57,7 +57,7 @@ typedef struct {
 
 /* The keys of a page; values lie behind them. */
 static const char *keys_of(const skald_stream *s, const tile *t, uint32_t page_index) {
-    const uint32_t page = s->pass.pages[s->pass.page_list[t->first_row] + page_index];
+    const uint32_t page = sk_store_page(s, t->op->layer, t->first_row, page_index);
     return sk_store_k(s->store, t->op->layer, page, t->kv_head);
 }
 

@@ -18,24 +18,39 @@ struct skald_buffer {
     _Alignas(SK_CACHE_LINE) char *data; /* behind this struct, or memory of the host that was wrapped */
 };
 
-/* Pages lie one after the other; a page is [layer][KV head]{ K [dim_k][SK_PAGE], V [SK_PAGE][dim_v] }; quantized ones as kept.h says. */
+/* The pages of a group, or the slots, one after the other. A page is [layer][KV head]{ K [dim_k][SK_PAGE], V [SK_PAGE][dim_v] }
+ * over the layers of its group, quantized ones as kept.h says; a slot is [layer]{ state, rows [SKALD_STATE_GRID] }. */
+typedef struct sk_store_units {
+    uint32_t n;
+    uint64_t n_bytes; /* of one */
+    char *first;
+} sk_store_units;
+
 typedef struct sk_store_layer {
     skald_store_layer shape;
-    uint64_t offset;           /* in a page */
+    const sk_store_units *units;
+    uint64_t offset;           /* in a page or slot */
     uint64_t k_bytes, v_bytes; /* of one head */
+    uint64_t rows, row_stride; /* of a state: where they begin behind it */
+    uint64_t list;             /* where the group's lists begin in the pages of a pass */
 } sk_store_layer;
 
 struct skald_store {
     skald_device *device;
-    uint64_t block_bytes, page_bytes;
+    uint64_t block_bytes;
     skald_dtype k_type, v_type;
-    uint32_t n_layers, n_pages;
+    uint32_t n_layers, n_groups;
     sk_store_layer *layers;
-    char *pages;
+    sk_store_units *units; /* [n_groups + 1], the last are the slots */
 };
 
 char *sk_store_k(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head);
 char *sk_store_v(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head);
+/* Entry `index` of row r's page list. */
+uint32_t sk_store_page(const skald_stream *stream, uint32_t layer, uint32_t r, uint32_t index);
+/* A layer's state in a slot, and its row of a position since. */
+char *sk_store_state(const skald_store *store, uint32_t layer, uint32_t slot);
+char *sk_store_row(const skald_store *store, uint32_t layer, uint32_t slot, uint32_t position);
 /* One head of one token goes to its place in a page, in the store's types. */
 void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head, uint32_t position,
                   const float *key, const float *value);
@@ -195,7 +210,9 @@ const char *sk_cpu_weight_kernel(skald_device *device, const skald_weight *w);
 uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
 skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan);
 void sk_cpu_store_free(skald_store *store);
-skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
+                              uint32_t group, uint32_t n);
+skald_status sk_cpu_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
 skald_status sk_cpu_part_read(void *to, skald_store *store, const skald_store_part *part);
 skald_status sk_cpu_part_write(skald_store *store, const skald_store_part *part, const void *from);
 

@@ -95,6 +95,7 @@ const skald_backend *skald_cpu_backend(void) {
         .store_create = sk_cpu_store_create,
         .store_free = sk_cpu_store_free,
         .page_copy = sk_cpu_page_copy,
+        .slot_copy = sk_cpu_slot_copy,
         .part_read = sk_cpu_part_read,
         .part_write = sk_cpu_part_write,
         .stream_bytes = sk_cpu_stream_bytes,

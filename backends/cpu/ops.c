@@ -300,7 +300,7 @@ static void append_job(skald_stream *s, const sk_phase *p, uint32_t job, const s
         turn_heads(s, op, sk_row(s, &op->q, r), op->n_heads, &op->q_norm, angles);
         turn_heads(s, op, key, op->n_kv_heads, &op->k_norm, angles);
         const uint32_t position = s->pass.positions[r];
-        const uint32_t page = s->pass.pages[s->pass.page_list[r] + position / SK_PAGE];
+        const uint32_t page = sk_store_page(s, op->layer, r, position / SK_PAGE);
         for (uint32_t h = 0; h < op->n_kv_heads; h++)
             sk_store_put(s->store, op->layer, page, h, position % SK_PAGE, key + (size_t)h * op->head_dim_k,
                          value + (size_t)h * op->head_dim_v);

@@ -1,4 +1,4 @@
-/* Pages of keys and values. Keys lie transposed, so that 128 of them are lanes beside each other. */
+/* Pages of keys and values, and slots with states. Keys lie transposed, so that 128 of them are lanes beside each other. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/kept.h"
 #include "base/exact.h"
@@ -8,25 +8,50 @@ static bool has_type(skald_dtype type) {
     return type == SKALD_F32 || type == SKALD_F16 || type == SKALD_BF16 || sk_kept_in_blocks(type);
 }
 
-static void plan_layers(sk_store_layer *layers, uint64_t *page_bytes, const skald_store_plan *plan) {
+static uint32_t units_of(const skald_store_plan *plan, const skald_store_layer *shape) {
+    return shape->state_bytes ? plan->n_groups : shape->group;
+}
+
+static sk_store_layer size_layer(const skald_store_plan *plan, const skald_store_layer *shape) {
+    sk_store_layer l = {.shape = *shape};
+    l.list = (uint64_t)shape->group * plan->n_sequences * plan->n_list;
+    if (shape->state_bytes) {
+        l.rows = sk_align(shape->state_bytes, SK_CACHE_LINE);
+        l.row_stride = sk_align(shape->row_bytes, SK_CACHE_LINE);
+    } else {
+        l.k_bytes = SK_PAGE * skald_dtype_bytes(plan->k_type, shape->head_dim_k);
+        l.v_bytes = SK_PAGE * skald_dtype_bytes(plan->v_type, shape->head_dim_v);
+    }
+    return l;
+}
+
+/* Places the layers of one group, or those with states. Returns the bytes of a page or slot. */
+static uint64_t place_layers(sk_store_layer *layers, const skald_store_plan *plan, uint32_t index,
+                             const sk_store_units *units) {
     uint64_t at = 0;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
-        const skald_store_layer *shape = &plan->layers[i];
-        uint64_t k = SK_PAGE * skald_dtype_bytes(plan->k_type, shape->head_dim_k);
-        uint64_t v = SK_PAGE * skald_dtype_bytes(plan->v_type, shape->head_dim_v);
-        if (layers) layers[i] = (sk_store_layer){*shape, at, k, v};
-        at = sk_add(at, sk_mul(shape->n_kv_heads, k + v));
+        if (units_of(plan, &plan->layers[i]) != index) continue;
+        sk_store_layer l = size_layer(plan, &plan->layers[i]);
+        l.units = units;
+        l.offset = at;
+        if (layers) layers[i] = l;
+        at = sk_add(at, sk_mul(l.shape.n_kv_heads, l.k_bytes + l.v_bytes));
+        at = sk_add(at, sk_add(l.rows, SKALD_STATE_GRID * l.row_stride));
     }
-    *page_bytes = at;
+    return at;
 }
 
 static skald_store *carve(sk_carver *c, const skald_store_plan *plan) {
-    uint64_t page_bytes;
     skald_store *store = sk_carve(c, 1, sizeof *store, SK_CACHE_LINE);
     sk_store_layer *layers = sk_carve(c, plan->n_layers, sizeof *layers, SK_CACHE_LINE);
-    plan_layers(layers, &page_bytes, plan);
-    char *pages = sk_carve(c, plan->n_pages, page_bytes, SK_CACHE_LINE);
-    if (store) *store = (skald_store){.page_bytes = page_bytes, .layers = layers, .pages = pages};
+    sk_store_units *units = sk_carve(c, plan->n_groups + 1, sizeof *units, SK_CACHE_LINE);
+    for (uint32_t i = 0; i <= plan->n_groups; i++) {
+        const uint32_t n = i < plan->n_groups ? plan->groups[i].n_pages : plan->n_slots;
+        const uint64_t n_bytes = place_layers(layers, plan, i, units ? &units[i] : NULL);
+        char *first = sk_carve(c, n, n_bytes, SK_CACHE_LINE);
+        if (units) units[i] = (sk_store_units){n, n_bytes, first};
+    }
+    if (store) *store = (skald_store){.layers = layers, .units = units};
     return store;
 }
 
@@ -42,9 +67,9 @@ uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const ska
 static bool has_shapes(const skald_store_plan *plan) {
     if (!has_type(plan->k_type) || !has_type(plan->v_type)) return false;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
-        const skald_store_layer *shape = &plan->layers[i];
-        if (!skald_dtype_bytes(plan->k_type, shape->head_dim_k) ||
-            (shape->head_dim_v && !skald_dtype_bytes(plan->v_type, shape->head_dim_v)))
+        const skald_store_layer *l = &plan->layers[i];
+        if (!l->state_bytes && (!skald_dtype_bytes(plan->k_type, l->head_dim_k) ||
+                                (l->head_dim_v && !skald_dtype_bytes(plan->v_type, l->head_dim_v))))
             return false;
     }
     return true;
@@ -59,7 +84,7 @@ skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const 
     store->device = device;
     store->block_bytes = n;
     store->k_type = plan->k_type, store->v_type = plan->v_type;
-    store->n_layers = plan->n_layers, store->n_pages = plan->n_pages;
+    store->n_layers = plan->n_layers, store->n_groups = plan->n_groups;
     *out = store;
     return SKALD_OK;
 }
@@ -68,20 +93,51 @@ void sk_cpu_store_free(skald_store *store) {
     if (store) store->device->host->free(store->device->host->self, store, store->block_bytes);
 }
 
+static char *unit_at(const sk_store_units *units, uint32_t index) { return units->first + index * units->n_bytes; }
+
+uint32_t sk_store_page(const skald_stream *s, uint32_t layer, uint32_t r, uint32_t index) {
+    return s->pass.pages[s->store->layers[layer].list + s->pass.page_list[r] + index];
+}
+
 char *sk_store_k(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head) {
     const sk_store_layer *l = &store->layers[layer];
-    return store->pages + page * store->page_bytes + l->offset + kv_head * (l->k_bytes + l->v_bytes);
+    return unit_at(l->units, page) + l->offset + kv_head * (l->k_bytes + l->v_bytes);
 }
 
 char *sk_store_v(const skald_store *store, uint32_t layer, uint32_t page, uint32_t kv_head) {
     return sk_store_k(store, layer, page, kv_head) + store->layers[layer].k_bytes;
 }
 
-skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
-    (void)n; /* keys are transposed: the whole page is one copy, what lies behind n is nobody's */
-    memcpy(to_store->pages + to * to_store->page_bytes, from_store->pages + from * from_store->page_bytes,
-           (size_t)from_store->page_bytes);
+char *sk_store_state(const skald_store *store, uint32_t layer, uint32_t slot) {
+    const sk_store_layer *l = &store->layers[layer];
+    return unit_at(l->units, slot) + l->offset;
+}
+
+char *sk_store_row(const skald_store *store, uint32_t layer, uint32_t slot, uint32_t position) {
+    const sk_store_layer *l = &store->layers[layer];
+    return sk_store_state(store, layer, slot) + l->rows + position % SKALD_STATE_GRID * l->row_stride;
+}
+
+static skald_status copy_unit(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
+                              uint32_t index) {
+    const sk_store_units *target = &to_store->units[index], *source = &from_store->units[index];
+    if (to >= target->n || from >= source->n || target->n_bytes != source->n_bytes) return SKALD_ARGUMENT;
+    memcpy(unit_at(target, to), unit_at(source, from), (size_t)source->n_bytes);
     return SKALD_OK;
+}
+
+/* Keys are transposed: the whole page is one copy, what lies behind n is nobody's. */
+skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
+                              uint32_t group, uint32_t n) {
+    (void)n;
+    if (group >= to_store->n_groups || group >= from_store->n_groups) return SKALD_ARGUMENT;
+    return copy_unit(to_store, to, from_store, from, group);
+}
+
+skald_status sk_cpu_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
+    (void)n; /* rows are few beside states */
+    if (to_store->n_groups != from_store->n_groups) return SKALD_ARGUMENT;
+    return copy_unit(to_store, to, from_store, from, to_store->n_groups);
 }
 
 /* ---- one token of one head, as the format has it on disk: blocks of f16 scale and integers, or plain elements */
@@ -208,10 +264,7 @@ void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv
 
 /* ---- parts: canonical order [KV head][position][element] */
 
-static skald_status move_part(skald_store *store, const skald_store_part *part, uint8_t *host, bool reading) {
-    if (part->layer >= store->n_layers || part->page >= store->n_pages || part->part > SKALD_PART_V ||
-        part->first > SK_PAGE || part->n > SK_PAGE - part->first)
-        return SKALD_ARGUMENT;
+static void move_heads(skald_store *store, const skald_store_part *part, uint8_t *host, bool reading) {
     const skald_store_layer *shape = &store->layers[part->layer].shape;
     place p = {.keys = part->part == SKALD_PART_K};
     p.type = p.keys ? store->k_type : store->v_type;
@@ -222,6 +275,31 @@ static skald_status move_part(skald_store *store, const skald_store_part *part, 
         for (p.position = part->first; p.position < part->first + part->n; p.position++, host += token_bytes)
             move_token(&p, host, reading);
     }
+}
+
+static void move_bytes(void *kept, void *host, uint64_t n_bytes, bool reading) {
+    memcpy(reading ? host : kept, reading ? kept : host, (size_t)n_bytes);
+}
+
+static void move_state(skald_store *store, const skald_store_part *part, uint8_t *host, bool reading) {
+    const skald_store_layer *shape = &store->layers[part->layer].shape;
+    if (part->part == SKALD_PART_STATE)
+        move_bytes(sk_store_state(store, part->layer, part->page), host, shape->state_bytes, reading);
+    else
+        for (uint32_t i = part->first; i < part->first + part->n; i++, host += shape->row_bytes)
+            move_bytes(sk_store_row(store, part->layer, part->page, i), host, shape->row_bytes, reading);
+}
+
+static skald_status move_part(skald_store *store, const skald_store_part *part, uint8_t *host, bool reading) {
+    if (part->layer >= store->n_layers || part->part > SKALD_PART_ROWS) return SKALD_ARGUMENT;
+    const sk_store_layer *l = &store->layers[part->layer];
+    const bool state = part->part >= SKALD_PART_STATE;
+    const uint32_t room = part->part == SKALD_PART_STATE ? 0 : state ? SKALD_STATE_GRID : SK_PAGE;
+    if (state != (l->shape.state_bytes != 0) || part->page >= l->units->n || part->first > room ||
+        part->n > room - part->first)
+        return SKALD_ARGUMENT;
+    if (state) move_state(store, part, host, reading);
+    else move_heads(store, part, host, reading);
     return SKALD_OK;
 }
 

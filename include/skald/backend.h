@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define SKALD_BACKEND_VERSION 2u
+#define SKALD_BACKEND_VERSION 3u
 
 /* Before a plug-in's skald_backend_entry, whatever skald itself was built like. */
 #if defined(_WIN32)
@@ -44,7 +44,7 @@ extern "C" {
 
 typedef struct skald_device skald_device; /* an opened backend; its own struct */
 typedef struct skald_buffer skald_buffer; /* memory of the device; opaque to the host */
-typedef struct skald_store skald_store;   /* pages of a cache */
+typedef struct skald_store skald_store;   /* pages and state slots of a cache */
 typedef struct skald_stream skald_stream; /* a recorded pass and the step it is in */
 typedef struct skald_backend skald_backend;
 
@@ -272,40 +272,59 @@ enum {
     SKALD_OP_SELECT = 7,
 };
 
-/* States of linear attention are kept as of positions that are multiples of this. */
-#define SKALD_STATE_GRID 16u
+/* ---- cache pages and state slots ------------------------------------------------------------------------------------ */
 
-/* ---- cache pages --------------------------------------------------------------------------------------------------- */
-
-/* One layer's share of a page: keys and values of SKALD_PAGE_TOKENS positions. */
+/* What a layer keeps of a sequence: keys and values of SKALD_PAGE_TOKENS positions in each page of its group, or a state in
+ * slots (linear attention), which has no pages: n_kv_heads is 0. */
 typedef struct skald_store_layer {
     uint32_t n_kv_heads;
     uint32_t head_dim_k, head_dim_v; /* head_dim_v 0: keys alone, of which values are a part (skald_attend) */
     uint32_t window;                 /* 0: sees everything */
+    uint32_t group;                  /* of pages */
+    uint32_t row_bytes;              /* in a slot, of one position since its grid line */
+    uint64_t state_bytes;            /* in a slot, at its grid line; 0: this layer has pages */
 } skald_store_layer;
+
+/* Layers that see equally far share page lists, and a page holds the layers of one group. Group 0 keeps every position and
+ * may have no layer; pages of the others come back once they lie outside every window. */
+typedef struct skald_store_group {
+    uint32_t window;  /* the widest of its layers, 0: sees everything */
+    uint32_t n_pages; /* numbered from 0 in each group */
+} skald_store_group;
 
 typedef struct skald_store_plan {
     uint32_t size;
     uint32_t n_layers;
     const skald_store_layer *layers;
-    uint32_t n_pages;
-    uint32_t n_sequences; /* each has a list of up to n_pages page numbers */
-    uint32_t reserved;
+    const skald_store_group *groups;
+    uint32_t n_groups;
+    uint32_t n_sequences;
+    uint32_t n_list;  /* entries of a page list; a sequence has one in each group */
+    uint32_t n_slots; /* 0: no layer has a state */
     skald_dtype k_type, v_type;
 } skald_store_plan;
+
+/* A slot holds, for every layer with a state, the state at a grid line (a position that is a multiple of SKALD_STATE_GRID)
+ * and the inputs of the positions since, position p at p % SKALD_STATE_GRID. So a row is a function of what lies in the slot
+ * whether its chunk arrives whole or token by token, and the state moves once a chunk. */
+#define SKALD_STATE_GRID 16u
+#define SKALD_NO_SLOT    UINT32_MAX
 
 enum {
     SKALD_PART_K = 0,
     SKALD_PART_V = 1,
+    SKALD_PART_STATE = 2,
+    SKALD_PART_ROWS = 3,
 };
 
-/* A stretch of a page in canonical order: [n_kv_heads][n][head_dim] elements of the stored type, in blocks as on disk. */
+/* A stretch of a page in canonical order: [n_kv_heads][n][head_dim] elements of the stored type, in blocks as on disk. Of a
+ * slot: its state, state_bytes, or n rows of row_bytes; their canonical order is that of the operation that made them. */
 typedef struct skald_store_part {
     uint32_t size;
     uint32_t layer;
-    uint32_t part; /* SKALD_PART_... */
-    uint32_t page;
-    uint32_t first, n; /* positions within the page */
+    uint32_t part;     /* SKALD_PART_... */
+    uint32_t page;     /* or slot */
+    uint32_t first, n; /* positions within the page, or since the grid line; 0 of a state */
 } skald_store_part;
 
 /* ---- a step -------------------------------------------------------------------------------------------------------- */
@@ -328,11 +347,22 @@ enum {
     SKALD_POLL_CANCEL = 2, /* stop soon and forget: stream_run returns CANCELLED */
 };
 
-/* One pass. Every row names its own page list: the pages of its sequence from position 0, so that position p lies in
- * pages[page_list[r] + p / SKALD_PAGE_TOKENS] at p % SKALD_PAGE_TOKENS. `pages` is the cache's table, n_sequences lists of
- * n_pages each (skald_store_plan); a device with its own memory takes up the lists that rows name, of which the entries
- * from the first visible position to the row's own are valid. Rows of one sequence stand together and ascend. All arrays
- * stay as they are until the pass ends. */
+/* One pass. Every row names its own page lists: in group g position p of the row's sequence lies in page
+ * pages[g * n_sequences * n_list + page_list[r] + p / SKALD_PAGE_TOKENS] at p % SKALD_PAGE_TOKENS. `pages` is the cache's
+ * table, [n_groups][n_sequences][n_list] (skald_store_plan); a device with its own memory takes up the lists that rows
+ * name. Entries are valid from the first position that the group's window lets a row see to the row's own; others may be
+ * no page. Rows of one sequence stand together and ascend.
+ *
+ * States of a sequence whose rows in this pass are [a, b), with grid lines at multiples of SKALD_STATE_GRID:
+ *   state_from     holds the state at the last line at or before a, and the rows from there to a; SKALD_NO_SLOT: a is 0,
+ *                  the state is all zero
+ *   state_to       gets the state at the last line G at or before b, and the rows from G to b
+ *   state_before   gets the state at the line before G with all its rows where [a, b) reaches G from before it, else
+ *                  SKALD_NO_SLOT
+ * Where a slot is state_from too and stands at that line already, only rows of this pass are missing in it. That is
+ * state_to when no line is crossed, and state_before when one is; when more are, state_to may be state_from, whose content
+ * is then used up. Rows below a in a kept slot, and slots that are not named, stay as they are. The three arrays are NULL
+ * where the store has no slots. All arrays stay as they are until the pass ends. */
 typedef struct skald_pass {
     uint32_t size;
     uint32_t n_rows, n_wanted;
@@ -340,9 +370,10 @@ typedef struct skald_pass {
     const int32_t *tokens;     /* [n_rows] id, or -1 - i for row i of `embeddings` */
     const float *embeddings;   /* [n_embeddings, width], or NULL */
     const uint32_t *positions; /* [n_rows] */
-    const uint32_t *page_list; /* [n_rows] where the row's list begins in `pages` */
-    const uint32_t *pages;     /* [n_sequences * n_pages of the store] */
+    const uint32_t *page_list; /* [n_rows] where the row's list begins in a group's part of `pages` */
+    const uint32_t *pages;     /* [n_groups * n_sequences * n_list of the store] */
     const uint32_t *wanted;    /* [n_wanted] rows, ascending */
+    const uint32_t *state_from, *state_before, *state_to; /* [n_rows], the same for all rows of a sequence */
     uint32_t n_embeddings;
     uint32_t reserved;
     skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker; may be NULL */
@@ -394,12 +425,15 @@ struct skald_backend {
     const char *(*weight_kernel)(skald_device *device,
                                  const skald_weight *w); /* static name, "" where none multiplies */
 
-    /* Pages. */
+    /* Pages and slots. */
     uint64_t (*store_bytes)(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
     skald_status (*store_create)(skald_store **out, skald_device *device, const skald_store_plan *plan);
     void (*store_free)(skald_store *store);
     /* The first n positions of page `from` in one store to page `to` of another of the same plan, or of the same. */
-    skald_status (*page_copy)(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+    skald_status (*page_copy)(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
+                              uint32_t group, uint32_t n);
+    /* The state of a slot and the first n rows since its grid line, likewise. NULL: a device without states. */
+    skald_status (*slot_copy)(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
     skald_status (*part_read)(void *to, skald_store *store, const skald_store_part *part);
     skald_status (*part_write)(skald_store *store, const skald_store_part *part, const void *from);
 

@@ -80,7 +80,8 @@ SKALD_API uint32_t skald_numerics_version(void);
     X(BUSY, -6, "the object is in use by another call")                                                                \
     X(CANCELLED, -7, "the host asked to stop; nothing changed")                                                        \
     X(DEVICE, -8, "the device failed; nothing changed")                                                                \
-    X(ABSENT, -9, "there is no such thing")
+    X(ABSENT, -9, "there is no such thing")                                                                            \
+    X(GONE, -10, "no longer kept: windows and states reach back only so far; nothing changed")
 
 typedef int32_t skald_status;
 enum {
@@ -400,8 +401,12 @@ typedef struct skald_kv_cache_stats {
     uint32_t n_sequences;
     uint32_t n_sequences_max;
     uint64_t n_tokens; /* held by all sequences, shared ones counted for each */
-    uint64_t bytes;    /* of all pages */
+    uint64_t bytes;    /* of all pages and slots */
     uint64_t bytes_per_token;
+    uint32_t n_window_pages; /* of layers that see a window; they never run out */
+    uint32_t n_window_pages_free;
+    uint32_t n_slots; /* of states, likewise */
+    uint32_t n_slots_free;
 } skald_kv_cache_stats;
 
 SKALD_API skald_status skald_kv_cache_get_stats(skald_kv_cache_stats *stats, skald_kv_cache *cache);

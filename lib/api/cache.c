@@ -3,6 +3,7 @@
 #include "cache/cache.h"
 #include "model/model.h"
 #include "api/plan.h"
+#include <string.h>
 
 static const skald_kv_cache_options defaults = {.size = sizeof defaults, .k_type = SKALD_F16, .v_type = SKALD_F16};
 
@@ -28,26 +29,45 @@ static skald_store_plan store_plan(const sk_config *c, const skald_kv_cache_opti
     const uint64_t pages = sk_divide_up(tokens, SKALD_PAGE_TOKENS);
     return (skald_store_plan){.size = sizeof(skald_store_plan),
                               .n_layers = c->n_layers,
-                              .n_pages = pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages,
+                              .n_list = pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages,
                               .n_sequences = o->n_sequences ? o->n_sequences : 1,
                               .k_type = o->k_type,
                               .v_type = o->v_type};
 }
 
-static void set_layers(skald_store_plan *plan, skald_store_layer *layers, const sk_config *c) {
+static void set_layers(skald_store_plan *plan, skald_store_layer *layers, skald_store_group *groups,
+                       const sk_config *c) {
     for (uint32_t i = 0; i < c->n_layers; i++) {
         const sk_kind *k = sk_config_kind(c, i);
-        layers[i] = (skald_store_layer){k->n_kv_heads, k->head_dim_k, k->head_dim_v, k->window};
+        layers[i] = (skald_store_layer){.n_kv_heads = k->n_kv_heads,
+                                        .head_dim_k = k->head_dim_k,
+                                        .head_dim_v = k->head_dim_v,
+                                        .window = k->window};
     }
     plan->layers = layers;
+    sk_cache_divide(plan, layers, groups);
 }
 
+static uint64_t token_bytes(const skald_store_plan *plan, const skald_store_layer *layer) {
+    return sk_mul(layer->n_kv_heads, skald_dtype_bytes(plan->k_type, layer->head_dim_k) +
+                                         skald_dtype_bytes(plan->v_type, layer->head_dim_v));
+}
+
+/* While every layer sees it. */
 static uint64_t bytes_per_token(const skald_store_plan *plan) {
     uint64_t n = 0;
+    for (uint32_t i = 0; i < plan->n_layers; i++) n = sk_add(n, token_bytes(plan, &plan->layers[i]));
+    return n;
+}
+
+/* Of all pages and slots, without what a device adds to align them. */
+static uint64_t content_bytes(const skald_store_plan *plan) {
+    uint64_t n = 0;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
-        const skald_store_layer *layer = &plan->layers[i];
-        n = sk_add(n, sk_mul(layer->n_kv_heads, skald_dtype_bytes(plan->k_type, layer->head_dim_k) +
-                                                    skald_dtype_bytes(plan->v_type, layer->head_dim_v)));
+        const skald_store_layer *l = &plan->layers[i];
+        const uint64_t slot = sk_add(l->state_bytes, (uint64_t)l->row_bytes * SKALD_STATE_GRID);
+        const uint64_t page = sk_mul(token_bytes(plan, l), SKALD_PAGE_TOKENS);
+        n = sk_add(n, l->state_bytes ? sk_mul(plan->n_slots, slot) : sk_mul(plan->groups[l->group].n_pages, page));
     }
     return n;
 }
@@ -69,14 +89,14 @@ static skald_status check(const skald_store_plan *p, const sk_config *c, skald_r
     if (status != SKALD_OK) return status;
     if (p->n_sequences > 65535)
         return sk_fail(why, SKALD_ARGUMENT, "n_sequences is %u, at most 65535 expected", p->n_sequences);
-    if ((uint64_t)p->n_pages * p->n_sequences > UINT32_MAX || p->n_pages > INT32_MAX / SKALD_PAGE_TOKENS)
-        return sk_fail(why, SKALD_ARGUMENT, "n_tokens asks for %u pages, more than a cache can have", p->n_pages);
+    if ((uint64_t)p->n_list * p->n_sequences > UINT32_MAX / SK_MAX_GROUPS || p->n_list > INT32_MAX / SKALD_PAGE_TOKENS)
+        return sk_fail(why, SKALD_ARGUMENT, "n_tokens asks for %u pages, more than a cache can have", p->n_list);
     return SKALD_OK;
 }
 
 /* The handle's block: bookkeeping, then the layers' geometry. */
 static skald_kv_cache *carve(sk_carver *c, skald_store_layer **layers, const skald_store_plan *p) {
-    skald_kv_cache *cache = sk_cache_carve(c, p->n_pages, p->n_sequences);
+    skald_kv_cache *cache = sk_cache_carve(c, p);
     *layers = sk_carve(c, p->n_layers, sizeof **layers, SK_CACHE_LINE);
     return cache;
 }
@@ -93,10 +113,15 @@ skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, sk
     const uint64_t n = sk_mul(config->n_layers, sizeof(skald_store_layer));
     skald_store_layer *layers = sk_allocate(memory, 1, n, SKALD_MEMORY_LOAD), *unused;
     if (!layers) return sk_fail(why, SKALD_MEMORY, "no memory to plan a cache");
-    set_layers(&store, layers, config);
+    skald_store_group groups[SK_MAX_GROUPS];
+    set_layers(&store, layers, groups, config);
     sk_carver c = {0};
     carve(&c, &unused, &store);
-    *out = (sk_cache_sizes){.handle_bytes = c.used, .bytes_per_token = bytes_per_token(&store)};
+    *out = (sk_cache_sizes){.handle_bytes = c.used,
+                            .bytes_per_token = bytes_per_token(&store),
+                            .page_bytes = content_bytes(&store),
+                            .store = store};
+    memcpy(out->groups, groups, sizeof groups);
     out->store_bytes = backend->store_bytes(device, &out->device_bytes, &store);
     sk_release(memory, layers, n);
     return SKALD_OK;
@@ -106,12 +131,15 @@ static skald_status make(skald_kv_cache **out, skald_model *model, const skald_k
                          const sk_cache_sizes *sizes, skald_report *why) {
     sk_carver c = {.base = sk_allocate_zeroed(sk_model_memory(model), 1, sizes->handle_bytes, SKALD_MEMORY_HANDLE)};
     if (!c.base) return sk_fail(why, SKALD_MEMORY, "no memory for a cache");
-    skald_store_plan store = store_plan(&model->config, o);
+    skald_store_plan store = sizes->store;
+    skald_store_group groups[SK_MAX_GROUPS];
     skald_store_layer *layers;
+    store.groups = sizes->groups;
     skald_kv_cache *cache = carve(&c, &layers, &store);
-    set_layers(&store, layers, &model->config);
+    set_layers(&store, layers, groups, &model->config);
     cache->block_bytes = sizes->handle_bytes;
     cache->bytes_per_token = sizes->bytes_per_token;
+    cache->page_bytes = sizes->page_bytes;
     cache->k_type = o->k_type, cache->v_type = o->v_type;
     cache->model = model;
     cache->backend = model->backend;
@@ -124,7 +152,7 @@ static skald_status make(skald_kv_cache **out, skald_model *model, const skald_k
     skald_kv_cache_free(cache);
     if (status == SKALD_UNSUPPORTED)
         return sk_fail(why, status, "k_type or v_type: %s has no such pages", model->backend->name);
-    return sk_fail(why, status, "no memory for %u pages, %llu bytes", store.n_pages,
+    return sk_fail(why, status, "no memory for %u pages, %llu bytes", store.n_list,
                    (unsigned long long)sk_add(sizes->store_bytes, sizes->device_bytes));
 }
 
@@ -192,7 +220,8 @@ skald_status skald_kv_cache_fork(skald_seq *out, skald_kv_cache *cache, skald_se
     skald_status status = enter(cache);
     if (status != SKALD_OK) return status;
     sk_sequence *s = sk_cache_find(cache, seq);
-    return leave(cache, s && n_tokens <= s->length ? sk_cache_fork(out, cache, s, n_tokens) : SKALD_ARGUMENT);
+    if (!s || n_tokens > s->length) return leave(cache, SKALD_ARGUMENT);
+    return leave(cache, sk_cache_reaches(cache, s, n_tokens) ? sk_cache_fork(out, cache, s, n_tokens) : SKALD_GONE);
 }
 
 skald_status skald_kv_cache_rewind(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens) {
@@ -200,6 +229,7 @@ skald_status skald_kv_cache_rewind(skald_kv_cache *cache, skald_seq seq, uint32_
     if (status != SKALD_OK) return status;
     sk_sequence *s = sk_cache_find(cache, seq);
     if (!s || n_tokens > s->length) return leave(cache, SKALD_ARGUMENT);
+    if (!sk_cache_reaches(cache, s, n_tokens)) return leave(cache, SKALD_GONE);
     sk_cache_rewind(cache, s, n_tokens);
     return leave(cache, SKALD_OK);
 }

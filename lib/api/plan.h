@@ -7,6 +7,9 @@ typedef struct sk_cache_sizes {
     uint64_t handle_bytes, store_bytes; /* asked of the host's allocator */
     uint64_t device_bytes;
     uint64_t bytes_per_token;
+    uint64_t page_bytes;    /* of all pages and slots */
+    skald_store_plan store; /* but for its layers and the address of `groups` */
+    skald_store_group groups[SK_MAX_GROUPS];
 } sk_cache_sizes;
 
 skald_status sk_cache_plan(sk_cache_sizes *out, const skald_backend *backend, skald_device *device,

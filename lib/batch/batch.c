@@ -7,6 +7,9 @@ void sk_batch_carve(sk_batch *b, sk_carver *c, uint32_t n_rows, uint32_t n_logit
     b->positions = sk_carve(c, n_rows, sizeof *b->positions, SK_CACHE_LINE);
     b->page_list = sk_carve(c, n_rows, sizeof *b->page_list, SK_CACHE_LINE);
     b->wanted = sk_carve(c, n_rows, sizeof *b->wanted, SK_CACHE_LINE);
+    b->state_from = sk_carve(c, n_rows, sizeof *b->state_from, SK_CACHE_LINE);
+    b->state_before = sk_carve(c, n_rows, sizeof *b->state_before, SK_CACHE_LINE);
+    b->state_to = sk_carve(c, n_rows, sizeof *b->state_to, SK_CACHE_LINE);
 }
 
 const skald_span *sk_span_at(const skald_span *spans, uint32_t i) {
@@ -59,45 +62,69 @@ skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span 
                        (unsigned long long)wanted, b->n_logits_max);
     b->spans = spans;
     b->n_spans = n_spans;
-    b->span = b->token = 0;
+    b->span = b->token = b->first_span = 0;
     b->n_done = 0, b->n_tokens = n_tokens;
     b->pass = (skald_pass){.size = sizeof b->pass,
                            .tokens = b->tokens,
                            .positions = b->positions,
                            .page_list = b->page_list,
                            .wanted = b->wanted,
-                           .pages = cache->lists};
+                           .pages = cache->lists,
+                           .state_from = cache->slots.n ? b->state_from : NULL,
+                           .state_before = cache->slots.n ? b->state_before : NULL,
+                           .state_to = cache->slots.n ? b->state_to : NULL};
     return SKALD_OK;
 }
 
-/* Rows of one span into the pass, as many as there is room for. A pass holds rows of one kind: ids or embeddings. */
-static bool add_rows(sk_batch *b, skald_kv_cache *cache, const skald_span *span) {
-    const sk_sequence *s = sk_cache_find(cache, span->seq);
+static void add_row(sk_batch *b, const skald_kv_cache *cache, const sk_sequence *s, const skald_span *span) {
     skald_pass *p = &b->pass;
-    if (p->n_rows && (p->embeddings || span->embeddings)) return false;
-    p->embeddings = span->embeddings;
-    p->n_embeddings = span->embeddings ? span->n_tokens : 0;
-    for (; b->token < span->n_tokens && p->n_rows < b->n_rows_max; b->token++) {
-        const uint32_t r = p->n_rows++;
-        b->tokens[r] = span->tokens ? span->tokens[b->token] : -1 - (int32_t)b->token;
-        b->positions[r] = s->length + b->token;
-        b->page_list[r] = sk_cache_list(cache, s);
-        const bool last = b->token + 1 == span->n_tokens;
-        if (span->logits == SKALD_LOGITS_ALL || (span->logits == SKALD_LOGITS_LAST && last))
-            b->wanted[p->n_wanted++] = r;
-    }
-    if (b->token < span->n_tokens) return false;
-    b->token = 0;
-    b->span++;
-    return true;
+    const uint32_t r = p->n_rows++, token = b->token++;
+    b->tokens[r] = span->tokens ? span->tokens[token] : -1 - (int32_t)token;
+    b->positions[r] = s->length + token;
+    b->page_list[r] = sk_cache_list(cache, s);
+    b->state_from[r] = s->state_from, b->state_before[r] = s->state_before, b->state_to[r] = s->state_to;
+    if (span->logits == SKALD_LOGITS_ALL || (span->logits == SKALD_LOGITS_LAST && b->token == span->n_tokens))
+        b->wanted[p->n_wanted++] = r;
 }
 
-skald_status sk_batch_next(sk_batch *b, skald_kv_cache *cache) {
+/* Rows of one span into the pass, as many as there is room for; END when no more spans have. A pass holds rows of one kind:
+ * ids or embeddings. */
+static skald_status add_rows(sk_batch *b, skald_kv_cache *cache, const skald_span *span) {
+    sk_sequence *s = sk_cache_find(cache, span->seq);
+    skald_pass *p = &b->pass;
+    const uint32_t room = b->n_rows_max - p->n_rows, left = span->n_tokens - b->token;
+    uint32_t n = left < room ? left : room;
+    if (n == 0 || (p->n_rows && (p->embeddings || span->embeddings))) return SKALD_END;
+    skald_status status = sk_cache_enter_pass(cache, s, s->length + b->token, &n);
+    if (status != SKALD_OK) return status;
+    p->embeddings = span->embeddings;
+    p->n_embeddings = span->embeddings ? span->n_tokens : 0;
+    for (uint32_t i = 0; i < n; i++) add_row(b, cache, s, span);
+    if (n < left) return SKALD_END;
+    b->token = 0;
+    b->span++;
+    return SKALD_OK;
+}
+
+/* The pass that was is over: what it alone could see comes back. */
+static void leave_pass(sk_batch *b, skald_kv_cache *cache) {
+    for (uint32_t i = b->first_span; i < b->n_spans && i <= b->span; i++) {
+        const skald_span *span = sk_span_at(b->spans, i);
+        sk_sequence *s = sk_cache_find(cache, span->seq);
+        sk_cache_leave_pass(cache, s, s->length + (i < b->span ? span->n_tokens : b->token));
+    }
     b->n_done += b->pass.n_rows;
     b->pass.first_wanted += b->pass.n_wanted;
     b->pass.n_rows = b->pass.n_wanted = 0;
     b->pass.embeddings = NULL;
-    while (b->span < b->n_spans && b->pass.n_rows < b->n_rows_max &&
-           add_rows(b, cache, sk_span_at(b->spans, b->span))) {}
-    return b->pass.n_rows ? SKALD_OK : SKALD_END;
+    b->first_span = b->span;
+}
+
+skald_status sk_batch_next(sk_batch *b, skald_kv_cache *cache) {
+    skald_status status = SKALD_OK;
+    leave_pass(b, cache);
+    if (b->span == b->n_spans) return SKALD_END;
+    while (b->span < b->n_spans && status == SKALD_OK) status = add_rows(b, cache, sk_span_at(b->spans, b->span));
+    if (status != SKALD_OK && status != SKALD_END) return status;
+    return b->pass.n_rows ? SKALD_OK : SKALD_FULL; /* FULL cannot be: plan.c counts */
 }

@@ -8,10 +8,12 @@ typedef struct sk_batch {
     uint32_t n_rows_max, n_logits_max; /* room of a pass, and of the logits of all passes */
     int32_t *tokens;                   /* [n_rows_max] */
     uint32_t *positions, *page_list, *wanted;
+    uint32_t *state_from, *state_before, *state_to;
     /* the spans, the caller's memory until the step ends */
     const skald_span *spans;
     uint32_t n_spans;
     uint32_t span, token; /* first one that is in no pass yet */
+    uint32_t first_span;  /* that has rows in the last pass */
     uint64_t n_done, n_tokens;
     skald_pass pass; /* the last one filled; first_wanted counts on */
 } sk_batch;
@@ -24,6 +26,7 @@ const skald_span *sk_span_at(const skald_span *spans, uint32_t i);
 /* Checks spans against cache and vocabulary: ids, sequences, room for logits. ARGUMENT naming the span. */
 skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans,
                            uint32_t n_vocab, skald_report *why);
-/* Fills the next pass; END when every token has had its pass. Pages must have been prepared. */
+/* Ends the last pass and fills the next; END when every token has had its pass. The sequences must have been prepared.
+ * DEVICE: a slot could not be copied. */
 skald_status sk_batch_next(sk_batch *b, skald_kv_cache *cache);
 #endif

@@ -26,10 +26,10 @@ static skald_status take_pages(sk_run *run, skald_report *why) {
     uint64_t need = 0;
     for (uint32_t i = 0; i < b->n_spans; i++)
         need = sk_add(need, sk_cache_need(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens));
-    if (need > run->cache->n_free)
+    if (need > run->cache->groups[0].pages.n_free)
         return sk_fail(why, SKALD_FULL, "the step needs %llu pages of %u tokens, %u are free",
                        (unsigned long long)(need > UINT32_MAX ? UINT32_MAX : need), SKALD_PAGE_TOKENS,
-                       run->cache->n_free);
+                       run->cache->groups[0].pages.n_free);
     for (uint32_t i = 0; i < b->n_spans; i++) {
         skald_status status = sk_cache_prepare(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens);
         if (status != SKALD_OK) return sk_fail(why, status, "the device could not copy a page");
@@ -95,8 +95,7 @@ static skald_status go_pass(sk_run *run) {
 
 static void commit(sk_run *run) {
     const sk_batch *b = &run->batch;
-    for (uint32_t i = 0; i < b->n_spans; i++)
-        sk_cache_commit(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens);
+    for (uint32_t i = 0; i < b->n_spans; i++) sk_cache_commit(run->cache, sequence_of(run, i));
     run->n_logits = b->pass.first_wanted;
     atomic_store(&run->cache->paused, 0);
     run->cache = NULL;
@@ -107,7 +106,7 @@ skald_status sk_run_go(sk_run *run, const skald_step_options *options, skald_rep
     for (;;) {
         skald_status status = run->in_pass ? SKALD_OK : sk_batch_next(&run->batch, run->cache);
         if (status == SKALD_END) break;
-        status = go_pass(run);
+        if (status == SKALD_OK) status = go_pass(run);
         if (status == SKALD_PENDING) {
             atomic_store(&run->cache->paused, 1);
             return status;

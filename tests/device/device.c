@@ -221,6 +221,7 @@ const skald_backend *skald_backend_entry(uint32_t version) {
         .store_create = device_store_create,
         .store_free = device_store_free,
         .page_copy = device_page_copy,
+        .slot_copy = device_slot_copy,
         .part_read = device_part_read,
         .part_write = device_part_write,
         .stream_bytes = device_stream_bytes,

@@ -36,24 +36,33 @@ struct skald_buffer {
     uint64_t n_bytes;
 };
 
-/* A layer's share of a page and where it begins in it. */
+/* A layer's share of a page or slot and where it begins in it. */
 typedef struct device_layer {
     skald_store_layer shape;
-    uint64_t offset[2]; /* by SKALD_PART_... */
+    uint64_t offset[4]; /* by SKALD_PART_... */
 } device_layer;
+
+/* The pages of a group, or the slots. */
+typedef struct device_units {
+    uint32_t n;
+    uint64_t n_bytes; /* of one */
+    device_address first;
+} device_units;
+
+#define DEVICE_GROUPS 6u
 
 /* In device memory. */
 typedef struct device_store {
-    uint32_t n_pages, n_layers, n_sequences;
-    skald_dtype type[2]; /* by SKALD_PART_... */
-    uint64_t page_bytes;
-    device_address layers, table, pages; /* table: [n_sequences][n_pages] page numbers of the pass under way */
+    uint32_t n_layers, n_groups, n_sequences, n_list;
+    skald_dtype type[2];                   /* by SKALD_PART_... */
+    device_units units[DEVICE_GROUPS + 1]; /* groups, then at n_groups slots */
+    device_address layers, table;          /* table: the page lists of the pass under way, as skald_pass has them */
 } device_store;
 
 struct skald_store {
     skald_device *device;
     device_address block; /* of a device_store */
-    uint32_t n_pages, n_layers, n_sequences;
+    device_store described;
 };
 
 /* A recorded operation. The descriptor's row and weight offsets are turned into device addresses. */
@@ -127,12 +136,18 @@ const char *device_weight_kernel(skald_device *d, const skald_weight *w);
 uint64_t device_store_bytes(skald_device *d, uint64_t *on_device, const skald_store_plan *plan);
 skald_status device_store_create(skald_store **out, skald_device *d, const skald_store_plan *plan);
 void device_store_free(skald_store *store);
-skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
+                              uint32_t group, uint32_t n);
+skald_status device_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
 skald_status device_part_read(void *to, skald_store *store, const skald_store_part *part);
 skald_status device_part_write(skald_store *store, const skald_store_part *part, const void *from);
 /* On the worker: element 0 of a head at a position, and elements there. */
 device_address device_head(skald_device *d, const device_store *store, uint32_t layer, uint32_t part, uint32_t head,
                            uint32_t page, uint32_t position);
+/* A layer's state in a slot, or its row of a position since. */
+device_address device_state(skald_device *d, const device_store *store, uint32_t layer, uint32_t slot);
+device_address device_state_row(skald_device *d, const device_store *store, uint32_t layer, uint32_t slot,
+                                uint32_t position);
 float device_load(skald_device *d, skald_dtype type, device_address head, uint32_t i);
 void device_save(skald_device *d, skald_dtype type, device_address head, uint32_t i, float x);
 

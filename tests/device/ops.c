@@ -98,8 +98,14 @@ static void angles_row(const frame *f, const skald_angles *op, uint32_t r) {
 
 static const device_store *store_of(const frame *f) { return device_at(f->d, f->pass->store); }
 
-static uint32_t page_of(const frame *f, uint32_t r, uint32_t position) {
-    return table(f, store_of(f)->table)[table(f, f->pass->page_list)[r] + position / SKALD_PAGE_TOKENS];
+static uint32_t group_of(const frame *f, uint32_t layer) {
+    return ((const device_layer *)device_at(f->d, store_of(f)->layers))[layer].shape.group;
+}
+
+static uint32_t page_of(const frame *f, uint32_t layer, uint32_t r, uint32_t position) {
+    const device_store *store = store_of(f);
+    const uint64_t lists = (uint64_t)group_of(f, layer) * store->n_sequences * store->n_list;
+    return table(f, store->table)[lists + table(f, f->pass->page_list)[r] + position / SKALD_PAGE_TOKENS];
 }
 
 static void turn(const frame *f, const skald_append *op, double *head, uint32_t r) {
@@ -123,7 +129,7 @@ static void norm_first(const frame *f, const skald_norm *n, double *to, const fl
 
 static void append_row(const frame *f, const skald_append *op, uint32_t r) {
     const device_store *store = store_of(f);
-    uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, r, position),
+    uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, op->layer, r, position),
              in_page = position % SKALD_PAGE_TOKENS;
     uint32_t dim = op->head_dim_k;
     for (uint32_t h = 0; h < op->n_heads; h++) {
@@ -163,13 +169,13 @@ static void attend_head(const frame *f, const skald_attend *op, uint32_t r, uint
     const float *q = row(f, &op->q, r) + (uint64_t)head * op->head_dim_k;
     double sink = op->sinks.buffer ? (double)row(f, &op->sinks, 0)[head] : -HUGE_VAL, most = sink, *sum = f->scratch;
     for (uint32_t p = first; p <= last; p++) {
-        double x = score(f, op, q, kv_head, page_of(f, r, p), p);
+        double x = score(f, op, q, kv_head, page_of(f, op->layer, r, p), p);
         if (!(x <= most)) most = x; /* NaN goes on */
     }
     double total = exp(sink - most);
     memset(sum, 0, dim * sizeof *sum);
     for (uint32_t p = first; p <= last; p++) {
-        uint32_t page = page_of(f, r, p);
+        uint32_t page = page_of(f, op->layer, r, p);
         double share = exp(score(f, op, q, kv_head, page, p) - most);
         device_address value = device_head(f->d, store, op->layer, part, kv_head, page, p % SKALD_PAGE_TOKENS);
         total += share;
@@ -182,7 +188,7 @@ static void attend_head(const frame *f, const skald_attend *op, uint32_t r, uint
 static skald_status attend_row(const frame *f, const skald_attend *op, uint32_t r) {
     uint32_t last = table(f, f->pass->positions)[r];
     for (uint32_t p = op->window > 0 && last >= op->window ? last - op->window + 1 : 0; p <= last; p++)
-        if (page_of(f, r, p) >= store_of(f)->n_pages) return SKALD_DEVICE;
+        if (page_of(f, op->layer, r, p) >= store_of(f)->units[group_of(f, op->layer)].n) return SKALD_DEVICE;
     for (uint32_t h = 0; h < op->n_heads; h++) attend_head(f, op, r, h);
     return SKALD_OK;
 }
@@ -250,7 +256,7 @@ static void spoil_rows(const frame *f, const skald_rows *r) {
 static void spoil_store(const frame *f, const skald_append *op) {
     const device_store *store = store_of(f);
     for (uint32_t r = 0; r < f->pass->n_rows; r++) {
-        uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, r, position);
+        uint32_t position = table(f, f->pass->positions)[r], page = page_of(f, op->layer, r, position);
         for (uint32_t i = 0; i < 2 * op->n_kv_heads; i++) {
             uint32_t part = i & 1, dim = part == SKALD_PART_K ? op->head_dim_k : op->head_dim_v;
             device_address to = device_head(f->d, store, op->layer, part, i / 2, page, position % SKALD_PAGE_TOKENS);

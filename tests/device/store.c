@@ -1,4 +1,5 @@
-/* Cache pages of the test device: V before K, heads from last to first, positions interleaved, elements backwards. */
+/* Cache pages of the test device: V before K, heads from last to first, positions interleaved, elements backwards; in slots
+ * rows before states and from last to first. */
 #include "device/device.h"
 #include "base/exact.h"
 #include <string.h>
@@ -14,67 +15,80 @@ static uint64_t part_bytes(const device_layer *l, uint32_t part, skald_dtype typ
     return (n + 63) & ~(uint64_t)63;
 }
 
-/* Where each layer's parts lie in a page. Returns the bytes of a page. */
-static uint64_t lay_out(device_layer *layers, const skald_store_plan *plan) {
+static uint32_t units_of(const skald_store_layer *l, uint32_t n_groups) { return l->state_bytes ? n_groups : l->group; }
+
+static uint64_t up(uint64_t n) { return (n + 63) & ~(uint64_t)63; }
+
+/* Where each layer's parts lie in the pages of one group, or in a slot. Returns the bytes of one. */
+static uint64_t lay_out(device_layer *layers, const skald_store_plan *plan, uint32_t units) {
     uint64_t at = 0;
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         device_layer own = {.shape = plan->layers[i]};
+        if (units_of(&own.shape, plan->n_groups) != units) continue;
         own.offset[SKALD_PART_V] = at;
         at += part_bytes(&own, SKALD_PART_V, plan->v_type);
         own.offset[SKALD_PART_K] = at;
         at += part_bytes(&own, SKALD_PART_K, plan->k_type);
+        own.offset[SKALD_PART_ROWS] = at;
+        at += up((uint64_t)SKALD_STATE_GRID * own.shape.row_bytes);
+        own.offset[SKALD_PART_STATE] = at;
+        at += up(own.shape.state_bytes);
         if (layers) layers[i] = own;
     }
     return at;
 }
 
-typedef struct create_args {
-    const skald_store_plan *plan;
-    skald_store *store;
-    uint64_t page_bytes;
-} create_args;
-
-static uint64_t tables_bytes(const skald_store_plan *p) {
-    uint64_t n = sizeof(device_store) + p->n_layers * sizeof(device_layer) + (uint64_t)4 * p->n_sequences * p->n_pages;
-    return (n + 63) & ~(uint64_t)63;
+/* The store from a block at `block`. Returns the block's bytes. */
+static uint64_t describe(device_store *s, device_address block, const skald_store_plan *p) {
+    *s = (device_store){.n_layers = p->n_layers,
+                        .n_groups = p->n_groups,
+                        .n_sequences = p->n_sequences,
+                        .n_list = p->n_list,
+                        .type = {p->k_type, p->v_type},
+                        .layers = block + sizeof *s,
+                        .table = block + sizeof *s + p->n_layers * sizeof(device_layer)};
+    uint64_t at = up(s->table + (uint64_t)4 * p->n_groups * p->n_sequences * p->n_list);
+    for (uint32_t u = 0; u <= p->n_groups; u++) {
+        s->units[u] = (device_units){u < p->n_groups ? p->groups[u].n_pages : p->n_slots, lay_out(NULL, p, u), at};
+        at += s->units[u].n * s->units[u].n_bytes;
+    }
+    return at - block;
 }
 
-static skald_status describe(skald_device *d, void *arg) {
-    create_args *a = arg;
-    const skald_store_plan *p = a->plan;
-    device_store *s = device_at(d, a->store->block);
-    *s = (device_store){.n_pages = p->n_pages,
-                        .n_layers = p->n_layers,
-                        .n_sequences = p->n_sequences,
-                        .type = {p->k_type, p->v_type},
-                        .page_bytes = a->page_bytes,
-                        .layers = a->store->block + sizeof *s,
-                        .table = a->store->block + sizeof *s + p->n_layers * sizeof(device_layer),
-                        .pages = a->store->block + tables_bytes(p)};
-    lay_out(device_at(d, s->layers), p);
+typedef struct create_args {
+    const skald_store_plan *plan;
+    const skald_store *store;
+} create_args;
+
+static skald_status write_tables(skald_device *d, void *arg) {
+    const create_args *a = arg;
+    const device_store *s = &a->store->described;
+    memcpy(device_at(d, a->store->block), s, sizeof *s);
+    for (uint32_t u = 0; u <= s->n_groups; u++) lay_out(device_at(d, s->layers), a->plan, u);
     return SKALD_OK;
 }
 
 uint64_t device_store_bytes(skald_device *d, uint64_t *on_device, const skald_store_plan *plan) {
     (void)d;
-    *on_device = tables_bytes(plan) + plan->n_pages * lay_out(NULL, plan);
+    device_store measured;
+    *on_device = plan->n_groups <= DEVICE_GROUPS ? describe(&measured, 0, plan) : UINT64_MAX;
     return sizeof(skald_store);
 }
 
 skald_status device_store_create(skald_store **out, skald_device *d, const skald_store_plan *plan) {
     *out = NULL;
-    if (!element_bytes(plan->k_type) || !element_bytes(plan->v_type)) return SKALD_UNSUPPORTED;
+    if (!element_bytes(plan->k_type) || !element_bytes(plan->v_type) || plan->n_groups > DEVICE_GROUPS)
+        return SKALD_UNSUPPORTED;
     skald_store *s = device_host_block(d, sizeof *s, SKALD_MEMORY_CACHE);
     if (!s) return SKALD_MEMORY;
     s->device = d;
-    s->n_pages = plan->n_pages;
-    s->n_layers = plan->n_layers;
-    s->n_sequences = plan->n_sequences;
-    create_args a = {plan, s, lay_out(NULL, plan)};
-    skald_status status = SKALD_MEMORY;
-    if (a.page_bytes <= d->region_bytes)
-        status = device_take(&s->block, d, tables_bytes(plan) + plan->n_pages * a.page_bytes);
-    if (status == SKALD_OK) status = device_do(d, describe, &a);
+    const uint64_t n_bytes = describe(&s->described, 0, plan);
+    skald_status status = n_bytes <= d->region_bytes ? device_take(&s->block, d, n_bytes) : SKALD_MEMORY;
+    if (status == SKALD_OK) {
+        create_args a = {plan, s};
+        describe(&s->described, s->block, plan);
+        status = device_do(d, write_tables, &a);
+    }
     if (status == SKALD_OK) *out = s;
     else device_store_free(s);
     return status;
@@ -88,12 +102,33 @@ void device_store_free(skald_store *s) {
 
 /* ---- elements */
 
+static const device_layer *layer_at(skald_device *d, const device_store *s, uint32_t layer) {
+    return (const device_layer *)device_at(d, s->layers) + layer;
+}
+
+static device_address unit_at(const device_store *s, const device_layer *l, uint32_t index) {
+    const device_units *units = &s->units[units_of(&l->shape, s->n_groups)];
+    return units->first + index * units->n_bytes;
+}
+
 device_address device_head(skald_device *d, const device_store *s, uint32_t layer, uint32_t part, uint32_t head,
                            uint32_t page, uint32_t position) {
-    const device_layer *l = (const device_layer *)device_at(d, s->layers) + layer;
+    const device_layer *l = layer_at(d, s, layer);
     uint64_t slot = position * 37u % SKALD_PAGE_TOKENS, last = l->shape.n_kv_heads - 1, dim = dimension(l, part);
     uint64_t vector = ((last - head) * SKALD_PAGE_TOKENS + slot) * dim;
-    return s->pages + page * s->page_bytes + l->offset[part] + (vector + dim - 1) * element_bytes(s->type[part]);
+    return unit_at(s, l, page) + l->offset[part] + (vector + dim - 1) * element_bytes(s->type[part]);
+}
+
+device_address device_state(skald_device *d, const device_store *s, uint32_t layer, uint32_t slot) {
+    const device_layer *l = layer_at(d, s, layer);
+    return unit_at(s, l, slot) + l->offset[SKALD_PART_STATE];
+}
+
+device_address device_state_row(skald_device *d, const device_store *s, uint32_t layer, uint32_t slot,
+                                uint32_t position) {
+    const device_layer *l = layer_at(d, s, layer);
+    const uint32_t row = SKALD_STATE_GRID - 1 - position % SKALD_STATE_GRID;
+    return unit_at(s, l, slot) + l->offset[SKALD_PART_ROWS] + (uint64_t)row * l->shape.row_bytes;
 }
 
 float device_load(skald_device *d, skald_dtype type, device_address head, uint32_t i) {
@@ -111,33 +146,65 @@ void device_save(skald_device *d, skald_dtype type, device_address head, uint32_
 
 typedef struct copy_args {
     device_address to, from; /* stores */
-    uint32_t to_page, from_page, n;
+    uint32_t to_unit, from_unit, units, n;
 } copy_args;
 
-static skald_status copy_page(skald_device *d, void *arg) {
-    copy_args *a = arg;
+/* The first n positions of a layer with pages. */
+static void copy_heads(skald_device *d, const copy_args *a, uint32_t l) {
     const device_store *to = device_at(d, a->to), *from = device_at(d, a->from);
-    if (to->page_bytes != from->page_bytes || to->n_layers != from->n_layers) return SKALD_ARGUMENT;
+    const device_layer *layer = layer_at(d, to, l);
+    for (uint32_t i = 0; i < 2 * layer->shape.n_kv_heads * a->n; i++) {
+        uint32_t part = i & 1, head = i / 2 / a->n, p = i / 2 % a->n;
+        uint64_t n_bytes = dimension(layer, part) * element_bytes(to->type[part]);
+        uint64_t back = n_bytes - element_bytes(to->type[part]); /* from element 0 to the lowest byte */
+        memmove(device_at(d, device_head(d, to, l, part, head, a->to_unit, p) - back),
+                device_at(d, device_head(d, from, l, part, head, a->from_unit, p) - back), (size_t)n_bytes);
+    }
+}
+
+static void copy_state(skald_device *d, const copy_args *a, uint32_t l) {
+    const device_store *to = device_at(d, a->to), *from = device_at(d, a->from);
+    const skald_store_layer *shape = &layer_at(d, to, l)->shape;
+    memmove(device_at(d, device_state(d, to, l, a->to_unit)), device_at(d, device_state(d, from, l, a->from_unit)),
+            (size_t)shape->state_bytes);
+    for (uint32_t p = 0; p < a->n; p++)
+        memmove(device_at(d, device_state_row(d, to, l, a->to_unit, p)),
+                device_at(d, device_state_row(d, from, l, a->from_unit, p)), shape->row_bytes);
+}
+
+static skald_status copy_unit(skald_device *d, void *arg) {
+    const copy_args *a = arg;
+    const device_store *to = device_at(d, a->to);
     for (uint32_t l = 0; l < to->n_layers; l++) {
-        const device_layer *layer = (const device_layer *)device_at(d, to->layers) + l;
-        for (uint32_t i = 0; i < 2 * layer->shape.n_kv_heads * a->n; i++) {
-            uint32_t part = i & 1, head = i / 2 / a->n, p = i / 2 % a->n;
-            uint64_t n_bytes = dimension(layer, part) * element_bytes(to->type[part]);
-            uint64_t back = n_bytes - element_bytes(to->type[part]); /* from element 0 to the lowest byte */
-            memmove(device_at(d, device_head(d, to, l, part, head, a->to_page, p) - back),
-                    device_at(d, device_head(d, from, l, part, head, a->from_page, p) - back), (size_t)n_bytes);
-        }
+        if (units_of(&layer_at(d, to, l)->shape, to->n_groups) != a->units) continue;
+        if (a->units == to->n_groups) copy_state(d, a, l);
+        else copy_heads(d, a, l);
     }
     return SKALD_OK;
 }
 
-skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
-    if (to_store->device != from_store->device || to >= to_store->n_pages || from >= from_store->n_pages ||
-        n > SKALD_PAGE_TOKENS)
+static skald_status copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t units,
+                         uint32_t n) {
+    const device_store *t = &to_store->described, *f = &from_store->described;
+    if (to_store->device != from_store->device || t->n_groups != f->n_groups || t->n_layers != f->n_layers ||
+        t->units[units].n_bytes != f->units[units].n_bytes || to >= t->units[units].n || from >= f->units[units].n)
         return SKALD_ARGUMENT;
-    copy_args a = {to_store->block, from_store->block, to, from, n};
-    return device_do(to_store->device, copy_page, &a);
+    copy_args a = {to_store->block, from_store->block, to, from, units, n};
+    return device_do(to_store->device, copy_unit, &a);
 }
+
+skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
+                              uint32_t group, uint32_t n) {
+    if (group >= to_store->described.n_groups || n > SKALD_PAGE_TOKENS) return SKALD_ARGUMENT;
+    return copy(to_store, to, from_store, from, group, n);
+}
+
+skald_status device_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
+    if (n > SKALD_STATE_GRID) return SKALD_ARGUMENT;
+    return copy(to_store, to, from_store, from, to_store->described.n_groups, n);
+}
+
+/* ---- parts */
 
 typedef struct part_args {
     skald_store *store;
@@ -146,28 +213,46 @@ typedef struct part_args {
     const unsigned char *from; /* likewise */
 } part_args;
 
-static skald_status move_part(skald_device *d, void *arg) {
-    part_args *a = arg;
+/* Bytes [at, at + n) of the canonical order. */
+static void move(skald_device *d, const part_args *a, uint64_t at, device_address address, uint64_t n) {
+    if (a->to) memcpy(a->to + at, device_at(d, address), (size_t)n);
+    else memcpy(device_at(d, address), a->from + at, (size_t)n);
+}
+
+static void move_heads(skald_device *d, const part_args *a) {
     const skald_store_part *p = &a->part;
     const device_store *s = device_at(d, a->store->block);
-    const device_layer *l = (const device_layer *)device_at(d, s->layers) + p->layer;
+    const device_layer *l = layer_at(d, s, p->layer);
     uint64_t dim = dimension(l, p->part), n_bytes = element_bytes(s->type[p->part]);
     for (uint64_t i = 0; i < l->shape.n_kv_heads * p->n * dim; i++) {
         uint32_t head = (uint32_t)(i / dim / p->n), position = p->first + (uint32_t)(i / dim % p->n);
         device_address at = device_head(d, s, p->layer, p->part, head, p->page, position) - i % dim * n_bytes;
-        if (a->to) memcpy(a->to + i * n_bytes, device_at(d, at), (size_t)n_bytes);
-        else memcpy(device_at(d, at), a->from + i * n_bytes, (size_t)n_bytes);
+        move(d, a, i * n_bytes, at, n_bytes);
     }
+}
+
+static skald_status move_part(skald_device *d, void *arg) {
+    const part_args *a = arg;
+    const skald_store_part *p = &a->part;
+    const device_store *s = device_at(d, a->store->block);
+    const skald_store_layer *shape = &layer_at(d, s, p->layer)->shape;
+    const bool state = p->part >= SKALD_PART_STATE;
+    const uint32_t room = p->part == SKALD_PART_STATE ? 0 : state ? SKALD_STATE_GRID : SKALD_PAGE_TOKENS;
+    if (state != (shape->state_bytes != 0) || p->page >= s->units[units_of(shape, s->n_groups)].n || p->first > room ||
+        p->n > room - p->first)
+        return SKALD_ARGUMENT;
+    if (!state) move_heads(d, a);
+    if (p->part == SKALD_PART_STATE) move(d, a, 0, device_state(d, s, p->layer, p->page), shape->state_bytes);
+    for (uint32_t i = 0; p->part == SKALD_PART_ROWS && i < p->n; i++)
+        move(d, a, (uint64_t)i * shape->row_bytes, device_state_row(d, s, p->layer, p->page, p->first + i),
+             shape->row_bytes);
     return SKALD_OK;
 }
 
 static skald_status part(skald_store *s, const skald_store_part *given, void *to, const void *from) {
     part_args a = {.store = s, .to = to, .from = from};
     memcpy(&a.part, given, given->size < sizeof a.part ? given->size : sizeof a.part);
-    const skald_store_part *p = &a.part;
-    if (p->layer >= s->n_layers || p->part > SKALD_PART_V || p->page >= s->n_pages || p->first > SKALD_PAGE_TOKENS ||
-        p->n > SKALD_PAGE_TOKENS - p->first)
-        return SKALD_ARGUMENT;
+    if (a.part.layer >= s->described.n_layers || a.part.part > SKALD_PART_ROWS) return SKALD_ARGUMENT;
     return device_do(s->device, move_part, &a);
 }
 

@@ -82,13 +82,16 @@ typedef struct start_args {
     const skald_pass *from;
 } start_args;
 
-/* The page list of a row, as far as it reaches, into the device's table. */
+/* The page lists of a row, as far as they reach, into the device's table. */
 static skald_status take_pages(skald_device *d, const device_store *store, const skald_pass *from, uint32_t r) {
     uint32_t n = from->positions[r] / SKALD_PAGE_TOKENS + 1;
-    uint64_t first = from->page_list[r];
-    if (first + n > (uint64_t)store->n_sequences * store->n_pages) return SKALD_ARGUMENT;
-    memcpy((uint32_t *)device_at(d, store->table) + first, from->pages + first, (size_t)n * 4);
-    return from->pages[first + n - 1] < store->n_pages ? SKALD_OK : SKALD_ARGUMENT;
+    uint64_t lists = (uint64_t)store->n_sequences * store->n_list, first = from->page_list[r];
+    if (first + n > lists) return SKALD_ARGUMENT;
+    for (uint32_t g = 0; g < store->n_groups; g++, first += lists) {
+        memcpy((uint32_t *)device_at(d, store->table) + first, from->pages + first, (size_t)n * 4);
+        if (from->pages[first + n - 1] >= store->units[g].n) return SKALD_ARGUMENT;
+    }
+    return SKALD_OK;
 }
 
 static skald_status take_row(skald_device *d, const device_pass *pass, const skald_pass *from, uint32_t r) {

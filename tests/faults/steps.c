@@ -51,7 +51,7 @@ static void poison(skald_kv_cache *cache) {
             if (n > used[list[p]]) used[list[p]] = n;
         }
     }
-    for (uint32_t page = 0; page < cache->n_pages; page++) poison_part(cache, page, used[page]);
+    for (uint32_t page = 0; page < cache->groups[0].pages.n; page++) poison_part(cache, page, used[page]);
 }
 
 /* ---- the scene */
@@ -299,8 +299,8 @@ static skald_status failing_start(skald_stream *stream, skald_store *store, cons
 }
 
 static skald_status failing_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                                 uint32_t n) {
-    return n_until_failure-- ? whole->page_copy(to_store, to, from_store, from, n) : SKALD_DEVICE;
+                                 uint32_t group, uint32_t n) {
+    return n_until_failure-- ? whole->page_copy(to_store, to, from_store, from, group, n) : SKALD_DEVICE;
 }
 
 static void check_device(skald_model *model, uint32_t which, const char *how) {

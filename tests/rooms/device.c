@@ -223,11 +223,15 @@ static skald_status record(rig *g, network *n, skald_report *why) {
 
 static skald_status make_store(rig *g, skald_dtype k_type, skald_dtype v_type) {
     uint64_t on_device;
-    skald_store_layer layers[LAYERS] = {{KV_HEADS, DIM_K, DIM_V, 0}, {KV_HEADS, DIM_K, DIM_V, window}};
+    skald_store_layer layers[LAYERS] = {{KV_HEADS, DIM_K, DIM_V, 0, 0, 0, 0},
+                                        {KV_HEADS, DIM_K, DIM_V, window, 0, 0, 0}};
+    const skald_store_group groups[] = {{0, PAGES}};
     skald_store_plan plan = {.size = sizeof plan,
                              .n_layers = LAYERS,
                              .layers = layers,
-                             .n_pages = PAGES,
+                             .groups = groups,
+                             .n_groups = 1,
+                             .n_list = PAGES,
                              .n_sequences = SEQUENCES,
                              .k_type = k_type,
                              .v_type = v_type};
@@ -439,7 +443,7 @@ static void check_pages(rig *g, const network *n, float (*first)[VOCAB]) {
         part.page = 2;
         CHECK_EQUAL(g->b->part_write(g->store, &part, buffer), SKALD_OK);
     }
-    CHECK_EQUAL(g->b->page_copy(g->store, 4, g->store, 3, 5), SKALD_OK);
+    CHECK_EQUAL(g->b->page_copy(g->store, 4, g->store, 3, 0, 5), SKALD_OK);
     for (uint32_t page = 2; page <= 4; page += 2) {
         g->pages[0] = page;
         CHECK_EQUAL(go(g, &tail, 1, logits[0]), SKALD_OK);
@@ -448,7 +452,7 @@ static void check_pages(rig *g, const network *n, float (*first)[VOCAB]) {
     g->pages[0] = 3;
     part.first = SKALD_PAGE_TOKENS - 2;
     CHECK_EQUAL(g->b->part_read(buffer, g->store, &part), SKALD_ARGUMENT);
-    CHECK_EQUAL(g->b->page_copy(g->store, PAGES, g->store, 3, 5), SKALD_ARGUMENT);
+    CHECK_EQUAL(g->b->page_copy(g->store, PAGES, g->store, 3, 0, 5), SKALD_ARGUMENT);
 }
 
 static void check_bad_tables(rig *g) {
