@@ -222,6 +222,10 @@ typedef struct skald_model_options {
      * ARGUMENT for a source that can only be read. */
     uint32_t in_place;
     uint32_t reserved; /* 0 */
+    /* A split expression that cuts a text into words before the merges of a byte-level vocabulary, in place of the one that
+     * tokenizer.ggml.pre names: for files whose name is not known. NULL: the file's. docs/text.md says what it may hold;
+     * opening says what of it is not offered, and at which byte. */
+    const char *split;
 } skald_model_options;
 
 SKALD_API void skald_model_options_init(skald_model_options *options, uint32_t size);
@@ -293,22 +297,34 @@ SKALD_API skald_status skald_model_kernel(const char **operation, const char **k
 typedef uint32_t skald_encode_flags;
 enum {
     SKALD_ENCODE_SPECIAL = 1, /* control tokens written in the text become their ids; without it they are plain text */
-    SKALD_ENCODE_BOS = 2,     /* put the model's begin-of-sequence id in front, where the model asks for one */
+    SKALD_ENCODE_BOS = 2, /* put the model's begin-of-sequence id in front, where the model asks for one and the text
+                                 does not begin with it */
+    SKALD_ENCODE_EOS = 4, /* put the model's end-of-sequence id behind, where the model asks for one */
 };
 
 /* Text to ids. *n_ids: room in `ids` (which may be NULL for room 0), then how many there are; SHORT when they do not
  * fit (the first ones are written). Bytes that are not UTF-8 are encoded as bytes. Any thread.
- * MEMORY: the work needs room in proportion to the longest word. */
+ * MEMORY: the work needs room in proportion to the longest word, and to a text that its tokenizer has to normalize. */
 SKALD_API skald_status skald_encode(int32_t *ids, uint32_t *n_ids, const skald_model *model, skald_encode_flags flags,
                                     const char *text, size_t n_bytes);
+
+/* The same for a text of which a stranger has written a part, e.g. a message inside the layout of a conversation: where
+ * stranger[i] (n_bytes of them; NULL: nowhere) is not 0, byte i is his. A control token is read only where all its bytes
+ * are the host's own; merges do not mind who wrote what. */
+SKALD_API skald_status skald_encode_guarded(int32_t *ids, uint32_t *n_ids, const skald_model *model,
+                                            skald_encode_flags flags, const char *text, const uint8_t *stranger,
+                                            size_t n_bytes);
 
 typedef uint32_t skald_decode_flags;
 enum {
     SKALD_DECODE_SPECIAL = 1, /* control tokens are written out; without it they are silent */
+    SKALD_DECODE_BEGIN =
+        2, /* the ids begin a text: the space that encoding puts in front of some is taken away. Not for
+                                 skald_decoder */
 };
 
 /* Ids to text without a closing NUL. Encoding and decoding gives the bytes back where the vocabulary has a token for every
- * byte; some do not, and leave such a byte out. *n_bytes: room, then length; SHORT as above. ARGUMENT: an id out of range. */
+ * byte (some do not, and leave such a byte out) and the tokenizer does not normalize (docs/text.md). *n_bytes: room, then length; SHORT as above. ARGUMENT: an id out of range. */
 SKALD_API skald_status skald_decode(char *text, size_t *n_bytes, const skald_model *model, skald_decode_flags flags,
                                     const int32_t *ids, uint32_t n_ids);
 
@@ -338,12 +354,17 @@ enum {
     SKALD_TOKEN_FIM_MIDDLE = 8,
     SKALD_TOKEN_FIM_REPO = 9,
     SKALD_TOKEN_FIM_FILE = 10,
+    SKALD_TOKEN_FIM_PADDING = 11,
+    SKALD_TOKEN_MASK = 12,
+    SKALD_TOKEN_END_OF_MESSAGE = 13, /* ends an answer that waits for a tool's result */
 };
 
-/* The id of a role, -1 when the model has none. Any thread. */
+/* The id of a role, by the file's key or by the text that known tokenizers give it; -1 when the model has none. Any thread. */
 SKALD_API int32_t skald_model_token(const skald_model *model, skald_token_role role);
-/* 1 when generation stops at this id (end of text or of turn), else 0. Any thread. */
+/* 1 when generation stops at this id (end of text, of turn, of a call), else 0. Any thread. */
 SKALD_API int32_t skald_model_is_end(const skald_model *model, int32_t id);
+/* The ids at which generation stops, by index from 0; -1 behind the last. Any thread. */
+SKALD_API int32_t skald_model_end(const skald_model *model, uint32_t index);
 
 typedef struct skald_message {
     const char *role; /* "system", "user", "assistant" */

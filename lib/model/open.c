@@ -40,6 +40,7 @@ static skald_status want_vocab_staging(opening *o) {
 static skald_status read_vocab(opening *o) {
     if (!o->has_vocab) return SKALD_OK;
     skald_status status = sk_read_vocab(&o->vocab, o->staging, &o->files.part[0], o->why);
+    o->vocab.split = o->options->split;
     if (status == SKALD_OK && !o->options->vocabulary_only && o->vocab.n_tokens > o->config.n_vocab)
         return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: %u tokens, token_embd.weight has %u",
                        o->vocab.n_tokens, o->config.n_vocab);

@@ -106,6 +106,7 @@ static skald_status read_roles(sk_vocab_source *source, const sk_gguf *g, skald_
         {SKALD_TOKEN_EOS, "tokenizer.ggml.eos_token_id"},
         {SKALD_TOKEN_END_OF_TURN, "tokenizer.ggml.eot_token_id"},
         {SKALD_TOKEN_UNKNOWN, "tokenizer.ggml.unknown_token_id"},
+        {SKALD_TOKEN_END_OF_MESSAGE, "tokenizer.ggml.eom_token_id"},
         {SKALD_TOKEN_SEPARATOR, "tokenizer.ggml.seperator_token_id"},
         {SKALD_TOKEN_PADDING, "tokenizer.ggml.padding_token_id"},
         {SKALD_TOKEN_FIM_PREFIX, "tokenizer.ggml.fim_pre_token_id"},
@@ -113,6 +114,13 @@ static skald_status read_roles(sk_vocab_source *source, const sk_gguf *g, skald_
         {SKALD_TOKEN_FIM_MIDDLE, "tokenizer.ggml.fim_mid_token_id"},
         {SKALD_TOKEN_FIM_REPO, "tokenizer.ggml.fim_rep_token_id"},
         {SKALD_TOKEN_FIM_FILE, "tokenizer.ggml.fim_sep_token_id"},
+        {SKALD_TOKEN_FIM_PADDING, "tokenizer.ggml.fim_pad_token_id"},
+        {SKALD_TOKEN_MASK, "tokenizer.ggml.mask_token_id"},
+        /* as older files say it; the keys above go first */
+        {SKALD_TOKEN_BOS, "tokenizer.ggml.cls_token_id"},
+        {SKALD_TOKEN_FIM_PREFIX, "tokenizer.ggml.prefix_token_id"},
+        {SKALD_TOKEN_FIM_SUFFIX, "tokenizer.ggml.suffix_token_id"},
+        {SKALD_TOKEN_FIM_MIDDLE, "tokenizer.ggml.middle_token_id"},
     };
     for (uint32_t i = 0; i < SK_TOKEN_ROLES; i++) source->role[i] = -1;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -122,7 +130,7 @@ static skald_status read_roles(sk_vocab_source *source, const sk_gguf *g, skald_
         if (status != SKALD_OK) return status;
         if (id >= source->n_tokens)
             return sk_fail(why, SKALD_FORMAT, "key %s is %u, the vocabulary has %u", keys[i].key, id, source->n_tokens);
-        source->role[keys[i].role] = (int32_t)id;
+        if (source->role[keys[i].role] < 0) source->role[keys[i].role] = (int32_t)id;
     }
     return SKALD_OK;
 }
@@ -146,6 +154,7 @@ static skald_status read_rest(sk_vocab_source *source, const sk_gguf *g, skald_r
     skald_status status = read_text(&source->pre, g, "tokenizer.ggml.pre", why);
     if (status == SKALD_OK) status = read_text(&source->chat_template, g, "tokenizer.chat_template", why);
     if (status == SKALD_OK) status = read_choice(&source->add_bos, g, "tokenizer.ggml.add_bos_token", why);
+    if (status == SKALD_OK) status = read_choice(&source->add_eos, g, "tokenizer.ggml.add_eos_token", why);
     if (status == SKALD_OK) status = read_choice(&source->space_prefix, g, "tokenizer.ggml.add_space_prefix", why);
     return status == SKALD_OK ? read_roles(source, g, why) : status;
 }
@@ -168,6 +177,7 @@ skald_status sk_read_vocab(sk_vocab_source *source, void *block, const sk_gguf *
                                 .types = a.types.count ? r.types : NULL,
                                 .scores = a.scores.count ? r.scores : NULL,
                                 .add_bos = -1,
+                                .add_eos = -1,
                                 .space_prefix = -1};
     return read_rest(source, g, why);
 }

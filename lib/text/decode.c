@@ -14,16 +14,27 @@ static piece piece_of(const sk_vocab *v, skald_decode_flags flags, int32_t id) {
     return (piece){v->bytes + v->start[id], v->start[id + 1] - v->start[id]};
 }
 
-static bool known_flags(skald_decode_flags flags) { return (flags & ~(skald_decode_flags)SKALD_DECODE_SPECIAL) == 0; }
+/* Encoding puts a space in front of a text that begins with neither a control nor a user's token. */
+static piece without_prefix(const sk_vocab *v, piece p, int32_t id) {
+    if (v->type[id] != SK_TOKEN_NORMAL || p.n_bytes == 0 || p.bytes[0] != ' ') return p;
+    return (piece){p.bytes + 1, p.n_bytes - 1};
+}
+
+static bool known_flags(skald_decode_flags flags, skald_decode_flags known) { return (flags & ~known) == 0; }
 
 skald_status sk_decode(char *text, size_t *n_bytes, const sk_vocab *v, skald_decode_flags flags, const int32_t *ids,
                        uint32_t n_ids) {
-    if (!n_bytes || (!text && *n_bytes) || (!ids && n_ids) || !known_flags(flags)) return SKALD_ARGUMENT;
+    if (!n_bytes || (!text && *n_bytes) || (!ids && n_ids) ||
+        !known_flags(flags, SKALD_DECODE_SPECIAL | SKALD_DECODE_BEGIN))
+        return SKALD_ARGUMENT;
     for (uint32_t i = 0; i < n_ids; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= v->n_tokens) return SKALD_ARGUMENT;
     size_t room = *n_bytes, length = 0;
+    bool begins = true;
     for (uint32_t i = 0; i < n_ids; i++) {
         piece p = piece_of(v, flags, ids[i]);
+        if (begins && flags & SKALD_DECODE_BEGIN && v->space_prefix) p = without_prefix(v, p, ids[i]);
+        begins = v->type[ids[i]] == SK_TOKEN_CONTROL;
         size_t fits = length < room ? room - length : 0;
         if (fits > p.n_bytes) fits = p.n_bytes;
         if (fits) memcpy(text + length, p.bytes, fits);
@@ -70,7 +81,7 @@ static skald_decoder push(writer *w, skald_decoder d, piece p, bool end) {
 
 skald_status sk_decoder_push(char *text, size_t *n_bytes, skald_decoder *decoder, const sk_vocab *v, int32_t id) {
     if (!n_bytes || (!text && *n_bytes) || !decoder || id < -1 || id >= (int64_t)v->n_tokens) return SKALD_ARGUMENT;
-    if (decoder->n_pending > 3 || !known_flags(decoder->flags)) return SKALD_ARGUMENT;
+    if (decoder->n_pending > 3 || !known_flags(decoder->flags, SKALD_DECODE_SPECIAL)) return SKALD_ARGUMENT;
     piece p = id < 0 ? (piece){NULL, 0} : piece_of(v, decoder->flags, id);
     writer measure = {NULL, 0};
     skald_decoder after = push(&measure, *decoder, p, id < 0);

@@ -45,36 +45,72 @@ static skald_status encode_plain(sk_work *w, const uint8_t *text, size_t n_bytes
 
 /* ---- a text */
 
-static skald_status encode_text(sk_work *w, bool control, const uint8_t *text, size_t n_bytes) {
-    const sk_vocab *v = w->vocab;
+typedef struct {
+    const uint8_t *text, *stranger; /* stranger may be NULL */
+    size_t n_bytes;
+    size_t own; /* where the host's own bytes end that have been looked at last */
+    bool control;
+} whole;
+
+/* The special token at `at`, -1: none. A control token must end where the host's own bytes do, a user's need not. */
+static int32_t special_at(const sk_vocab *v, whole *w, size_t at, size_t *length) {
+    const uint8_t *text = w->text + at;
+    const size_t n = w->n_bytes - at;
+    size_t shorter;
+    if (!(v->special_begins[text[0] / 8] >> text[0] % 8 & 1)) return -1;
+    if (!w->control || !w->stranger) return sk_vocab_special(v, w->control, text, n, length);
+    if (w->own < at) w->own = at;
+    while (w->own < w->n_bytes && !w->stranger[w->own]) w->own++;
+    const int32_t control = sk_vocab_special(v, true, text, w->own - at, &shorter);
+    const int32_t user = sk_vocab_special(v, false, text, n, length);
+    if (control < 0 || (user >= 0 && *length > shorter)) return user;
+    *length = shorter;
+    return control;
+}
+
+static skald_status encode_text(sk_work *work, whole *w) {
     size_t plain = 0, at = 0, length;
     bool begins = true;
     skald_status s = SKALD_OK;
-    while (at < n_bytes && s == SKALD_OK) {
-        const bool may = v->special_begins[text[at] / 8] >> text[at] % 8 & 1;
-        const int32_t id = may ? sk_vocab_special(v, control, text + at, n_bytes - at, &length) : -1;
+    while (at < w->n_bytes && s == SKALD_OK) {
+        const int32_t id = special_at(work->vocab, w, at, &length);
         if (id < 0) {
             at++;
             continue;
         }
-        if (at > plain) s = encode_plain(w, text + plain, at - plain, begins);
-        sk_give_id(w, id);
-        begins = v->type[id] != SK_TOKEN_USER;
+        if (at > plain) s = encode_plain(work, w->text + plain, at - plain, begins);
+        sk_give_id(work, id);
+        begins = work->vocab->type[id] != SK_TOKEN_USER;
         plain = at += length;
     }
-    return s == SKALD_OK && plain < n_bytes ? encode_plain(w, text + plain, n_bytes - plain, begins) : s;
+    return s == SKALD_OK && plain < at ? encode_plain(work, w->text + plain, at - plain, begins) : s;
+}
+
+static bool begins_with(const sk_vocab *v, whole *w, int32_t id) {
+    size_t length;
+    return w->n_bytes > 0 && special_at(v, w, 0, &length) == id;
+}
+
+#define KNOWN_FLAGS (skald_encode_flags)(SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS | SKALD_ENCODE_EOS)
+
+skald_status sk_encode_guarded(int32_t *ids, uint32_t *n_ids, const sk_vocab *v, const skald_allocator *memory,
+                               skald_encode_flags flags, const char *text, const uint8_t *stranger, size_t n_bytes) {
+    if (!n_ids || (!ids && *n_ids) || (!text && n_bytes) || n_bytes > LONGEST_TEXT) return SKALD_ARGUMENT;
+    if (flags & ~KNOWN_FLAGS) return SKALD_ARGUMENT;
+    whole w = {(const uint8_t *)text, stranger, n_bytes, 0, flags & SKALD_ENCODE_SPECIAL};
+    const int32_t bos = v->role[SKALD_TOKEN_BOS];
+    sk_work work;
+    sk_work_begin(&work, v, memory, ids, *n_ids);
+    if (flags & SKALD_ENCODE_BOS && v->add_bos && !begins_with(v, &w, bos)) sk_give_id(&work, bos);
+    const skald_status s = encode_text(&work, &w);
+    sk_work_end(&work);
+    if (s != SKALD_OK) return s;
+    if (flags & SKALD_ENCODE_EOS && v->add_eos) sk_give_id(&work, v->role[SKALD_TOKEN_EOS]);
+    *n_ids = work.n_ids;
+    return work.n_ids <= work.room ? SKALD_OK : SKALD_SHORT;
 }
 
 skald_status sk_encode(int32_t *ids, uint32_t *n_ids, const sk_vocab *vocab, const skald_allocator *memory,
                        skald_encode_flags flags, const char *text, size_t n_bytes) {
-    if (!n_ids || (!ids && *n_ids) || (!text && n_bytes) || n_bytes > LONGEST_TEXT) return SKALD_ARGUMENT;
-    if (flags & ~(skald_encode_flags)(SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS)) return SKALD_ARGUMENT;
-    sk_work w;
-    sk_work_begin(&w, vocab, memory, ids, *n_ids);
-    if (flags & SKALD_ENCODE_BOS && vocab->add_bos) sk_give_id(&w, vocab->role[SKALD_TOKEN_BOS]);
-    const skald_status s = encode_text(&w, flags & SKALD_ENCODE_SPECIAL, (const uint8_t *)text, n_bytes);
-    sk_work_end(&w);
-    if (s != SKALD_OK) return s;
-    *n_ids = w.n_ids;
-    return w.n_ids <= w.room ? SKALD_OK : SKALD_SHORT;
+    return sk_encode_guarded(ids, n_ids, vocab, memory, flags, text, NULL, n_bytes);
 }

@@ -1,6 +1,7 @@
 /* Builds the tables of a vocabulary from a file's arrays, which nobody has checked before. */
 #include "text/vocab.h"
 #include "text/alphabet.h"
+#include "text/roles.h"
 #include "text/sorted.h"
 #include "base/report.h"
 #include <string.h>
@@ -143,10 +144,6 @@ int32_t sk_vocab_special(const sk_vocab *v, bool control, const uint8_t *text, s
     return found;
 }
 
-int32_t sk_vocab_is_end(const sk_vocab *v, int32_t id) {
-    return id >= 0 && (id == v->role[SKALD_TOKEN_EOS] || id == v->role[SKALD_TOKEN_END_OF_TURN]);
-}
-
 /* ---- from the source */
 
 static uint32_t slots_for(uint32_t n) { /* a quarter stays empty */
@@ -173,13 +170,20 @@ static skald_status measure_tokens(sk_vocab *v, uint64_t *n_bytes, uint64_t *lon
     return *n_bytes < UINT32_MAX ? SKALD_OK : sk_fail(why, SKALD_FORMAT, "tokens of more than 4 GiB");
 }
 
-static skald_status find_pre(const sk_pre **pre, const sk_vocab_source *source, skald_report *why) {
-    static const sk_pre none = {{NULL}, false, false};
-    *pre = by_pieces(source) ? &none : sk_pre_find(source->pre.text, (size_t)source->pre.n_bytes);
-    if (*pre) return SKALD_OK;
-    return sk_fail(why, SKALD_UNSUPPORTED, "tokenizer.ggml.pre: unknown pre-tokenizer \"%.*s\"",
-                   source->pre.n_bytes < 64 ? (int)source->pre.n_bytes : 64,
-                   source->pre.n_bytes ? source->pre.text : "");
+/* How the text is cut into words: as the file names it, or with the caller's expression in its place. */
+static skald_status find_pre(sk_pre *pre, const sk_vocab_source *source, skald_report *why) {
+    *pre = (sk_pre){0};
+    if (by_pieces(source))
+        return source->split ? sk_fail(why, SKALD_ARGUMENT, "a split expression is for byte-level vocabularies only")
+                             : SKALD_OK;
+    const sk_pre *named = sk_pre_find(source->pre.text, (size_t)source->pre.n_bytes);
+    if (!named && !source->split)
+        return sk_fail(why, SKALD_UNSUPPORTED, "tokenizer.ggml.pre: unknown pre-tokenizer \"%.*s\"",
+                       source->pre.n_bytes < 64 ? (int)source->pre.n_bytes : 64,
+                       source->pre.n_bytes ? source->pre.text : "");
+    if (named) *pre = *named;
+    if (source->split) memset(pre->expression, 0, sizeof pre->expression), pre->expression[0] = source->split;
+    return SKALD_OK;
 }
 
 static void carve_kind(sk_vocab *v, sk_carver *carver, uint64_t longest) {
@@ -196,14 +200,14 @@ static void carve_kind(sk_vocab *v, sk_carver *carver, uint64_t longest) {
 skald_status sk_vocab_lay_out(sk_vocab *v, sk_carver *carver, const sk_vocab_source *source, skald_report *why) {
     *v = (sk_vocab){.kind = source->kind, .n_tokens = source->n_tokens};
     uint64_t n_bytes, longest;
-    const sk_pre *pre;
+    sk_pre pre;
     if (source->kind > SK_VOCAB_PIECE_BPE) return sk_fail(why, SKALD_UNSUPPORTED, "unknown kind of vocabulary");
     if (source->n_tokens > MOST_TOKENS || source->n_merges > MOST_TOKENS)
         return sk_fail(why, SKALD_FORMAT, "%u tokens and %u merges", source->n_tokens, source->n_merges);
     skald_status s = measure_tokens(v, &n_bytes, &longest, source, why);
     if (s == SKALD_OK) s = find_pre(&pre, source, why);
     if (s != SKALD_OK) return s;
-    v->n_splits = sk_pre_count(pre);
+    v->n_splits = sk_pre_count(&pre);
     v->token_mask = slots_for(source->n_tokens) - 1;
     v->merge_mask = slots_for(source->n_merges) - 1;
     v->token_slot = sk_carve(carver, v->token_mask + 1ull, sizeof *v->token_slot, SK_CACHE_LINE);
@@ -299,12 +303,7 @@ static skald_status fill_roles(sk_vocab *v, const sk_vocab_source *source, skald
             return sk_fail(why, SKALD_FORMAT, "token role %u: id %d of %u", r, v->role[r], v->n_tokens);
     }
     v->chat = sk_chat_find(source->chat_template.text, (size_t)source->chat_template.n_bytes);
-    if (v->chat && v->role[SKALD_TOKEN_END_OF_TURN] < 0) {
-        const uint8_t *text = (const uint8_t *)v->chat->end_of_turn;
-        size_t n = strlen(v->chat->end_of_turn), length;
-        int32_t id = sk_vocab_special(v, true, text, n, &length);
-        if (id >= 0 && length == n) v->role[SKALD_TOKEN_END_OF_TURN] = id;
-    }
+    sk_find_roles(v);
     return SKALD_OK;
 }
 
@@ -315,15 +314,17 @@ static skald_status fill_merges(sk_vocab *v, const sk_vocab_source *source, skal
     return s;
 }
 
+static bool chosen(int32_t said, bool otherwise) { return said < 0 ? otherwise : said > 0; }
+
 static skald_status fill_pre(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
-    const sk_pre *pre;
+    sk_pre pre;
     skald_status s = find_pre(&pre, source, why);
     for (uint32_t i = 0; i < v->n_splits && s == SKALD_OK; i++)
-        s = sk_split_compile(v->split + i, pre->expression[i], strlen(pre->expression[i]), why);
+        s = sk_split_compile(v->split + i, pre.expression[i], strlen(pre.expression[i]), why);
     if (s != SKALD_OK) return s;
-    v->ignore_merges = pre->ignore_merges;
-    v->add_bos = source->add_bos < 0 ? by_pieces(source) || pre->add_bos : source->add_bos > 0;
-    v->add_bos = v->add_bos && v->role[SKALD_TOKEN_BOS] >= 0;
+    v->ignore_merges = pre.ignore_merges;
+    v->add_bos = chosen(source->add_bos, by_pieces(source) || pre.add_bos) && v->role[SKALD_TOKEN_BOS] >= 0;
+    v->add_eos = chosen(source->add_eos, false) && v->role[SKALD_TOKEN_EOS] >= 0;
     v->space_prefix = by_pieces(source) && source->space_prefix != 0;
     return s;
 }

@@ -31,7 +31,8 @@ enum {
     SK_TOKEN_BYTE = 6,
 };
 
-#define SK_TOKEN_ROLES (SKALD_TOKEN_FIM_FILE + 1)
+#define SK_TOKEN_ROLES (SKALD_TOKEN_END_OF_MESSAGE + 1)
+#define SK_VOCAB_ENDS  28u
 
 /* As a file gives it; only read while lay_out and fill run. Yes and no: 1, 0, or -1 where the file does not say. */
 typedef struct sk_vocab_source {
@@ -42,9 +43,10 @@ typedef struct sk_vocab_source {
     const float *scores;          /* [n_tokens] of PIECE_BPE: the pair that makes the highest is merged first */
     const sk_string *merges;      /* [n_merges] of BYTE_BPE: "left right", the first is merged first */
     sk_string pre;                /* tokenizer.ggml.pre of BYTE_BPE */
+    const char *split;            /* the caller's own split expression for BYTE_BPE, whatever `pre` says; or NULL */
     sk_string chat_template;      /* may be empty */
     int32_t role[SK_TOKEN_ROLES]; /* ids by skald_token_role, -1: none */
-    int32_t add_bos;
+    int32_t add_bos, add_eos;
     int32_t space_prefix; /* of the SentencePiece kinds: a space in front of a text */
 } sk_vocab_source;
 
@@ -71,8 +73,10 @@ typedef struct sk_vocab {
     const sk_chat *chat;        /* NULL: no known layout */
     int32_t byte_id[256];       /* -1: no token for the byte */
     int32_t role[SK_TOKEN_ROLES];
+    int32_t end[SK_VOCAB_ENDS]; /* [n_ends] where generation stops */
+    uint32_t n_ends;
     uint8_t special_begins[32]; /* a bit per byte that begins a special token */
-    bool ignore_merges, add_bos, space_prefix;
+    bool ignore_merges, add_bos, add_eos, space_prefix;
 } sk_vocab;
 
 /* Takes the memory that fill writes. UNSUPPORTED: an unknown kind or pre-tokenizer. FORMAT: sizes out of bounds. */

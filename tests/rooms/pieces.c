@@ -185,6 +185,48 @@ static void spaces(void) {
     const int32_t ids[] = {1, 10, 3, 4};
     CHECK_EQUAL(sk_decode(back, &n, v, 0, ids, 4), SKALD_OK);
     CHECK(n == 5 && memcmp(back, " hi\n\xc3", 5) == 0);
+    const int32_t more[] = {1, 10, 10, 2, 10, 11, 10, 12};
+    n = sizeof back;
+    CHECK_EQUAL(sk_decode(back, &n, v, SKALD_DECODE_BEGIN, more, 8), SKALD_OK);
+    CHECK(n == 15 && memcmp(back, "hi hihi[x] hi  ", 15) == 0);
+    n = sizeof back;
+    CHECK_EQUAL(sk_decode(back, &n, v, SKALD_DECODE_BEGIN, more + 7, 1), SKALD_OK);
+    CHECK(n == 2 && memcmp(back, "  ", 2) == 0);
+    end(p);
+}
+
+/* ---- roles by the texts of tokens, and where generation stops */
+
+static void named_roles(void) {
+    pieces *p = begin(SK_VOCAB_PIECE_BPE);
+    add(p, "</s>", SK_TOKEN_USER, 0); /* 1: a tag of HTML */
+    add(p, "<eos>", 3, 0);
+    add(p, "<end_of_turn>", 3, 0); /* 3 */
+    add(p, "<|fim_prefix|>", 3, 0);
+    add(p, "<fim_suffix>", 3, 0);
+    add(p,
+        "<\xef\xbd\x9c"
+        "fim" MARK "end\xef\xbd\x9c>",
+        3, 0); /* 6 */
+    add(p, "<|file_sep|>", 3, 0);
+    add(p, "<|end|>", 3, 0); /* 8 */
+    add(p, "<bos>", 3, 0);
+    const sk_vocab *v = build(p);
+    static const int32_t role[SK_TOKEN_ROLES] = {9, 2, 3, 0, -1, -1, 4, 5, 6, -1, 7, -1, -1, -1};
+    for (uint32_t r = 0; r < SK_TOKEN_ROLES; r++)
+        CHECK_SAID(v->role[r] == role[r], "role %u: %d, expected %d", r, v->role[r], role[r]);
+    for (int32_t id = -1; id < 10; id++)
+        CHECK_SAID(sk_vocab_is_end(v, id) == (id == 2 || id == 3 || id == 7 || id == 8), "id %d", id);
+    end(p);
+
+    p = begin(SK_VOCAB_PIECE_BPE); /* gpt-oss: a message's end is not the answer's */
+    add(p, "<|return|>", 3, 0);
+    add(p, "<|call|>", 3, 0);
+    add(p, "<|end|>", 3, 0);
+    p->t.source.role[SKALD_TOKEN_EOS] = 1;
+    v = build(p);
+    CHECK(sk_vocab_is_end(v, 1) && sk_vocab_is_end(v, 2) && !sk_vocab_is_end(v, 3));
+    CHECK_EQUAL(v->n_ends, 2);
     end(p);
 }
 
@@ -223,6 +265,7 @@ static void sources(void) {
 int main(void) {
     against_plain();
     spaces();
+    named_roles();
     sources();
     return sk_checked();
 }

@@ -324,7 +324,8 @@ static small *small_source(void) {
                                     .types = s->types,
                                     .merges = s->merges,
                                     .pre = string("gpt-2"),
-                                    .add_bos = -1};
+                                    .add_bos = -1,
+                                    .add_eos = -1};
     for (uint32_t r = 0; r < SK_TOKEN_ROLES; r++) s->t.source.role[r] = -1;
     return s;
 }
@@ -376,10 +377,28 @@ static void sources(void) {
     s = small_source(), s->t.source.role[0] = -2, sourced(s, SKALD_FORMAT, "token role 0: id -2");
     s = small_source(), s->t.source.pre = string("klingon"), sourced(s, SKALD_UNSUPPORTED, "\"klingon\"");
     s = small_source(), s->t.source.pre = (sk_string){NULL, 0}, sourced(s, SKALD_UNSUPPORTED, "pre-tokenizer \"\"");
+    s = small_source(), s->t.source.split = "(", sourced(s, SKALD_FORMAT, "split expression");
+    s = small_source(), s->t.source.kind = 1, s->t.source.split = "a";
+    sourced(s, SKALD_ARGUMENT, "byte-level vocabularies only");
     s = small_source(), s->t.source.kind = 9, sourced(s, SKALD_UNSUPPORTED, "kind");
     s = small_source(), s->t.source.n_merges = 1u << 25, sourced(s, SKALD_FORMAT, "merges");
     s = small_source(), s->tokens[0].n_bytes = UINT64_MAX, sourced(s, SKALD_FORMAT, "4 GiB");
     s = small_source(), s->t.source.n_tokens = s->t.source.n_merges = 0, sourced(s, SKALD_OK, "");
+}
+
+/* The caller's expression cuts whatever the file says. */
+static void own_split(void) {
+    skald_report why = {.size = sizeof why};
+    for (uint32_t i = 0; i < 2; i++) {
+        small *s = small_source();
+        s->t.source.pre = string(i ? "klingon" : "gpt-2");
+        s->t.source.split = "a|b+";
+        CHECK_EQUAL(test_vocab_build(&s->t, &why), SKALD_OK);
+        CHECK_EQUAL(s->t.vocab.n_splits, 1);
+        CHECK_EQUAL(sk_split_piece(s->t.vocab.split, (const uint8_t *)"ab", 2), 1);
+        free(s->t.block);
+        free(s);
+    }
 }
 
 /* ---- conversations */
@@ -437,6 +456,7 @@ int main(void) {
     known_words();
     refusals();
     sources();
+    own_split();
     conversations();
     return sk_checked();
 }

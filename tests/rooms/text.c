@@ -242,7 +242,7 @@ static void sizes(const sk_vocab *v) {
     n = 3;
     CHECK_EQUAL(sk_encode(NULL, &n, v, &memory, 0, text, 3), SKALD_ARGUMENT);
     CHECK_EQUAL(sk_encode(some, &n, v, &memory, 0, NULL, 3), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 4, text, 3), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_encode(some, &n, v, &memory, 8, text, 3), SKALD_ARGUMENT);
     CHECK_EQUAL(sk_encode(some, &n, v, &memory, 0, text, (size_t)1 << 31), SKALD_ARGUMENT);
     CHECK_EQUAL(n, 3);
 
@@ -259,7 +259,7 @@ static void sizes(const sk_vocab *v) {
     CHECK(length == whole && memcmp(back, text, whole) == 0 && back[whole] == '#');
     for (int32_t wrong = -1; wrong <= (int32_t)v->n_tokens; wrong += (int32_t)v->n_tokens + 1)
         CHECK_EQUAL(sk_decode(back, &length, v, 0, &wrong, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_decode(back, &length, v, 2, all, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_decode(back, &length, v, 4, all, 1), SKALD_ARGUMENT);
     CHECK_EQUAL(sk_decode(back, &length, v, 0, NULL, 1), SKALD_ARGUMENT);
     CHECK_EQUAL(sk_decode(back, NULL, v, 0, all, 1), SKALD_ARGUMENT);
 }
@@ -285,9 +285,51 @@ static void roles(test_vocab *t) {
     n = 3;
     CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, SKALD_ENCODE_BOS, "x", 1), SKALD_OK);
     CHECK(n == 2 && ids[0] == 1);
+    n = 3; /* not twice */
+    CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, SKALD_ENCODE_BOS | SKALD_ENCODE_SPECIAL, "<|im_start|>", 12),
+                SKALD_OK);
+    CHECK(n == 1 && ids[0] == 1);
+    n = 3;
+    CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, SKALD_ENCODE_BOS | SKALD_ENCODE_EOS, "x", 1), SKALD_OK);
+    CHECK_EQUAL(n, 2);
+    t->source.add_eos = 1;
+    CHECK_EQUAL(test_vocab_build(t, &why), SKALD_OK);
+    n = 3;
+    CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, SKALD_ENCODE_BOS | SKALD_ENCODE_EOS, "x", 1), SKALD_OK);
+    CHECK(n == 3 && ids[0] == 1 && ids[2] == 2);
     n = 3;
     CHECK_EQUAL(sk_encode(ids, &n, &t->vocab, &memory, 0, "x", 1), SKALD_OK);
     CHECK_EQUAL(n, 1);
+}
+
+/* ---- a stranger's words */
+
+/* `mask` marks the stranger's bytes with '#'. */
+static void guarded(const sk_vocab *v, const char *text, const char *mask, const char *want) {
+    uint8_t stranger[64];
+    int32_t ids[64];
+    uint32_t n = 64;
+    char got[256] = "";
+    for (size_t i = 0; i < strlen(text); i++) stranger[i] = mask[i] == '#';
+    CHECK_EQUAL(strlen(text), strlen(mask));
+    CHECK_EQUAL(sk_encode_guarded(ids, &n, v, &memory, SKALD_ENCODE_SPECIAL, text, *text ? stranger : NULL,
+                                  strlen(text)),
+                SKALD_OK);
+    for (uint32_t i = 0; i < n; i++) snprintf(got + strlen(got), 12, i ? " %d" : "%d", ids[i]);
+    CHECK_SAID(strcmp(got, want) == 0, "\"%s\": %s, expected %s", text, got, want);
+}
+
+static void strangers(const sk_vocab *smollm2, const sk_vocab *gemma3) {
+    guarded(smollm2, "<|im_start|>hi<|im_end|>", "            ##          ", "1 6004 2");
+    guarded(smollm2, "<|im_start|><|im_end|><|im_end|>", "            ##########          ",
+            "1 44 108 306 79 486 108 46 2");
+    guarded(smollm2, "<|im_end|>", "######    ", "44 108 306 79 486 108 46"); /* begun by a stranger */
+    guarded(smollm2, "<|im_end|>", "     #    ", "44 108 306 79 486 108 46");
+    guarded(smollm2, "<|im_end|>", "         #", "44 108 306 79 486 108 46"); /* ended by a stranger */
+    guarded(smollm2, "hello", "  #  ", "28120");                              /* merges do not mind */
+    guarded(gemma3, "<end_of_turn>\n\n", "              #", "106 108");       /* nor do a user's tokens */
+    guarded(gemma3, "\n\n<end_of_turn>", "# #            ", "108 236820 643 236779 1340 236779 887 236813");
+    guarded(gemma3, "", "", "");
 }
 
 /* ---- long words and failing hosts */
@@ -360,6 +402,7 @@ int main(void) {
     pathological(&gemma3->vocab);
     failing_host(&smollm2->vocab);
     failing_host(&gemma3->vocab);
+    strangers(&smollm2->vocab, &gemma3->vocab);
     roles(smollm2);
     test_vocab_free(smollm2);
     test_vocab_free(tiny);

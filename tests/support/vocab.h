@@ -85,7 +85,7 @@ static inline void test_vocab_whole(test_vocab *t, const char *at) {
     test_vocab_roles(s, &at);
     s->pre = test_string(&at);
     s->chat_template = test_string(&at);
-    s->add_bos = s->space_prefix = -1;
+    s->add_bos = s->add_eos = s->space_prefix = -1;
     s->tokens = t->tokens = calloc(s->n_tokens, sizeof *t->tokens);
     s->types = t->types = calloc(s->n_tokens, sizeof *t->types);
     s->merges = t->merges = calloc(s->n_merges, sizeof *t->merges);
@@ -107,6 +107,7 @@ static inline void test_vocab_cut(test_vocab *t, const char *at) {
     uint32_t n_kept = test_u32(&at);
     test_vocab_roles(s, &at);
     s->add_bos = test_i32(&at);
+    s->add_eos = -1;
     s->space_prefix = test_i32(&at);
     s->chat_template = test_string(&at);
     s->tokens = t->tokens = calloc(s->n_tokens, sizeof *t->tokens);
