@@ -80,6 +80,25 @@ typedef struct sk_split_rows {
     float *out;       /* [SK_SPLIT_ROWS][max_head_dim] */
 } sk_split_rows;
 
+/* An expert that somebody chose: the places of its rows, and how it is cut into jobs. */
+typedef struct sk_chosen_expert {
+    uint32_t id, first, n_rows;
+    uint32_t job_macs, rows_per_job, panels_per_job, panel_jobs, first_job;
+} sk_chosen_expert;
+
+#define SK_MOST_EXPERTS  4096u
+#define SK_EXPERT_PHASES 4u
+
+/* Room of the experts under way: rows in the order of their experts, each at its place. */
+typedef struct sk_expert_room {
+    uint32_t n_chosen;
+    uint32_t *rows_of, *next; /* [max_experts] rows of each, and where the next one goes while they are sorted */
+    sk_chosen_expert *chosen; /* ascending */
+    uint32_t *place;          /* [n_rows][max_experts_used] of each choice */
+    float *wide;              /* [places][max_expert_width]: x, as sk_q8 for integer kinds; then what experts give */
+    float *hidden;            /* [places][max_expert_ff] likewise */
+} sk_expert_room;
+
 /* Jobs next ... end - 1 of a phase: first those of one thread, then anybody's. */
 typedef struct sk_share {
     _Alignas(SK_CACHE_LINE) atomic_uint next;
@@ -120,6 +139,8 @@ struct sk_phase {
         skald_attend attend;
         skald_gate gate;
         skald_select select;
+        skald_route route;
+        skald_experts experts;
     } op;
 };
 
@@ -139,6 +160,7 @@ struct skald_stream {
     uint32_t position_limit; /* of learned positions, 0: none */
     sk_thread_room *rooms;   /* [n_threads] */
     sk_split_rows splits;    /* of the attention under way */
+    sk_expert_room experts;
     /* the pass under way, and the cursor in it */
     skald_store *store;
     skald_pass pass;
@@ -157,6 +179,11 @@ static inline void *sk_row(const skald_stream *stream, const skald_rows *rows, u
     if (rows->extent == SKALD_EXTENT_LOGITS) r += stream->pass.first_wanted;
     return rows->buffer->data + rows->offset + (uint64_t)r * rows->stride;
 }
+
+sk_gate_fn *sk_gate_of(const skald_stream *stream, skald_activation activation);
+const char *sk_refuses_activation(skald_activation activation);
+
+void sk_expert_room_carve(sk_carver *carver, sk_expert_room *room, const skald_stream_plan *plan, uint32_t level);
 
 /* ---- multiply.c: what every operation with weights is made of */
 
@@ -184,7 +211,10 @@ void sk_multiply(const skald_stream *stream, const skald_weight *weight, const v
  * rows expect them. */
 void sk_quantize_place(const skald_stream *stream, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows,
                        const float *x, uint32_t first, uint32_t n);
-/* The same for row r of `rows`. */
+/* Blocks that are quantized already, likewise. */
+void sk_put_place(const skald_stream *stream, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows,
+                  const sk_q8 *blocks, uint32_t first, uint32_t n);
+/* Quantizes for row r of `rows`. */
 void sk_quantize_row(skald_stream *stream, sk_q8 *to, const skald_rows *rows, uint32_t r, const float *x,
                      uint32_t first, uint32_t n);
 
@@ -193,6 +223,8 @@ sk_phase *sk_phase_add(skald_stream *stream, const void *op, uint32_t op_bytes);
 
 /* What this backend cannot do, as a sentence; NULL: it can. */
 const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void *op);
+const char *sk_cpu_refuses_route(const skald_route *op);
+const char *sk_cpu_refuses_experts(const skald_experts *op);
 void sk_cpu_embed(skald_stream *stream, const skald_embed *op);
 void sk_cpu_normalize(skald_stream *stream, const skald_normalize *op);
 void sk_cpu_project(skald_stream *stream, const skald_project *op);
@@ -201,6 +233,8 @@ void sk_cpu_append(skald_stream *stream, const skald_append *op);
 void sk_cpu_attend(skald_stream *stream, const skald_attend *op);
 void sk_cpu_gate(skald_stream *stream, const skald_gate *op);
 void sk_cpu_select(skald_stream *stream, const skald_select *op);
+void sk_cpu_route(skald_stream *stream, const skald_route *op);
+void sk_cpu_experts(skald_stream *stream, const skald_experts *op);
 
 skald_status sk_cpu_weight_plan(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
 skald_status sk_cpu_weight_place(skald_device *device, const skald_weight *w, const skald_reader *reader,

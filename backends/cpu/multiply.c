@@ -1,5 +1,6 @@
 /* Panels of weights meet rows: the part that every operation with weights shares. */
 #include "backends/cpu/cpu.h"
+#include <string.h>
 
 bool sk_takes_integers(const skald_weight *w) { return sk_matmul_at(w->layout)->int_tile != NULL; }
 
@@ -9,19 +10,29 @@ bool sk_expands(const skald_stream *s, const skald_weight *w, uint32_t n_rows) {
            s->device->kernels.expanded != sk_expanded_scalar;
 }
 
+/* Every integer kind can be expanded where tiles multiply, so all that many rows meet takes them in groups. */
+static bool in_groups(const skald_stream *s, uint32_t n_rows) {
+    return s->device->kernels.level == SK_LEVEL_AMX && n_rows >= SK_MANY_ROWS;
+}
+
+void sk_put_place(const skald_stream *s, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows, const sk_q8 *blocks,
+                  uint32_t first, uint32_t n) {
+    if (in_groups(s, n_rows))
+        sk_group_rows((sk_q8x16 *)(void *)(to + (size_t)(r / 16 * 16) * n_blocks) + first, blocks, r, n);
+    else memcpy(to + (size_t)r * n_blocks + first, blocks, n * sizeof *blocks);
+}
+
 void sk_quantize_place(const skald_stream *s, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows, const float *x,
                        uint32_t first, uint32_t n) {
-    if (s->device->kernels.level != SK_LEVEL_AMX || n_rows < SK_MANY_ROWS) {
+    if (!in_groups(s, n_rows)) {
         s->device->kernels.quantize(to + (size_t)r * n_blocks + first, x, n);
         return;
     }
-    /* Every integer kind can be expanded where tiles multiply, so all that many rows meet takes them in groups. */
-    sk_q8x16 *group = (sk_q8x16 *)(void *)(to + (size_t)(r / 16 * 16) * n_blocks) + first;
     sk_q8 some[16];
-    for (uint32_t m, b = 0; b < n; b += m) {
-        m = sk_least(n - b, 16);
-        s->device->kernels.quantize(some, x + (size_t)b * SK_BLOCK, m);
-        sk_group_rows(group + b, some, r, m);
+    for (uint32_t m, end = first + n; first < end; first += m, x += (size_t)m * SK_BLOCK) {
+        m = sk_least(end - first, 16);
+        s->device->kernels.quantize(some, x, m);
+        sk_put_place(s, to, n_blocks, r, n_rows, some, first, m);
     }
 }
 

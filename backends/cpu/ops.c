@@ -173,7 +173,7 @@ static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, 
     }
 }
 
-static sk_gate_fn *gate_of(const skald_stream *s, skald_activation activation) {
+sk_gate_fn *sk_gate_of(const skald_stream *s, skald_activation activation) {
     const sk_kernels *k = &s->device->kernels;
     switch (activation) {
     case SKALD_ACTIVATION_GELU_TANH: return k->gelu_tanh;
@@ -196,7 +196,7 @@ static void gate_panel(skald_stream *s, const sk_phase *p, uint32_t panel, uint3
     for (uint32_t r = first; r < end; r++) {
         float *gate = (float *)sk_row(s, &op->out[0], r) + at;
         const float *up = op->n_weights == 2 ? (const float *)sk_row(s, &op->out[1], r) + at : NULL;
-        gate_of(s, p->activation)(gate, gate, up, n);
+        sk_gate_of(s, p->activation)(gate, gate, up, n);
         if (p->to) sk_quantize_row(s, p->to, &op->out[0], r, gate, panel, 1);
     }
 }
@@ -324,7 +324,7 @@ static void gate_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
         const float *up = op->up.buffer ? sk_row(s, &op->up, r) : NULL;
-        gate_of(s, op->activation)(sk_row(s, &op->out, r), sk_row(s, &op->gate, r), up, op->out.width);
+        sk_gate_of(s, op->activation)(sk_row(s, &op->out, r), sk_row(s, &op->gate, r), up, op->out.width);
     }
 }
 

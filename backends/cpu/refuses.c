@@ -11,11 +11,16 @@ static const char *refuses_append(const skald_append *op) {
     return why ? why : refuses_norm(&op->k_norm);
 }
 
+const char *sk_refuses_activation(skald_activation activation) {
+    return activation < SKALD_ACTIVATION_SILU || activation > SKALD_ACTIVATION_SWIGLU_CLAMPED
+               ? "an activation of a newer version"
+               : NULL;
+}
+
 const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void *op) {
     (void)device;
     const skald_project *project = op;
     const skald_attend *attend = op;
-    const skald_gate *gate = op;
     switch (kind) {
     case SKALD_OP_NORMALIZE: return refuses_norm(&((const skald_normalize *)op)->norm);
     case SKALD_OP_PROJECT:
@@ -26,10 +31,9 @@ const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void 
         if (attend->n_kv_heads == 0 || attend->n_heads % attend->n_kv_heads) return "heads that do not divide";
         if (attend->values_in_keys && attend->head_dim_v > attend->head_dim_k) return "values longer than their keys";
         return NULL;
-    case SKALD_OP_GATE:
-        return gate->activation < SKALD_ACTIVATION_SILU || gate->activation > SKALD_ACTIVATION_SWIGLU_CLAMPED
-                   ? "an activation of a newer version"
-                   : NULL;
+    case SKALD_OP_GATE: return sk_refuses_activation(((const skald_gate *)op)->activation);
+    case SKALD_OP_ROUTE: return sk_cpu_refuses_route(op);
+    case SKALD_OP_EXPERTS: return sk_cpu_refuses_experts(op);
     case SKALD_OP_EMBED:
     case SKALD_OP_ANGLES:
     case SKALD_OP_SELECT: return NULL;

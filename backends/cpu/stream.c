@@ -12,14 +12,18 @@
 /* A project is two phases: the rows are made ready, then multiplied. Attention too: splits, then their fold. */
 #define PHASES_PER_OP 2u
 
-static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
+static uint32_t phase_room(const skald_stream_plan *plan) {
+    return plan->n_ops * (plan->max_experts ? SK_EXPERT_PHASES : PHASES_PER_OP);
+}
+
+static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan, uint32_t level) {
     const uint64_t rows = sk_align(plan->n_rows, 16), width = sk_align(plan->max_width, SK_BLOCK);
     const uint64_t dim = sk_align(plan->max_head_dim, 16), tile = SK_ATTEND_ROWS * dim;
     const uint64_t score = SK_ATTEND_ROWS * SK_PAGE, wide = SK_PAGE * dim, sums = SK_SUM_ROWS * SK_PANEL;
     const uint64_t room = 4 * tile + score + wide + sums + SK_SLICE_BYTES / sizeof(float);
     const uint64_t blocks = SK_ATTEND_ROWS * sk_divide_up(dim, SK_BLOCK);
     skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
-    sk_phase *phases = sk_carve(c, sk_mul(plan->n_ops, PHASES_PER_OP), sizeof *phases, SK_CACHE_LINE);
+    sk_phase *phases = sk_carve(c, phase_room(plan), sizeof *phases, SK_CACHE_LINE);
     sk_q8 *quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *quantized, SK_CACHE_LINE);
     sk_q8 *next_quantized = sk_carve(c, sk_mul(rows, width / SK_BLOCK), sizeof *next_quantized, SK_CACHE_LINE);
     float *normed = sk_carve(c, sk_mul(rows, width), sizeof *normed, SK_CACHE_LINE);
@@ -34,9 +38,11 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
     splits.max = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
     splits.sum = sk_carve(c, SK_SPLIT_ROWS, sizeof(float), SK_CACHE_LINE);
     splits.out = sk_carve(c, sk_mul(SK_SPLIT_ROWS, plan->max_head_dim), sizeof(float), SK_CACHE_LINE);
+    sk_expert_room experts;
+    sk_expert_room_carve(c, &experts, plan, level);
     if (!s) return NULL;
     *s = (skald_stream){.plan = *plan,
-                        .phase_room = plan->n_ops * PHASES_PER_OP,
+                        .phase_room = phase_room(plan),
                         .phases = phases,
                         .quantized = {quantized, next_quantized},
                         .normed = normed,
@@ -44,7 +50,8 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
                         .segment_tiles = segment_tiles,
                         .rooms = rooms,
                         .shares = shares,
-                        .splits = splits};
+                        .splits = splits,
+                        .experts = experts};
     for (uint32_t i = 0; i < plan->n_threads; i++) {
         sk_thread_room *r = &rooms[i];
         r->q = own, r->block = r->q + tile, r->part = r->block + tile, r->all = r->part + tile;
@@ -57,10 +64,9 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan) {
 }
 
 uint64_t sk_cpu_stream_bytes(skald_device *device, uint64_t *on_device, const skald_stream_plan *plan) {
-    (void)device;
     *on_device = 0;
     sk_carver c = {0};
-    carve(&c, plan);
+    carve(&c, plan, device->kernels.level);
     return c.broken ? UINT64_MAX : c.used;
 }
 
@@ -68,7 +74,7 @@ skald_status sk_cpu_stream_create(skald_stream **out, skald_device *device, cons
     uint64_t none, n = sk_cpu_stream_bytes(device, &none, plan);
     sk_carver c = {.base = device->host->alloc(device->host->self, n, SKALD_MEMORY_SCRATCH)};
     if (!c.base) return SKALD_MEMORY;
-    skald_stream *s = carve(&c, plan);
+    skald_stream *s = carve(&c, plan, device->kernels.level);
     s->device = device;
     s->block_bytes = n;
     *out = s;

@@ -85,7 +85,7 @@ typedef struct skald_rows {
     uint64_t stride;      /* bytes from row to row */
     uint32_t n_rows;      /* room */
     uint32_t width;       /* elements of a row */
-    skald_dtype type;     /* F32; F64 for rotation frequencies */
+    skald_dtype type;     /* F32; F64 for rotation frequencies, I32 for numbers of experts */
     skald_extent extent;
 } skald_rows;
 
@@ -245,6 +245,48 @@ typedef struct skald_select {
     skald_rows x, out;
 } skald_select;
 
+typedef uint32_t skald_scoring;
+enum {
+    SKALD_SCORING_SOFTMAX = 1, /* over all experts */
+    SKALD_SCORING_SIGMOID = 2, /* of each by itself */
+    SKALD_SCORING_CHOSEN = 3,  /* softmax over those that were chosen by their logits */
+};
+
+/* Logits of experts become choices: ids[r][i] is the expert with the i-th largest score + correction, the lower one of
+ * equals, and weights[r][i] its score (without correction), divided by their sum + 1e-20 where `normalize`, times `scale`.
+ * With groups only experts of the n_groups_used best groups can be chosen: a group is n_experts / n_groups neighbours, and
+ * as good as the sum of its `n_group_best` largest score + correction (1: arXiv 2405.04434, 2: arXiv 2412.19437). ids are
+ * always below n_experts; a row with NaN may name one twice. */
+typedef struct skald_route {
+    uint32_t size;
+    skald_scoring scoring;
+    uint32_t n_groups; /* 0: none */
+    uint32_t n_groups_used, n_group_best;
+    uint32_t normalize;
+    float scale;
+    uint32_t reserved;
+    skald_rows correction;   /* [n_experts], one row, optional */
+    skald_rows logits;       /* [n_experts] */
+    skald_rows ids, weights; /* [n_used], I32 and F32 */
+} skald_route;
+
+/* out[r] = sum over i of weights[r][i] * y(ids[r][i]) + add[r], with y(e) = down[e] h + down_bias[e] and
+ * h = activation(gate[e] x[r] + gate_bias[e]) * (up[e] x[r] + up_bias[e]), the sum in ascending i (arXiv 1701.06538). Each
+ * weight is the first of n_experts matrices of one shape that lie n_bytes apart. An expert that no row chose is not read.
+ * out may be the same rows as add, never as x. */
+typedef struct skald_experts {
+    uint32_t size;
+    uint32_t n_experts;
+    uint32_t n_ff; /* width of h */
+    skald_activation activation;
+    skald_rows x;
+    skald_rows ids, weights;                   /* as route gives them */
+    skald_weight gate, up, down;               /* n_embd -> n_ff, n_embd -> n_ff, n_ff -> n_embd */
+    skald_rows gate_bias, up_bias, down_bias; /* a row for each expert, FIXED, optional */
+    skald_rows add;                            /* optional */
+    skald_rows out;
+} skald_experts;
+
 /* The table of operations. Slots are appended, never moved; a missing slot is an operation this device does not have. */
 typedef struct skald_ops {
     uint32_t size;
@@ -257,6 +299,8 @@ typedef struct skald_ops {
     void (*attend)(skald_stream *stream, const skald_attend *op);
     void (*gate)(skald_stream *stream, const skald_gate *op);
     void (*select)(skald_stream *stream, const skald_select *op);
+    void (*route)(skald_stream *stream, const skald_route *op);
+    void (*experts)(skald_stream *stream, const skald_experts *op);
 } skald_ops;
 
 /* Which operation a descriptor is for, in questions about support. */
@@ -270,6 +314,8 @@ enum {
     SKALD_OP_ATTEND = 5,
     SKALD_OP_GATE = 6,
     SKALD_OP_SELECT = 7,
+    SKALD_OP_ROUTE = 8,
+    SKALD_OP_EXPERTS = 9,
 };
 
 /* ---- cache pages and state slots ------------------------------------------------------------------------------------ */
@@ -338,6 +384,10 @@ typedef struct skald_stream_plan {
     uint32_t max_width; /* widest x of a project */
     uint32_t max_head_dim;
     uint32_t n_threads; /* to use at most */
+    /* The most of any experts operation; 0 without one. */
+    uint32_t max_experts, max_experts_used; /* experts, and those of a row */
+    uint32_t max_expert_width;              /* width of x or out */
+    uint32_t max_expert_ff;
 } skald_stream_plan;
 
 typedef uint32_t skald_poll;

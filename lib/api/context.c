@@ -33,7 +33,11 @@ static skald_stream_plan stream_plan(const sk_forward_sizes *sizes, const skald_
                                .n_wanted = o->n_logits,
                                .max_width = sizes->max_width,
                                .max_head_dim = sizes->max_head_dim,
-                               .n_threads = o->n_threads && o->n_threads < threads ? o->n_threads : threads};
+                               .n_threads = o->n_threads && o->n_threads < threads ? o->n_threads : threads,
+                               .max_experts = sizes->max_experts,
+                               .max_experts_used = sizes->max_experts_used,
+                               .max_expert_width = sizes->max_expert_width,
+                               .max_expert_ff = sizes->max_expert_ff};
 }
 
 static skald_status read_options(skald_context_options *o, const skald_context_options *from, skald_report *why) {

@@ -37,6 +37,7 @@ typedef struct sk_trace {
     const char *refused; /* its first refusal */
     uint32_t max_width;  /* widest x of a project */
     uint32_t max_head_dim;
+    uint32_t max_experts, max_experts_used, max_expert_width, max_expert_ff; /* as in skald_stream_plan */
 } sk_trace;
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows);
@@ -45,6 +46,7 @@ void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activa
 typedef struct sk_forward_sizes {
     uint64_t activation_bytes;
     uint32_t n_ops, max_width, max_head_dim;
+    uint32_t max_experts, max_experts_used, max_expert_width, max_expert_ff;
 } sk_forward_sizes;
 
 sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits);

@@ -2,7 +2,7 @@
 #include "forward/record.h"
 
 static sk_mix_fn *const mixers[] = {[SK_MIX_ATTENTION] = sk_mix_attention};
-static sk_feed_fn *const feeders[] = {[SK_FEED_DENSE] = sk_feed_dense};
+static sk_feed_fn *const feeders[] = {[SK_FEED_DENSE] = sk_feed_dense, [SK_FEED_EXPERTS] = sk_feed_experts};
 
 static void embed(const sk_recorder *r, const skald_weight *table);
 static void angles(const sk_recorder *r, const sk_trunk *t);

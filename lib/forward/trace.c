@@ -82,7 +82,29 @@ static void select_rows(skald_stream *stream, const skald_select *op) {
     if (met(t, SKALD_OP_SELECT, op)) SAY(t, "%u select: rows whose logits are wanted, %u", t->wanted, op->x.width);
 }
 
-static const skald_ops table = {sizeof table, 0, embed, normalize, project, angles, append, attend, gate, select_rows};
+static void route(skald_stream *stream, const skald_route *op) {
+    static const char *const scores[] = {"?", "softmax", "sigmoid", "softmax of the chosen"};
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_ROUTE, op))
+        SAY(t, "%u route: %s, %u of %u experts", t->wanted, scores[op->scoring < 4 ? op->scoring : 0], op->ids.width,
+            op->logits.width);
+}
+
+static void experts(skald_stream *stream, const skald_experts *op) {
+    sk_trace *t = trace_of(stream);
+    grow(&t->max_experts, op->n_experts);
+    grow(&t->max_experts_used, op->ids.width);
+    grow(&t->max_expert_width, op->x.width);
+    grow(&t->max_expert_width, op->out.width);
+    grow(&t->max_expert_ff, op->n_ff);
+    if (met(t, SKALD_OP_EXPERTS, op))
+        SAY(t, "%u experts: %u of %u, %u -> %u (%s, %s) -> %u (%s)%s", t->wanted, op->ids.width, op->n_experts,
+            op->x.width, op->n_ff, kernel_of(t, &op->gate), kernel_of(t, &op->up), op->out.width,
+            kernel_of(t, &op->down), op->add.width ? ", added to the stream" : "");
+}
+
+static const skald_ops table = {sizeof table, 0,      embed, normalize,   project, angles,
+                                append,       attend, gate,  select_rows, route,   experts};
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
     sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);
@@ -93,5 +115,12 @@ sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, ui
     sk_trace trace = {.wanted = UINT32_MAX};
     sk_activations_layout(&at, config, NULL, n_rows, n_logits);
     const uint64_t bytes = sk_forward_size(&table, (skald_stream *)(void *)&trace, config, &at);
-    return (sk_forward_sizes){bytes, trace.n_ops, trace.max_width, trace.max_head_dim};
+    return (sk_forward_sizes){.activation_bytes = bytes,
+                              .n_ops = trace.n_ops,
+                              .max_width = trace.max_width,
+                              .max_head_dim = trace.max_head_dim,
+                              .max_experts = trace.max_experts,
+                              .max_experts_used = trace.max_experts_used,
+                              .max_expert_width = trace.max_expert_width,
+                              .max_expert_ff = trace.max_expert_ff};
 }

@@ -58,6 +58,13 @@ skald_status sk_config_number(float *out, const sk_gguf *g, const char *rest, fl
     return SKALD_OK;
 }
 
+skald_status sk_config_flag(bool *out, const sk_gguf *g, const char *rest, skald_report *why) {
+    char key[128];
+    skald_status status = key_of(key, sizeof key, g, rest, why);
+    if (status == SKALD_OK) status = sk_gguf_bool(g, key, out, why);
+    return status == SKALD_ABSENT ? SKALD_OK : status;
+}
+
 skald_status sk_config_text(sk_text *out, const sk_gguf *g, const char *rest, skald_report *why) {
     char key[128];
     skald_status status = key_of(key, sizeof key, g, rest, why);
@@ -143,6 +150,10 @@ uint64_t sk_config_dim(const sk_config *c, const sk_kind *kind, sk_dim dim) {
     case SK_DIM_QKV: return q + keys + values;
     case SK_DIM_FF: return k->n_ff;
     case SK_DIM_FF2: return 2 * (uint64_t)k->n_ff;
+    case SK_DIM_ONE: return 1;
+    case SK_DIM_EXPERTS: return k->routing.n_experts;
+    case SK_DIM_FF_EXPERT: return k->routing.n_ff;
+    case SK_DIM_FF_SHARED: return k->routing.n_ff_shared;
     }
     return 0;
 }

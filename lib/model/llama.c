@@ -21,21 +21,22 @@ static const sk_role layer[] = {
     {"attn_v.bias", SK_LAYER(v_bias), SK_VECTOR(V), SK_OPTIONAL},
     {"attn_output.bias", SK_LAYER(o_bias), SK_VECTOR(EMBD), SK_OPTIONAL},
     {"ffn_norm.weight", SK_LAYER(feed_norm.weight), SK_VECTOR(EMBD)},
-    {"ffn_gate.weight", SK_LAYER(gate), SK_MATRIX(EMBD, FF)},
-    {"ffn_up.weight", SK_LAYER(up), SK_MATRIX(EMBD, FF)},
-    {"ffn_down.weight", SK_LAYER(down), SK_MATRIX(FF, EMBD)},
-    {"ffn_gate.bias", SK_LAYER(gate_bias), SK_VECTOR(FF), SK_OPTIONAL},
-    {"ffn_up.bias", SK_LAYER(up_bias), SK_VECTOR(FF), SK_OPTIONAL},
-    {"ffn_down.bias", SK_LAYER(down_bias), SK_VECTOR(EMBD), SK_OPTIONAL},
+    {"ffn_gate.weight", SK_LAYER(gate), SK_MATRIX(EMBD, FF), SK_FEEDER(DENSE)},
+    {"ffn_up.weight", SK_LAYER(up), SK_MATRIX(EMBD, FF), SK_FEEDER(DENSE)},
+    {"ffn_down.weight", SK_LAYER(down), SK_MATRIX(FF, EMBD), SK_FEEDER(DENSE)},
+    {"ffn_gate.bias", SK_LAYER(gate_bias), SK_VECTOR(FF), SK_OPTIONAL, SK_FEEDER(DENSE)},
+    {"ffn_up.bias", SK_LAYER(up_bias), SK_VECTOR(FF), SK_OPTIONAL, SK_FEEDER(DENSE)},
+    {"ffn_down.bias", SK_LAYER(down_bias), SK_VECTOR(EMBD), SK_OPTIONAL, SK_FEEDER(DENSE)},
+    SK_EXPERT_ROLES,
     {0},
 };
 
 static skald_status configure(sk_config *c, const sk_gguf *g, skald_report *why) {
-    uint32_t n_experts = 0;
+    uint32_t n_experts = 0; /* Mixtral (arXiv 2401.04088) has some */
     skald_status status = sk_config_sizes(c, g, why);
     if (status == SKALD_OK) status = sk_config_count(&n_experts, g, "expert_count", 0, UINT32_MAX, false, why);
-    if (status == SKALD_OK && n_experts)
-        status = sk_config_fail(g, "expert_count", SKALD_UNSUPPORTED, "experts are not offered", why);
+    if (status == SKALD_OK && n_experts) status = sk_config_experts(&c->kind[0], g, why);
+    c->kind[0].routing.normalize = true;
     if (status == SKALD_OK)
         status = sk_config_number(&c->norm_eps, g, "attention.layer_norm_rms_epsilon", 0.0f, 1.0f, true, why);
     if (status == SKALD_OK) status = sk_config_heads(c, &c->kind[0], g, why);

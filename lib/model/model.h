@@ -12,7 +12,19 @@
 
 /* How rows of one sequence look at each other, and what every row does by itself. lib/forward has a file for each. */
 typedef enum sk_mixer { SK_MIX_ATTENTION } sk_mixer;
-typedef enum sk_feeder { SK_FEED_DENSE } sk_feeder;
+typedef enum sk_feeder { SK_FEED_DENSE, SK_FEED_EXPERTS } sk_feeder;
+
+/* Experts, and how rows choose among them; skald_route says what the choices mean. */
+typedef struct sk_routing {
+    uint32_t n_experts, n_used;
+    uint32_t n_ff;        /* width inside an expert */
+    uint32_t n_ff_shared; /* inside the expert of every row, 0: none */
+    bool shared_gate;     /* which counts as much as the sigmoid of a logit of its own */
+    skald_scoring scoring;
+    uint32_t n_groups, n_groups_used, n_group_best;
+    bool normalize;
+    float scale;
+} sk_routing;
 
 /* What layers of one kind have in common: most models have one kind, some two that take turns. */
 typedef struct sk_kind {
@@ -26,6 +38,7 @@ typedef struct sk_kind {
     /* feed-forward */
     uint32_t n_ff;
     skald_activation activation;
+    sk_routing routing; /* of experts */
 } sk_kind;
 
 /* How heads turn with their position (RoPE, arXiv 2104.09864). */
@@ -62,6 +75,11 @@ typedef struct sk_layer {
     skald_rows q_bias, k_bias, v_bias, o_bias;
     skald_weight gate, up, down;
     skald_rows gate_bias, up_bias, down_bias;
+    skald_weight router; /* experts: width -> logits */
+    skald_rows router_bias, correction;
+    skald_weight expert_gate, expert_up, expert_down; /* banks */
+    skald_rows expert_gate_bias, expert_up_bias, expert_down_bias;
+    skald_weight shared_router, shared_gate, shared_up, shared_down; /* of the expert of every row */
 } sk_layer;
 
 /* Tensors outside the layers. */
@@ -115,6 +133,10 @@ typedef enum sk_dim {
     SK_DIM_QKV,
     SK_DIM_FF,
     SK_DIM_FF2,
+    SK_DIM_ONE,
+    SK_DIM_EXPERTS,
+    SK_DIM_FF_EXPERT,
+    SK_DIM_FF_SHARED,
 } sk_dim;
 
 typedef enum sk_form {
@@ -148,6 +170,19 @@ typedef struct sk_role {
 #define SK_MIXER(m)    .mixers = 1u << SK_MIX_##m
 #define SK_FEEDER(f)   .feeders = 1u << SK_FEED_##f
 
+/* Tensors of experts that all families with them name alike. */
+#define SK_EXPERT_ROLES                                                                                                \
+    {"ffn_gate_inp.weight", SK_LAYER(router), SK_MATRIX(EMBD, EXPERTS), SK_FEEDER(EXPERTS)},                           \
+        {"ffn_gate_exps.weight", SK_LAYER(expert_gate), SK_BANK(EMBD, FF_EXPERT, EXPERTS), SK_FEEDER(EXPERTS)},        \
+        {"ffn_up_exps.weight", SK_LAYER(expert_up), SK_BANK(EMBD, FF_EXPERT, EXPERTS), SK_FEEDER(EXPERTS)}, {          \
+        "ffn_down_exps.weight", SK_LAYER(expert_down), SK_BANK(FF_EXPERT, EMBD, EXPERTS), SK_FEEDER(EXPERTS)           \
+    }
+#define SK_SHARED_EXPERT_ROLES                                                                                         \
+    {"ffn_gate_shexp.weight", SK_LAYER(shared_gate), SK_MATRIX(EMBD, FF_SHARED), SK_FEEDER(EXPERTS)},                  \
+        {"ffn_up_shexp.weight", SK_LAYER(shared_up), SK_MATRIX(EMBD, FF_SHARED), SK_FEEDER(EXPERTS)}, {                \
+        "ffn_down_shexp.weight", SK_LAYER(shared_down), SK_MATRIX(FF_SHARED, EMBD), SK_FEEDER(EXPERTS)                 \
+    }
+
 typedef struct sk_family {
     const char *architecture;
     skald_status (*configure)(sk_config *config, const sk_gguf *g, skald_report *why);
@@ -169,6 +204,7 @@ skald_status sk_config_count(uint32_t *out, const sk_gguf *g, const char *rest, 
                              bool required, skald_report *why);
 skald_status sk_config_number(float *out, const sk_gguf *g, const char *rest, float least, float most, bool required,
                               skald_report *why);
+skald_status sk_config_flag(bool *out, const sk_gguf *g, const char *rest, skald_report *why); /* never required */
 skald_status sk_config_text(sk_text *out, const sk_gguf *g, const char *rest, skald_report *why);
 /* FORMAT or UNSUPPORTED with "key <architecture>.<rest>" and what a family says of it. */
 skald_status sk_config_fail(const sk_gguf *g, const char *rest, skald_status status, const char *what,
@@ -179,6 +215,10 @@ skald_status sk_config_fail(const sk_gguf *g, const char *rest, skald_status sta
 skald_status sk_config_sizes(sk_config *c, const sk_gguf *g, skald_report *why);
 skald_status sk_config_heads(sk_config *c, sk_kind *kind, const sk_gguf *g, skald_report *why);
 skald_status sk_config_rotation(sk_rotation *r, uint32_t head_dim, const sk_gguf *g, skald_report *why);
+
+/* Makes the kind one of experts by the keys expert_...: where they are absent, scores are a softmax, weights stay as they
+ * are, the width is the kind's n_ff, and nothing is shared. */
+skald_status sk_config_experts(sk_kind *kind, const sk_gguf *g, skald_report *why);
 
 /* ---- placing: the same walk over the roles measures, lays out and loads */
 

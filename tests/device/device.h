@@ -78,6 +78,8 @@ typedef struct device_op {
         skald_attend attend;
         skald_gate gate;
         skald_select select;
+        skald_route route;
+        skald_experts experts;
     } as;
 } device_op;
 
@@ -160,6 +162,8 @@ void device_append(skald_stream *s, const skald_append *op);
 void device_attend(skald_stream *s, const skald_attend *op);
 void device_gate(skald_stream *s, const skald_gate *op);
 void device_select(skald_stream *s, const skald_select *op);
+void device_route(skald_stream *s, const skald_route *op);
+void device_experts(skald_stream *s, const skald_experts *op);
 const char *device_refuses(skald_device *d, skald_op_kind kind, const void *op);
 
 /* stream.c */
@@ -172,7 +176,13 @@ skald_status device_stream_run(skald_stream *s);
 void device_stream_drop(skald_stream *s);
 skald_status device_stream_read(void *to, skald_stream *s, const skald_rows *rows, uint32_t first, uint32_t n);
 
+/* experts.c: on the worker */
+void device_route_row(skald_device *d, double *scratch, const skald_route *op, uint32_t r);
+skald_status device_experts_row(skald_device *d, double *scratch, const skald_experts *op, uint32_t r);
+uint64_t device_experts_scratch(const skald_experts *op); /* doubles */
+
 /* ops.c: on the worker */
+double device_activate(skald_activation kind, double gate, double up);
 skald_status device_execute(skald_device *d, const device_pass *pass, const device_op *op);
 void device_spoil(skald_device *d, const device_pass *pass, const device_op *op); /* what a failed one leaves behind */
 #endif

@@ -212,6 +212,10 @@ static double factor(skald_activation kind, double up) {
     return kind == SKALD_ACTIVATION_SWIGLU_CLAMPED ? 1 - least(-least(up, 7), 7) : up;
 }
 
+double device_activate(skald_activation kind, double gate, double up) {
+    return activate(kind, gate) * factor(kind, up);
+}
+
 static void gate_row(const frame *f, const skald_gate *op, uint32_t r) {
     const float *gate = row(f, &op->gate, r), *up = op->up.buffer ? row(f, &op->up, r) : NULL;
     float *out = row(f, &op->out, r);
@@ -241,6 +245,8 @@ skald_status device_execute(skald_device *d, const device_pass *pass, const devi
         case SKALD_OP_ATTEND: status = attend_row(&f, &op->as.attend, r); break;
         case SKALD_OP_GATE: gate_row(&f, &op->as.gate, r); break;
         case SKALD_OP_SELECT: select_row(&f, &op->as.select, r); break;
+        case SKALD_OP_ROUTE: device_route_row(d, f.scratch, &op->as.route, r); break;
+        case SKALD_OP_EXPERTS: status = device_experts_row(d, f.scratch, &op->as.experts, r); break;
         default: status = SKALD_DEVICE;
         }
     }
@@ -278,6 +284,11 @@ void device_spoil(skald_device *d, const device_pass *pass, const device_op *op)
     case SKALD_OP_APPEND: spoil_store(&f, &op->as.append); break;
     case SKALD_OP_ATTEND: spoil_rows(&f, &op->as.attend.out); break;
     case SKALD_OP_GATE: spoil_rows(&f, &op->as.gate.out); break;
+    case SKALD_OP_ROUTE:
+        spoil_rows(&f, &op->as.route.ids);
+        spoil_rows(&f, &op->as.route.weights);
+        break;
+    case SKALD_OP_EXPERTS: spoil_rows(&f, &op->as.experts.out); break;
     default: spoil_rows(&f, &op->as.select.out); break;
     }
 }

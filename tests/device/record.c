@@ -6,7 +6,8 @@
 static uint32_t known_size(skald_op_kind kind) {
     static const uint32_t sizes[] = {sizeof(skald_embed),  sizeof(skald_normalize), sizeof(skald_project),
                                      sizeof(skald_angles), sizeof(skald_append),    sizeof(skald_attend),
-                                     sizeof(skald_gate),   sizeof(skald_select)};
+                                     sizeof(skald_gate),   sizeof(skald_select),    sizeof(skald_route),
+                                     sizeof(skald_experts)};
     return kind < sizeof sizes / sizeof *sizes ? sizes[kind] : 0;
 }
 
@@ -42,6 +43,32 @@ static const char *refuse_append(const skald_append *op) {
     return why;
 }
 
+static const char *refuse_activation(skald_activation kind) {
+    return kind < SKALD_ACTIVATION_SILU || kind > SKALD_ACTIVATION_SWIGLU_CLAMPED
+               ? "an activation that this device does not know"
+               : NULL;
+}
+
+static const char *refuse_route(const skald_route *op) {
+    const uint32_t n = op->logits.width, n_groups = op->n_groups > 1 ? op->n_groups : 1;
+    const uint32_t n_used = n_groups > 1 ? op->n_groups_used : 1;
+    if (op->scoring < SKALD_SCORING_SOFTMAX || op->scoring > SKALD_SCORING_CHOSEN)
+        return "scores of experts that this device does not know";
+    if (n == 0 || n % n_groups || n_used == 0 || n_used > n_groups) return "groups that do not divide their experts";
+    if (n_groups > 1 && (op->n_group_best < 1 || op->n_group_best > 2 || op->n_group_best > n / n_groups))
+        return "a rank of groups that this device does not know";
+    return op->ids.width == 0 || op->ids.width > n / n_groups * n_used ? "more choices than experts" : NULL;
+}
+
+static const char *refuse_experts(const skald_experts *op) {
+    const char *why = refuse_activation(op->activation);
+    if (!why) why = refuse_weight(&op->gate, op->x.width);
+    if (!why) why = refuse_weight(&op->up, op->x.width);
+    if (!why) why = refuse_weight(&op->down, op->n_ff);
+    if (!why && (op->gate.n_out != op->n_ff || op->up.n_out != op->n_ff)) why = "experts of another width than said";
+    return why;
+}
+
 static const char *refuse(const device_op *op) {
     const char *why = NULL;
     switch (op->kind) {
@@ -59,11 +86,9 @@ static const char *refuse(const device_op *op) {
         return op->as.attend.values_in_keys && op->as.attend.head_dim_v > op->as.attend.head_dim_k
                    ? "values that are longer than the keys they are in"
                    : NULL;
-    case SKALD_OP_GATE:
-        return op->as.gate.activation < SKALD_ACTIVATION_SILU ||
-                       op->as.gate.activation > SKALD_ACTIVATION_SWIGLU_CLAMPED
-                   ? "an activation that this device does not know"
-                   : NULL;
+    case SKALD_OP_GATE: return refuse_activation(op->as.gate.activation);
+    case SKALD_OP_ROUTE: return refuse_route(&op->as.route);
+    case SKALD_OP_EXPERTS: return refuse_experts(&op->as.experts);
     case SKALD_OP_EMBED:
         return (op->as.embed.positions.buffer || op->as.embed.positions.n_in) &&
                        op->as.embed.positions.n_in != op->as.embed.table.n_in
@@ -275,4 +300,54 @@ void device_select(skald_stream *s, const skald_select *given) {
     skald_select *e = &op.as.select;
     if (rows(s, &e->x, SKALD_EXTENT_ROWS, e->out.width) && rows(s, &e->out, SKALD_EXTENT_WANTED, e->out.width))
         push(s, &op);
+}
+
+/* All matrices of a bank. */
+static bool bank(skald_stream *s, skald_weight *w, uint32_t n_experts) {
+    if (!w->buffer || w->offset > w->buffer->n_bytes || n_experts == 0 ||
+        w->n_bytes > (w->buffer->n_bytes - w->offset) / n_experts)
+        return fail(s, SKALD_ARGUMENT, "experts behind the end of their buffer");
+    for (uint32_t e = 0; e < n_experts; e++) {
+        skald_weight one = *w;
+        one.offset += e * w->n_bytes;
+        if (!weight(s, &one)) return false;
+    }
+    w->offset += w->buffer->address;
+    return true;
+}
+
+static bool maybe_bias(skald_stream *s, skald_rows *bias, uint32_t n_experts, uint64_t width) {
+    if (!bias->buffer) return true;
+    if (bias->n_rows < n_experts) return fail(s, SKALD_ARGUMENT, "fewer biases than experts");
+    return rows(s, bias, SKALD_EXTENT_FIXED, width);
+}
+
+void device_route(skald_stream *s, const skald_route *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_ROUTE, given)) return;
+    skald_route *t = &op.as.route;
+    const uint32_t n_used = t->ids.width;
+    if (!rows(s, &t->logits, SKALD_EXTENT_ROWS, t->logits.width) ||
+        !rows_of(s, &t->ids, SKALD_EXTENT_ROWS, n_used, SKALD_I32) ||
+        !rows(s, &t->weights, SKALD_EXTENT_ROWS, n_used) || !maybe_row(s, &t->correction, t->logits.width))
+        return;
+    need_scratch(s, 4 * (uint64_t)t->logits.width);
+    push(s, &op);
+}
+
+void device_experts(skald_stream *s, const skald_experts *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_EXPERTS, given)) return;
+    skald_experts *e = &op.as.experts;
+    const uint32_t n = e->n_experts, n_used = e->ids.width, width = e->down.n_out;
+    if (!rows(s, &e->x, SKALD_EXTENT_ROWS, e->x.width) || !rows_of(s, &e->ids, SKALD_EXTENT_ROWS, n_used, SKALD_I32) ||
+        !rows(s, &e->weights, SKALD_EXTENT_ROWS, n_used) || !rows(s, &e->out, SKALD_EXTENT_ROWS, width) ||
+        (e->add.buffer && !rows(s, &e->add, SKALD_EXTENT_ROWS, width)))
+        return;
+    if (!bank(s, &e->gate, n) || !bank(s, &e->up, n) || !bank(s, &e->down, n) ||
+        !maybe_bias(s, &e->gate_bias, n, e->n_ff) || !maybe_bias(s, &e->up_bias, n, e->n_ff) ||
+        !maybe_bias(s, &e->down_bias, n, width))
+        return;
+    need_scratch(s, device_experts_scratch(e));
+    push(s, &op);
 }

@@ -358,7 +358,7 @@ static void run(const golden *g, const device *d, bool every) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"llama_mha", "llama_gqa_tied", "llama_mqa_bias", "llama3_rope"};
+    static const char *const names[] = {"llama_mha", "llama_gqa_tied", "llama_mqa_bias", "llama3_rope", "mixtral"};
     static const device devices[] = {{"cpu", NULL, NULL}, {"apart", PLUGIN, "delay=0"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         golden g;
