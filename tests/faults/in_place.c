@@ -170,7 +170,7 @@ static void check_unlinked(void) {
 
 int main(void) {
     const skald_source file = {.size = sizeof file, .path = path};
-    model = test_model_make(&n_model);
+    model = test_model_make(TEST_MODEL_DENSE, &n_model);
     const skald_source bytes = {.size = sizeof bytes, .bytes = model, .n_bytes = n_model};
     const int handle = mkstemp(path);
     if (!CHECK(handle >= 0 && write(handle, model, n_model) == (ssize_t)n_model)) return sk_checked();

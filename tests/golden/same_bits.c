@@ -42,8 +42,16 @@ static text texts[] = {
 };
 #define N_TEXTS (sizeof texts / sizeof *texts)
 
-static char *model;
-static size_t n_model;
+static const struct {
+    const char *name;
+    test_model which;
+    uint32_t n_caches; /* attention is tried with all of them once */
+} models[] = {{"dense", TEST_MODEL_DENSE, N_CACHES}, {"experts", TEST_MODEL_EXPERTS, 2}};
+#define N_MODELS (sizeof models / sizeof *models)
+
+static char *model; /* the one under test */
+static size_t n_model, at_model;
+static uint32_t n_caches;
 
 /* ---- hashes: FNV-1a of 64 bits over little-endian bytes */
 
@@ -122,8 +130,8 @@ static run begin(const way *w) {
 
 static void end(run *r) {
     session_close(&r->s);
-    printf("%-44s %s cache, %5ld rows, %6ld pauses, %5.1f s\n", r->way->name, caches[r->way->cache].name, r->n_rows,
-           r->n_pauses, seconds() - r->began);
+    printf("%-7s %-44s %s cache, %5ld rows, %6ld pauses, %5.1f s\n", models[at_model].name, r->way->name,
+           caches[r->way->cache].name, r->n_rows, r->n_pauses, seconds() - r->began);
 }
 
 static reader open_reader(run *r, char name) {
@@ -377,7 +385,7 @@ static void chunks(void) {
         read_alone(&f16, 'A', LONG, sizes[i]);
         read_alone(&f32, 'A', sizes[i] == 1 ? 400 : LONG, sizes[i]);
     }
-    for (uint32_t cache = 0; cache < N_CACHES; cache++) {
+    for (uint32_t cache = 0; cache < n_caches; cache++) {
         const way wide = {.name = "a pass of 2000 rows", .cache = cache, .n_rows = 2000};
         const way narrow = {.name = "passes of 33 rows", .cache = cache, .n_rows = 33};
         read_alone(&wide, 'A', LONG, LONG);
@@ -386,7 +394,7 @@ static void chunks(void) {
 }
 
 static void neighbours(void) {
-    for (uint32_t cache = 0; cache < N_CACHES; cache++) {
+    for (uint32_t cache = 0; cache < n_caches; cache++) {
         beside_others(&(way){.name = "beside other sequences", .cache = cache}, cache ? LONG : 600);
         beside_others(&(way){.name = "beside others, passes of 16 rows", .cache = cache, .n_rows = 16}, 300);
         forked(&(way){.name = "forked", .cache = cache});
@@ -434,10 +442,10 @@ static void levels(void) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const int32_t got = sk_cpu_level(names[i]);
         if (got < 0 || strcmp(sk_cpu_level_name((uint32_t)got), names[i]) != 0) continue;
-        for (uint32_t cache = 0; cache < N_CACHES; cache++) {
+        for (uint32_t cache = 0; cache < n_caches; cache++) {
             const way beside = {.name = "beside others", .cache = cache, .level = names[i]};
             const way fork = {.name = "forked", .cache = cache, .level = names[i]};
-            level(names[i], cache, i ? LONG : cache ? 700 : 150); /* scalar: past a split of blocks with one cache */
+            level(names[i], cache, i ? LONG : cache && !at_model ? 700 : 150); /* scalar: past a split of blocks once */
             beside_others(&beside, i ? LONG / 2 : 90);
             if (i) forked(&fork);
         }
@@ -446,29 +454,34 @@ static void levels(void) {
 
 /* ---- the file of hashes */
 
-/* Line `i` of the hashes, from what was learnt; false behind the last. The first ones are those of a slow machine. */
+/* Line `i` of the model's hashes, from what was learnt; false behind the last. The first ones are those of a slow machine. */
 static bool make_line(char *out, size_t room, uint32_t i) {
     static const struct {
         uint32_t cache, text, n;
     } lines[] = {{0, 0, SHORT_F32}, {1, 0, SHORT_F16}, {0, 0, LONG}, {1, 0, LONG},
                  {0, 1, 420},       {1, 1, 420},       {2, 0, LONG}, {3, 0, LONG}};
-    if (i == 0) return snprintf(out, room, "model %016llx", (unsigned long long)hash_model()), true;
-    if (--i >= sizeof lines / sizeof *lines) return false;
+    const char *name = models[at_model].name;
+    if (i == 0) return snprintf(out, room, "%s model %016llx", name, (unsigned long long)hash_model()), true;
+    if (--i >= sizeof lines / sizeof *lines || lines[i].cache >= n_caches) return false;
     const uint64_t h = hash_rows(texts[lines[i].text].want[lines[i].cache], lines[i].n);
-    snprintf(out, room, "%s %c %u %016llx", caches[lines[i].cache].name, texts[lines[i].text].name,
+    snprintf(out, room, "%s %s %c %u %016llx", name, caches[lines[i].cache].name, texts[lines[i].text].name,
              (unsigned)lines[i].n, (unsigned long long)h);
     return true;
 }
 
+/* The model's lines stand together in the file. */
 static void check_file(void) {
     char want[128], got[128];
-    uint32_t n = 0;
+    const char *name = models[at_model].name;
     FILE *f = fopen(SK_TEST_DATA "/hashes.txt", "r");
     if (!CHECK(f != NULL)) return;
-    for (; make_line(got, sizeof got, n); n++) {
-        if (!CHECK_SAID(fgets(want, sizeof want, f) != NULL, "hashes.txt has only %u lines", n)) break;
+    do {
+        if (!CHECK_SAID(fgets(want, sizeof want, f) != NULL, "hashes.txt has no model %s", name)) want[0] = 0;
+    } while (want[0] && (strncmp(want, name, strlen(name)) != 0 || want[strlen(name)] != ' '));
+    for (uint32_t n = 0; make_line(got, sizeof got, n); n++) {
         want[strcspn(want, "\r\n")] = 0;
         CHECK_TEXT(got, want);
+        if (!fgets(want, sizeof want, f)) want[0] = 0;
     }
     fclose(f);
 }
@@ -513,13 +526,13 @@ static skald_status write_bytes(void *user, const void *bytes, size_t n_bytes) {
 static int write_model(const char *path, const char *ids) {
     FILE *f = fopen(path, "wb"), *list = fopen(ids, "w");
     if (!f || !list) return 1;
-    CHECK_EQUAL(test_model_write(write_bytes, f), SKALD_OK);
+    CHECK_EQUAL(test_model_write(TEST_MODEL_DENSE, write_bytes, f), SKALD_OK);
     for (uint32_t i = 0; i < SHORT_F32; i++) fprintf(list, "%s%d", i ? ", " : "[", (int)texts[0].tokens[i]);
     fprintf(list, "]\n");
     return fclose(f) != 0 || fclose(list) != 0 || sk_checks_failed;
 }
 
-static int print_short(void) {
+static void print_short(void) {
     for (uint32_t cache = 0; cache < 2; cache++) {
         const way w = {.name = "short", .cache = cache, .learn = true};
         run r = begin(&w);
@@ -528,23 +541,33 @@ static int print_short(void) {
         session_close(&r.s);
     }
     print_lines(3);
-    return sk_checks_failed != 0;
 }
 
-int main(int argc, char **argv) {
-    const char *mode = argc > 1 ? argv[1] : "";
-    make_texts();
-    if (argc == 4 && strcmp(mode, "model") == 0) return write_model(argv[2], argv[3]);
-    model = test_model_make(&n_model);
-    if (strcmp(mode, "short") == 0) return print_short();
-    for (uint32_t cache = 0; cache < N_CACHES; cache++) learn(cache);
-    if (strcmp(mode, "hashes") == 0) return print_lines(UINT32_MAX), 0;
+static void learn_all(void) {
+    for (uint32_t cache = 0; cache < n_caches; cache++) learn(cache);
+}
+
+static void try_all(void) {
+    learn_all();
     check_sane();
     check_file();
     chunks();
     neighbours();
     workers();
     levels();
-    free(model);
-    return sk_checked();
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc > 1 ? argv[1] : "";
+    make_texts();
+    if (argc == 4 && strcmp(mode, "model") == 0) return write_model(argv[2], argv[3]);
+    for (at_model = 0; at_model < N_MODELS; at_model++) {
+        model = test_model_make(models[at_model].which, &n_model);
+        n_caches = models[at_model].n_caches;
+        if (strcmp(mode, "short") == 0) print_short();
+        else if (strcmp(mode, "hashes") == 0) learn_all(), print_lines(UINT32_MAX);
+        else try_all();
+        free(model);
+    }
+    return strcmp(mode, "") == 0 ? sk_checked() : sk_checks_failed != 0;
 }

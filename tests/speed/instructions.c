@@ -113,7 +113,7 @@ static void run_step(void *with) {
 /* The first prefill and decode only warm up. */
 static void measure_steps(void) {
     size_t n_bytes;
-    char *model = test_model_make(&n_bytes);
+    char *model = test_model_make(TEST_MODEL_DENSE, &n_bytes);
     const session_options o = {.bytes = model,
                                .n_bytes = n_bytes,
                                .level = "avx2",

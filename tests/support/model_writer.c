@@ -14,24 +14,40 @@ typedef struct tensor {
     uint32_t n_in, n_out; /* n_out 0: a vector */
     float gain;           /* standard deviation of an output whose inputs have 1 */
     skald_dtype type[N_LAYERS];
+    uint32_t n_experts; /* as many matrices; 0: one */
 } tensor;
 
-static const tensor layer_tensors[] = {
-    {"attn_norm", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32, SKALD_F32}},
-    {"attn_q", 512, 512, 1.5f, {SKALD_Q4_1, SKALD_Q5_0, SKALD_Q4_K, SKALD_Q8_0}},
-    {"attn_k", 512, 128, 1.5f, {SKALD_Q8_0, SKALD_F16, SKALD_Q6_K, SKALD_Q4_1}},
-    {"attn_v", 512, 128, 1.0f, {SKALD_Q5_0, SKALD_F32, SKALD_Q4_1, SKALD_Q4_K}},
-    {"attn_output", 512, 512, 1.0f, {SKALD_Q4_K, SKALD_Q8_0, SKALD_Q5_0, SKALD_F16}},
-    {"ffn_norm", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32, SKALD_F32}},
-    {"ffn_gate", 512, 768, 1.0f, {SKALD_Q4_1, SKALD_Q4_K, SKALD_Q6_K, SKALD_Q5_0}},
-    {"ffn_up", 512, 768, 1.0f, {SKALD_Q5_0, SKALD_Q4_K, SKALD_Q8_0, SKALD_F16}},
-    {"ffn_down", 768, 512, 1.0f, {SKALD_Q6_K, SKALD_Q4_1, SKALD_Q5_0, SKALD_Q8_0}},
+/* A layer is the first ones and what is fed, up to a tensor without a name. */
+static const tensor attention_tensors[] = {
+    {"attn_norm", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {"attn_q", 512, 512, 1.5f, {SKALD_Q4_1, SKALD_Q5_0, SKALD_Q4_K, SKALD_Q8_0}, 0},
+    {"attn_k", 512, 128, 1.5f, {SKALD_Q8_0, SKALD_F16, SKALD_Q6_K, SKALD_Q4_1}, 0},
+    {"attn_v", 512, 128, 1.0f, {SKALD_Q5_0, SKALD_F32, SKALD_Q4_1, SKALD_Q4_K}, 0},
+    {"attn_output", 512, 512, 1.0f, {SKALD_Q4_K, SKALD_Q8_0, SKALD_Q5_0, SKALD_F16}, 0},
+    {"ffn_norm", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {0},
 };
-#define N_LAYER_TENSORS (sizeof layer_tensors / sizeof *layer_tensors)
 
-static const tensor embedding = {"token_embd", 512, TEST_MODEL_VOCABULARY, 22.6f, {SKALD_Q8_0}};
-static const tensor last_norm = {"output_norm", 512, 0, 0, {SKALD_F32}};
-static const tensor head = {"output", 512, TEST_MODEL_VOCABULARY, 2.0f, {SKALD_Q6_K}};
+static const tensor dense_tensors[] = {
+    {"ffn_gate", 512, 768, 1.0f, {SKALD_Q4_1, SKALD_Q4_K, SKALD_Q6_K, SKALD_Q5_0}, 0},
+    {"ffn_up", 512, 768, 1.0f, {SKALD_Q5_0, SKALD_Q4_K, SKALD_Q8_0, SKALD_F16}, 0},
+    {"ffn_down", 768, 512, 1.0f, {SKALD_Q6_K, SKALD_Q4_1, SKALD_Q5_0, SKALD_Q8_0}, 0},
+    {0},
+};
+
+static const tensor expert_tensors[] = {
+    {"ffn_gate_inp", 512, 8, 2.0f, {SKALD_F32, SKALD_F32, SKALD_F32, SKALD_Q8_0}, 0},
+    {"ffn_gate_exps", 512, 256, 1.0f, {SKALD_Q4_1, SKALD_Q4_K, SKALD_F16, SKALD_Q5_0}, 8},
+    {"ffn_up_exps", 512, 256, 1.0f, {SKALD_Q4_1, SKALD_Q4_K, SKALD_F16, SKALD_Q5_0}, 8},
+    {"ffn_down_exps", 256, 512, 1.5f, {SKALD_Q6_K, SKALD_Q8_0, SKALD_Q4_K, SKALD_F32}, 8},
+    {0},
+};
+
+static const tensor *const fed[] = {[TEST_MODEL_DENSE] = dense_tensors, [TEST_MODEL_EXPERTS] = expert_tensors};
+
+static const tensor embedding = {"token_embd", 512, TEST_MODEL_VOCABULARY, 22.6f, {SKALD_Q8_0}, 0};
+static const tensor last_norm = {"output_norm", 512, 0, 0, {SKALD_F32}, 0};
+static const tensor head = {"output", 512, TEST_MODEL_VOCABULARY, 2.0f, {SKALD_Q6_K}, 0};
 
 /* Where a block keeps its f16 scale and minimum, and what random quants come to. */
 typedef struct block_form {
@@ -102,7 +118,7 @@ static void write_blocks(sk_gguf_writer *w, const tensor *t, const block_form *f
 
 static void write_tensor(sk_gguf_writer *w, const tensor *t, uint32_t layer, uint32_t number) {
     const skald_dtype type = t->type[layer];
-    const uint64_t n = (uint64_t)t->n_in * (t->n_out ? t->n_out : 1);
+    const uint64_t n = (uint64_t)t->n_in * (t->n_out ? t->n_out : 1) * (t->n_experts ? t->n_experts : 1);
     const block_form *form = NULL;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (forms[i].type == type) form = &forms[i];
@@ -113,38 +129,55 @@ static void write_tensor(sk_gguf_writer *w, const tensor *t, uint32_t layer, uin
 
 static void declare(sk_gguf_writer *w, const tensor *t, int32_t layer) {
     char name[64];
-    const uint64_t shape[2] = {t->n_in, t->n_out};
+    const uint64_t shape[3] = {t->n_in, t->n_out, t->n_experts};
     const int length = layer < 0 ? snprintf(name, sizeof name, "%s.weight", t->name)
                                  : snprintf(name, sizeof name, "blk.%d.%s.weight", (int)layer, t->name);
-    sk_gguf_declare(w, (sk_text){name, (uint64_t)length}, t->type[layer < 0 ? 0 : layer], t->n_out ? 2 : 1, shape);
+    sk_gguf_declare(w, (sk_text){name, (uint64_t)length}, t->type[layer < 0 ? 0 : layer],
+                    t->n_experts ? 3
+                    : t->n_out   ? 2
+                                 : 1,
+                    shape);
 }
 
-static void describe(sk_gguf_writer *w) {
+static void describe(sk_gguf_writer *w, test_model which) {
     sk_gguf_put_text(w, "general.architecture", "llama");
     sk_gguf_put_text(w, "general.name", "random weights");
     sk_gguf_put_u32(w, "llama.block_count", N_LAYERS);
     sk_gguf_put_u32(w, "llama.context_length", 2048);
     sk_gguf_put_u32(w, "llama.embedding_length", TEST_MODEL_WIDTH);
-    sk_gguf_put_u32(w, "llama.feed_forward_length", 768);
+    sk_gguf_put_u32(w, "llama.feed_forward_length", which == TEST_MODEL_DENSE ? 768 : 256);
     sk_gguf_put_u32(w, "llama.attention.head_count", 8);
     sk_gguf_put_u32(w, "llama.attention.head_count_kv", 2);
     sk_gguf_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     sk_gguf_put_f32(w, "llama.rope.freq_base", 10000.0f);
+    if (which == TEST_MODEL_DENSE) return;
+    sk_gguf_put_u32(w, "llama.expert_count", 8);
+    sk_gguf_put_u32(w, "llama.expert_used_count", 3);
 }
 
-skald_status test_model_write(skald_status (*write)(void *, const void *, size_t), void *user) {
+static uint32_t count(const tensor *t) {
+    uint32_t n = 0;
+    while (t[n].name) n++;
+    return n;
+}
+
+skald_status test_model_write(test_model which, skald_status (*write)(void *, const void *, size_t), void *user) {
     sk_gguf_writer w;
     uint32_t number = 0;
-    sk_gguf_begin(&w, write, user, 10, 3 + N_LAYERS * (uint32_t)N_LAYER_TENSORS, 32);
-    describe(&w);
+    const tensor *const parts[] = {attention_tensors, fed[which]};
+    const uint32_t n_layer_tensors = count(parts[0]) + count(parts[1]), n_keys = which == TEST_MODEL_DENSE ? 10 : 12;
+    sk_gguf_begin(&w, write, user, n_keys, 3 + N_LAYERS * n_layer_tensors, 32);
+    describe(&w, which);
     declare(&w, &embedding, -1);
     for (int32_t l = 0; l < N_LAYERS; l++)
-        for (size_t i = 0; i < N_LAYER_TENSORS; i++) declare(&w, &layer_tensors[i], l);
+        for (size_t i = 0; i < 2; i++)
+            for (const tensor *t = parts[i]; t->name; t++) declare(&w, t, l);
     declare(&w, &last_norm, -1);
     declare(&w, &head, -1);
     write_tensor(&w, &embedding, 0, number++);
     for (uint32_t l = 0; l < N_LAYERS; l++)
-        for (size_t i = 0; i < N_LAYER_TENSORS; i++) write_tensor(&w, &layer_tensors[i], l, number++);
+        for (size_t i = 0; i < 2; i++)
+            for (const tensor *t = parts[i]; t->name; t++) write_tensor(&w, t, l, number++);
     write_tensor(&w, &last_norm, 0, number++);
     write_tensor(&w, &head, 0, number);
     return sk_gguf_finish(&w, NULL);
@@ -167,9 +200,9 @@ static skald_status grow(void *user, const void *bytes, size_t n_bytes) {
     return SKALD_OK;
 }
 
-char *test_model_make(size_t *n_bytes) {
+char *test_model_make(test_model which, size_t *n_bytes) {
     growing g = {0};
-    const skald_status status = test_model_write(grow, &g);
+    const skald_status status = test_model_write(which, grow, &g);
     if (status != SKALD_OK) fprintf(stderr, "the model cannot be made: %s\n", skald_status_text(status)), exit(2);
     *n_bytes = g.n;
     return g.bytes;

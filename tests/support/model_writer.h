@@ -1,4 +1,4 @@
-/* A llama model of random weights as a GGUF file, the same bytes on every machine: what tests of bits run on. */
+/* Llama models of random weights as GGUF files, the same bytes on every machine: what tests of bits run on. */
 #ifndef SK_TESTS_MODEL_WRITER_H
 #define SK_TESTS_MODEL_WRITER_H
 #include <skald/skald.h>
@@ -8,8 +8,12 @@
 #define TEST_MODEL_VOCABULARY 1003
 #define TEST_MODEL_WIDTH      512
 
-skald_status test_model_write(skald_status (*write)(void *user, const void *bytes, size_t n_bytes), void *user);
+/* The same with another feed-forward part: 8 experts of 256, of which a row uses 3. */
+typedef enum test_model { TEST_MODEL_DENSE, TEST_MODEL_EXPERTS } test_model;
+
+skald_status test_model_write(test_model which, skald_status (*write)(void *user, const void *bytes, size_t n_bytes),
+                              void *user);
 
 /* The file in memory, from malloc; exits when there is none. */
-char *test_model_make(size_t *n_bytes);
+char *test_model_make(test_model which, size_t *n_bytes);
 #endif
