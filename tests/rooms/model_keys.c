@@ -1,0 +1,77 @@
+/* Numbers in a model's metadata that cannot be: each is bent in a good file, and the refusal must name its key, or the
+ * tensor whose shape it contradicts. Every file is opened unbent first. */
+#define SK_ALLOW_LIBC_MEMORY
+#include "support/check.h"
+#include <skald/skald.h>
+#include <stdlib.h>
+
+#define MOST_BYTES ((size_t)2 << 20)
+
+/* `said` NULL: the key. */
+typedef struct bend {
+    const char *model, *key;
+    uint32_t value; /* bits of a number of four bytes */
+    const char *said;
+} bend;
+
+static const bend bends[] = {
+    {"mixtral", "llama.expert_count", 4097, NULL},
+    {"mixtral", "llama.expert_count", UINT32_MAX, NULL},
+    {"mixtral", "llama.expert_count", 3, "blk.0.ffn_gate_inp.weight"},
+    {"mixtral", "llama.expert_count", 0, "blk.0.ffn_gate.weight"},
+    {"mixtral", "llama.expert_used_count", 0, NULL},
+    {"mixtral", "llama.expert_used_count", 5, NULL},
+    {"mixtral", "llama.expert_used_count", UINT32_MAX, NULL},
+    {"mixtral", "llama.feed_forward_length", 61, "blk.0.ffn_gate_exps.weight"},
+    {"mixtral", "llama.feed_forward_length", 0, NULL},
+};
+
+static size_t read_model(unsigned char *to, const char *name) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/tiny/%s/model-f32.gguf", SK_TEST_DATA, name);
+    FILE *f = fopen(path, "rb");
+    if (!CHECK_SAID(f != NULL, "no file %s", path)) exit(2);
+    size_t n = fread(to, 1, MOST_BYTES, f);
+    fclose(f);
+    return n;
+}
+
+/* Where the value of a key stands: behind its name and the type. */
+static unsigned char *value_of(unsigned char *bytes, size_t n_bytes, const char *key) {
+    const size_t n = strlen(key);
+    for (size_t at = 8; at + n + 8 < n_bytes; at++)
+        if (bytes[at - 8] == n && memcmp(bytes + at, key, n) == 0) return bytes + at + n + 4;
+    CHECK_SAID(0, "no key %s", key);
+    exit(2);
+}
+
+static skald_status try_open(skald_runtime *runtime, const void *bytes, size_t n_bytes, skald_report *why) {
+    skald_model *model = NULL;
+    const skald_source source = {.size = sizeof source, .bytes = bytes, .n_bytes = n_bytes};
+    skald_status status = skald_model_open(&model, runtime, NULL, why, &source, 1);
+    skald_model_release(model);
+    return status;
+}
+
+static void check_bend(skald_runtime *runtime, const bend *b) {
+    unsigned char *bytes = malloc(MOST_BYTES);
+    if (!bytes) exit(2);
+    const size_t n_bytes = read_model(bytes, b->model);
+    skald_report why = {.size = sizeof why};
+    CHECK_EQUAL(try_open(runtime, bytes, n_bytes, &why), SKALD_OK);
+    memcpy(value_of(bytes, n_bytes, b->key), &b->value, sizeof b->value);
+    const skald_status status = try_open(runtime, bytes, n_bytes, &why);
+    CHECK_SAID(status == SKALD_FORMAT || status == SKALD_UNSUPPORTED, "%s, %s = %u: %s", b->model, b->key, b->value,
+               skald_status_text(status));
+    CHECK_SAID(strstr(why.text, b->said ? b->said : b->key) != NULL, "%s, %s = %u: \"%s\"", b->model, b->key, b->value,
+               why.text);
+    free(bytes);
+}
+
+int main(void) {
+    skald_runtime *runtime;
+    CHECK_EQUAL(skald_runtime_create(&runtime, NULL, NULL), SKALD_OK);
+    for (size_t i = 0; i < sizeof bends / sizeof *bends; i++) check_bend(runtime, &bends[i]);
+    skald_runtime_release(runtime);
+    return sk_checked();
+}
