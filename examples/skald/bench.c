@@ -34,6 +34,8 @@ typedef struct bench {
 
     /* What one token costs: bytes of weights read, and products of the body and of the output head. */
     uint64_t weight_bytes, body_products, head_products;
+    uint64_t expert_bytes; /* of all experts; a row needs as many of them as the model says */
+    double expert_share;
     session_memory wishes;
 } bench;
 
@@ -259,6 +261,13 @@ static double cache_bytes(const bench *b) {
     return (double)skald_kv_bytes_per_token(&b->session.info, b->cache_type, b->cache_type);
 }
 
+/* Bytes of weights that a step of n rows reads, when rows choose their experts by chance. */
+static double bytes_read(const bench *b, uint32_t n) {
+    double untouched = 1;
+    for (uint32_t i = 0; i < n; i++) untouched *= 1 - b->expert_share;
+    return (double)b->weight_bytes + (double)b->expert_bytes * (1 - untouched);
+}
+
 /* Every piece of rows reads the weights once, and the cache up to where it stands. */
 static int measure_prefill(bench *b, const sequences *q, uint32_t thread_index) {
     record r = {.test = "prefill",
@@ -269,7 +278,7 @@ static int measure_prefill(bench *b, const sequences *q, uint32_t thread_index) 
     double bytes = 0;
     for (uint32_t at = 0; at < b->n_prompt; at += PIECE_ROWS) {
         uint32_t end = at + PIECE_ROWS < b->n_prompt ? at + PIECE_ROWS : b->n_prompt;
-        bytes += (double)b->weight_bytes + cache_bytes(b) * ((double)q->depth + end);
+        bytes += bytes_read(b, end - at) + cache_bytes(b) * ((double)q->depth + end);
     }
     r.bytes_per_token = bytes / b->n_prompt;
     r.products_per_token = (double)b->body_products + (double)b->head_products / b->n_prompt;
@@ -283,7 +292,7 @@ static int measure_decode(bench *b, const sequences *q, uint32_t thread_index) {
                 .batch = q->n,
                 .depth = q->depth,
                 .tokens = q->n * b->n_decode};
-    r.bytes_per_token = (double)b->weight_bytes / q->n + cache_bytes(b) * (q->depth + (b->n_decode + 1) / 2.0);
+    r.bytes_per_token = bytes_read(b, q->n) / q->n + cache_bytes(b) * (q->depth + (b->n_decode + 1) / 2.0);
     r.products_per_token = (double)b->body_products + (double)b->head_products;
     return measure(b, q, thread_index, &r, run_steps, b->n_decode);
 }
@@ -375,12 +384,27 @@ static int run_cases(bench *b) {
     return code;
 }
 
+static double experts_used(const bench *b) {
+    char key[128], text[32] = "1";
+    size_t n_bytes = sizeof text;
+    snprintf(key, sizeof key, "%s.expert_used_count", b->session.info.architecture);
+    skald_model_metadata(text, &n_bytes, b->session.model, key);
+    return strtod(text, NULL);
+}
+
 /* A matrix that a kernel multiplies with is read once a step; the output head is as long as the vocabulary. */
 static void count_weights(bench *b) {
     skald_tensor_info t = {.size = sizeof t};
     for (uint32_t i = 0; skald_model_tensor(&t, b->session.model, i) == SKALD_OK; i++) {
         if (!*t.kernel || t.shape[1] == 1) continue;
         uint64_t n = t.shape[0] * t.shape[1] * t.shape[2] * t.shape[3];
+        if (t.shape[2] > 1) {
+            const double share = experts_used(b) / (double)t.shape[2];
+            b->expert_share = share < 1 ? share : 1;
+            b->expert_bytes += t.n_bytes;
+            b->body_products += (uint64_t)((double)n * b->expert_share);
+            continue;
+        }
         *(t.shape[1] == b->session.info.n_vocab ? &b->head_products : &b->body_products) += n;
         b->weight_bytes += t.n_bytes;
     }

@@ -207,9 +207,10 @@ static void name_kernels(skald_model *m, const opening *o) {
         const sk_gguf_tensor *t = m->tensors[i].file;
         skald_weight w = {.n_in = (uint32_t)t->shape[0], .n_out = (uint32_t)t->shape[1], .type = t->type};
         uint64_t staging;
-        const bool is_matrix =
-            t->n_dims == 2 && ((wraps(o) && m->backend->weight_plan(m->device, &w, &staging, IN_PLACE) == SKALD_OK) ||
-                               m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK);
+        const bool is_matrix = /* or a bank of them */
+            t->n_dims >= 2 && t->n_dims <= 3 &&
+            ((wraps(o) && m->backend->weight_plan(m->device, &w, &staging, IN_PLACE) == SKALD_OK) ||
+             m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK);
         if (is_matrix && !o->options->vocabulary_only) m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
         m->n_file_bytes += t->n_bytes;
         m->n_parameters += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
