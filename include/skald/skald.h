@@ -221,7 +221,10 @@ typedef struct skald_model_options {
      * who changes the file meanwhile changes the answers, who shortens it has the process killed (SIGBUS).
      * ARGUMENT for a source that can only be read. */
     uint32_t in_place;
-    uint32_t reserved; /* 0 */
+    /* Positions that sequences will reach; 0: as many as the file says. Only models with a rotation for short and one for
+     * long texts (Phi 3) look at it: they use the long one from their original context on, for all positions, so that
+     * the bits of a sequence do not depend on how far it has come. */
+    uint32_t n_context;
     /* A split expression that cuts a text into words before the merges of a byte-level vocabulary, in place of the one that
      * tokenizer.ggml.pre names: for files whose name is not known. NULL: the file's. docs/text.md says what it may hold;
      * opening says what of it is not offered, and at which byte. */

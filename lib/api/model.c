@@ -175,7 +175,7 @@ static skald_status inspect_gguf(skald_model_info *info, skald_runtime *runtime,
     const skald_source from = {.size = sizeof from, .path = path};
     skald_status status = sk_files_open(&files, &runtime->memory, &from, 1, 0, why);
     if (status != SKALD_OK) return status;
-    status = sk_model_configure(&config, &family, &files, why);
+    status = sk_model_configure(&config, &family, &files, 0, why);
     sk_files_close(&files);
     const skald_model_info all = describe(&config);
     return status == SKALD_OK ? sk_struct_give(info, &all, sizeof all, "skald_model_info", why) : status;

@@ -4,12 +4,13 @@
 static sk_mix_fn *const mixers[] = {[SK_MIX_ATTENTION] = sk_mix_attention};
 static sk_feed_fn *const feeders[] = {[SK_FEED_DENSE] = sk_feed_dense, [SK_FEED_EXPERTS] = sk_feed_experts};
 
-static void embed(const sk_recorder *r, const skald_weight *table);
+static void embed(const sk_recorder *r, const sk_trunk *t);
 static void angles(const sk_recorder *r, const sk_trunk *t);
 static void pick(const sk_recorder *r);
+static void logits(const sk_recorder *r, const sk_trunk *t);
 
 static void record(const sk_recorder *r, const sk_trunk *t, const sk_layer *layers, uint32_t stride) {
-    embed(r, &t->embedding); /* x: [rows, width], the stream that all layers add to */
+    embed(r, t); /* x: [rows, width], the stream that all layers add to */
     angles(r, t);
     for (uint32_t l = 0; l < r->config->n_layers; l++) {
         const sk_kind *kind = sk_config_kind(r->config, l);
@@ -19,7 +20,7 @@ static void record(const sk_recorder *r, const sk_trunk *t, const sk_layer *laye
         feeders[kind->feeder](r, kind, w);
     }
     pick(r); /* y: the rows whose logits are wanted */
-    sk_record_project(r, &t->last_norm, &r->at->y, 1, &(sk_target){&t->head, NULL, &r->at->logits});
+    logits(r, t);
 }
 
 void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model, const sk_activations *at) {
@@ -39,8 +40,12 @@ uint64_t sk_forward_size(const skald_ops *ops, skald_stream *stream, const sk_co
 
 /* ---- one descriptor each */
 
-static void embed(const sk_recorder *r, const skald_weight *table) {
-    const skald_embed op = {.size = sizeof op, .scale = r->config->embed_scale, .table = *table, .out = r->at->x};
+static void embed(const sk_recorder *r, const sk_trunk *t) {
+    const skald_embed op = {.size = sizeof op,
+                            .scale = r->config->embed_scale,
+                            .table = t->embedding,
+                            .positions = t->positions,
+                            .out = r->at->x};
     r->ops->embed(r->stream, &op);
 }
 
@@ -59,6 +64,14 @@ static void pick(const sk_recorder *r) {
     r->ops->select(r->stream, &op);
 }
 
+static void logits(const sk_recorder *r, const sk_trunk *t) {
+    skald_project op = {.size = sizeof op, .n_weights = 1, .x = r->at->y, .soft_cap = r->config->logits_cap};
+    op.norm = sk_record_norm(r, &t->last_norm);
+    op.weight[0] = t->head;
+    op.out[0] = r->at->logits;
+    r->ops->project(r->stream, &op);
+}
+
 skald_rows sk_record_rows(const sk_recorder *r, uint64_t *at, uint32_t width) {
     const skald_rows rows = sk_activation_rows(at, r->at->x.buffer, r->at->x.n_rows, width, SKALD_EXTENT_ROWS);
     if (r->used && *at > *r->used) *r->used = *at;
@@ -66,6 +79,7 @@ skald_rows sk_record_rows(const sk_recorder *r, uint64_t *at, uint32_t width) {
 }
 
 skald_norm sk_record_norm(const sk_recorder *r, const sk_norm_rows *rows) {
+    if (rows->weight.width == 0) return (skald_norm){.kind = SKALD_NORM_NONE};
     return (
         skald_norm){.kind = r->config->norm, .eps = r->config->norm_eps, .weight = rows->weight, .bias = rows->bias};
 }
@@ -88,4 +102,17 @@ void sk_record_join(const sk_recorder *r, const skald_rows *y, const skald_weigh
     op.bias[0] = *bias;
     op.out[0] = r->at->x;
     r->ops->project(r->stream, &op);
+}
+
+void sk_record_join_normed(const sk_recorder *r, uint64_t *at, const skald_rows *y, const skald_weight *weight,
+                           const skald_rows *bias, const sk_norm_rows *norm) {
+    if (!r->config->joins_normed) {
+        sk_record_join(r, y, weight, bias);
+        return;
+    }
+    const skald_rows given = sk_record_rows(r, at, r->config->n_embd);
+    const skald_normalize op = {
+        .size = sizeof op, .norm = sk_record_norm(r, norm), .x = given, .out = r->at->x, .add = r->at->x};
+    sk_record_project(r, NULL, y, 1, &(sk_target){weight, bias, &given});
+    r->ops->normalize(r->stream, &op);
 }

@@ -35,4 +35,7 @@ void sk_record_project(const sk_recorder *r, const sk_norm_rows *norm, const ska
                        const sk_target *to);
 /* x += weight y + bias, x the stream. */
 void sk_record_join(const sk_recorder *r, const skald_rows *y, const skald_weight *weight, const skald_rows *bias);
+/* x += norm(weight y + bias) in models that norm what joins the stream, else as above; *at is where free room begins. */
+void sk_record_join_normed(const sk_recorder *r, uint64_t *at, const skald_rows *y, const skald_weight *weight,
+                           const skald_rows *bias, const sk_norm_rows *norm);
 #endif

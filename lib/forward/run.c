@@ -46,9 +46,24 @@ void sk_run_drop(sk_run *run) {
     run->cache = NULL;
 }
 
+/* Learned positions end somewhere. */
+static skald_status check_positions(const sk_run *run, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans,
+                                    skald_report *why) {
+    const uint32_t most = run->model->trunk.positions.n_out;
+    for (uint32_t i = 0; most && i < n_spans; i++) {
+        const skald_span *span = sk_span_at(spans, i);
+        const uint32_t length = sk_cache_find(cache, span->seq)->length;
+        if (length > most || span->n_tokens > most - length)
+            return sk_fail(why, SKALD_ARGUMENT, "span %u: %u tokens at position %u, the model has learned %u positions",
+                           i, span->n_tokens, length, most);
+    }
+    return SKALD_OK;
+}
+
 skald_status sk_run_begin(sk_run *run, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans,
                           skald_report *why) {
     skald_status status = sk_batch_open(&run->batch, cache, spans, n_spans, run->model->config.n_vocab, why);
+    if (status == SKALD_OK) status = check_positions(run, cache, spans, n_spans, why);
     if (status != SKALD_OK) return status;
     run->cache = cache;
     run->in_pass = false;

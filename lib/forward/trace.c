@@ -20,20 +20,23 @@ static const char *norm_name(const skald_norm *n) {
     return n->kind == SKALD_NORM_RMS ? "rms norm, " : n->kind == SKALD_NORM_LAYER ? "layer norm, " : "";
 }
 
+static void grow(uint32_t *most, uint32_t n) {
+    if (n > *most) *most = n;
+}
+
 static void embed(skald_stream *stream, const skald_embed *op) {
     sk_trace *t = trace_of(stream);
     if (met(t, SKALD_OP_EMBED, op))
-        SAY(t, "%u embed: %u ids of %s -> %u", t->wanted, op->table.n_out, skald_dtype_name(op->table.type),
-            op->out.width);
+        SAY(t, "%u embed: %u ids of %s -> %u%s%s", t->wanted, op->table.n_out, skald_dtype_name(op->table.type),
+            op->out.width, op->scale != 1.0f ? ", scaled" : "", op->positions.n_in ? ", learned positions" : "");
 }
 
 static void normalize(skald_stream *stream, const skald_normalize *op) {
     sk_trace *t = trace_of(stream);
-    if (met(t, SKALD_OP_NORMALIZE, op)) SAY(t, "%u normalize: %s%u", t->wanted, norm_name(&op->norm), op->x.width);
-}
-
-static void grow(uint32_t *most, uint32_t n) {
-    if (n > *most) *most = n;
+    grow(&t->max_width, op->x.width);
+    if (met(t, SKALD_OP_NORMALIZE, op))
+        SAY(t, "%u normalize: %s%u%s", t->wanted, norm_name(&op->norm), op->x.width,
+            op->add.width ? ", added to the stream" : "");
 }
 
 static void project(skald_stream *stream, const skald_project *op) {
@@ -45,8 +48,8 @@ static void project(skald_stream *stream, const skald_project *op) {
     for (uint32_t i = 0; i < op->n_weights && n < sizeof outs; i++)
         n += sk_format(outs + n, sizeof outs - n, "%s%u (%s%s)", i ? ", " : "", op->weight[i].n_out,
                        kernel_of(t, &op->weight[i]), op->bias[i].width ? ", bias" : "");
-    SAY(t, "%u project: %s%u -> %s%s", t->wanted, norm_name(&op->norm), op->x.width, outs,
-        op->add.width ? ", added to the stream" : "");
+    SAY(t, "%u project: %s%u -> %s%s%s", t->wanted, norm_name(&op->norm), op->x.width, outs,
+        op->add.width ? ", added to the stream" : "", op->soft_cap > 0.0f ? ", capped" : "");
 }
 
 static void angles(skald_stream *stream, const skald_angles *op) {
@@ -68,13 +71,18 @@ static void attend(skald_stream *stream, const skald_attend *op) {
     grow(&t->max_head_dim, op->head_dim_v);
     if (!met(t, SKALD_OP_ATTEND, op)) return;
     const char *kind = op->n_kv_heads == op->n_heads ? "MHA" : op->n_kv_heads == 1 ? "MQA" : "GQA";
-    SAY(t, "%u attend: layer %u, %s %u over %u heads of %u", t->wanted, op->layer, kind, op->n_heads, op->n_kv_heads,
-        op->head_dim_k);
+    char window[32] = "";
+    if (op->window) sk_format(window, sizeof window, ", window of %u", op->window);
+    SAY(t, "%u attend: layer %u, %s %u over %u heads of %u%s%s%s", t->wanted, op->layer, kind, op->n_heads,
+        op->n_kv_heads, op->head_dim_k, window, op->soft_cap > 0.0f ? ", capped" : "",
+        op->sinks.width ? ", sinks" : "");
 }
 
 static void gate(skald_stream *stream, const skald_gate *op) {
+    static const char *const names[] = {"?", "silu", "gelu (tanh)", "gelu", "relu", "sigmoid", "swiglu (clamped)"};
     sk_trace *t = trace_of(stream);
-    if (met(t, SKALD_OP_GATE, op)) SAY(t, "%u gate: silu, %u", t->wanted, op->out.width);
+    if (met(t, SKALD_OP_GATE, op))
+        SAY(t, "%u gate: %s, %u", t->wanted, names[op->activation < 7 ? op->activation : 0], op->out.width);
 }
 
 static void select_rows(skald_stream *stream, const skald_select *op) {

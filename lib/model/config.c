@@ -4,7 +4,10 @@
 #include "model/model.h"
 #include <string.h>
 
-static const sk_family *const families[] = {&sk_family_llama};
+static const sk_family *const families[] = {
+    &sk_family_llama,  &sk_family_gpt2, &sk_family_qwen2, &sk_family_qwen3,   &sk_family_gemma2,
+    &sk_family_gemma3, &sk_family_phi3, &sk_family_olmo2, &sk_family_smollm3,
+};
 
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why) {
     sk_text name;
@@ -65,6 +68,13 @@ skald_status sk_config_flag(bool *out, const sk_gguf *g, const char *rest, skald
     return status == SKALD_ABSENT ? SKALD_OK : status;
 }
 
+skald_status sk_config_per_layer(uint32_t *out, const sk_gguf *g, const char *rest, uint32_t n, skald_report *why) {
+    char key[128];
+    skald_status status = key_of(key, sizeof key, g, rest, why);
+    if (status == SKALD_OK) status = sk_gguf_per_layer(g, key, out, n, why);
+    return status == SKALD_ABSENT ? SKALD_OK : status;
+}
+
 skald_status sk_config_text(sk_text *out, const sk_gguf *g, const char *rest, skald_report *why) {
     char key[128];
     skald_status status = key_of(key, sizeof key, g, rest, why);
@@ -91,6 +101,7 @@ skald_status sk_config_sizes(sk_config *c, const sk_gguf *g, skald_report *why) 
     if (status == SKALD_OK) status = sk_config_count(&c->n_embd, g, "embedding_length", 1, 1 << 20, true, why);
     if (status == SKALD_OK) status = sk_config_count(&kind->n_ff, g, "feed_forward_length", 1, 1 << 22, true, why);
     if (status == SKALD_OK) status = sk_config_count(&c->n_context, g, "context_length", 0, INT32_MAX, false, why);
+    if (c->n_used_context == 0) c->n_used_context = c->n_context;
     return status;
 }
 
@@ -111,26 +122,29 @@ skald_status sk_config_heads(sk_config *c, sk_kind *k, const sk_gguf *g, skald_r
     return sk_config_number(&k->attention_scale, g, "attention.scale", 1e-6f, 1e6f, false, why);
 }
 
-static bool says(sk_text text, const char *word) {
-    return text.length == strlen(word) && memcmp(text.at, word, (size_t)text.length) == 0;
+skald_status sk_config_plain(sk_config *c, const sk_gguf *g, skald_report *why) {
+    skald_status status = sk_config_sizes(c, g, why);
+    if (status == SKALD_OK)
+        status = sk_config_number(&c->norm_eps, g, "attention.layer_norm_rms_epsilon", 0.0f, 1.0f, true, why);
+    if (status == SKALD_OK) status = sk_config_heads(c, &c->kind[0], g, why);
+    if (status == SKALD_OK) status = sk_config_rotation(&c->rotation[0], c->kind[0].head_dim_k, g, why);
+    return status;
 }
 
-/* Linear scaling divides positions; llama3's is in the file as the tensor rope_freqs.weight. */
-skald_status sk_config_rotation(sk_rotation *r, uint32_t head_dim, const sk_gguf *g, skald_report *why) {
-    float base = 10000.0f, factor = 1.0f;
-    uint32_t n_rotated = head_dim;
-    sk_text scaling = {"none", 4};
-    skald_status status = sk_config_count(&n_rotated, g, "rope.dimension_count", 2, head_dim, false, why);
-    if (status == SKALD_OK) status = sk_config_number(&base, g, "rope.freq_base", 1.0f, 1e12f, false, why);
-    if (status == SKALD_OK) status = sk_config_text(&scaling, g, "rope.scaling.type", why);
-    if (status != SKALD_OK) return status;
-    if (n_rotated % 2) return sk_config_fail(g, "rope.dimension_count", SKALD_FORMAT, "it is odd", why);
-    if (says(scaling, "linear")) status = sk_config_number(&factor, g, "rope.scaling.factor", 1e-3f, 1e6f, true, why);
-    else if (!says(scaling, "none"))
-        status = sk_config_fail(g, "rope.scaling.type", SKALD_UNSUPPORTED, "this scaling is not known", why);
-    *r = (sk_rotation){
-        .rope = SKALD_ROPE_HALVES, .n_pairs = n_rotated / 2, .base = base, .factor = factor, .magnitude = 1.0f};
-    return status;
+/* Kind 1 sees a window, kind 0 everything. The key has a flag for each layer, or the period. */
+skald_status sk_config_windows(sk_config *c, uint32_t period, uint32_t window, const sk_gguf *g, skald_report *why) {
+    uint32_t pattern[SK_MAX_LAYERS];
+    for (uint32_t i = 0; i < c->n_layers; i++) pattern[i] = period;
+    skald_status status = sk_config_count(&window, g, "attention.sliding_window", 0, INT32_MAX, false, why);
+    if (status == SKALD_OK)
+        status = sk_config_per_layer(pattern, g, "attention.sliding_window_pattern", c->n_layers, why);
+    if (status != SKALD_OK || window == 0) return status;
+    c->kind[1] = c->kind[0];
+    c->kind[1].window = window;
+    c->n_kinds = 2;
+    for (uint32_t i = 0; i < c->n_layers; i++)
+        c->kind_of[i] = pattern[i] > 1 ? (i + 1) % pattern[i] != 0 : pattern[i] == 1;
+    return SKALD_OK;
 }
 
 uint64_t sk_config_dim(const sk_config *c, const sk_kind *kind, sk_dim dim) {
@@ -154,12 +168,16 @@ uint64_t sk_config_dim(const sk_config *c, const sk_kind *kind, sk_dim dim) {
     case SK_DIM_EXPERTS: return k->routing.n_experts;
     case SK_DIM_FF_EXPERT: return k->routing.n_ff;
     case SK_DIM_FF_SHARED: return k->routing.n_ff_shared;
+    case SK_DIM_HEAD_K: return k->head_dim_k;
+    case SK_DIM_HEADS: return k->n_heads;
+    case SK_DIM_CONTEXT: return c->n_context;
     }
     return 0;
 }
 
-skald_status sk_model_configure(sk_config *config, const sk_family **family, const sk_files *files, skald_report *why) {
-    *config = (sk_config){0};
+skald_status sk_model_configure(sk_config *config, const sk_family **family, const sk_files *files, uint32_t n_context,
+                                skald_report *why) {
+    *config = (sk_config){.n_used_context = n_context};
     skald_status status = sk_family_find(family, &files->part[0], why);
     if (status == SKALD_OK) status = (*family)->configure(config, &files->part[0], why);
     if (status != SKALD_OK) return status;

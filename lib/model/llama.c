@@ -42,6 +42,7 @@ static skald_status configure(sk_config *c, const sk_gguf *g, skald_report *why)
     if (status == SKALD_OK) status = sk_config_heads(c, &c->kind[0], g, why);
     if (status == SKALD_OK) status = sk_config_rotation(&c->rotation[0], c->kind[0].head_dim_k, g, why);
     c->rotation[0].rope = SKALD_ROPE_PAIRS;
+    c->rotation[0].factors = "rope_freqs.weight"; /* llama3's scaling (arXiv 2407.21783) */
     return status;
 }
 

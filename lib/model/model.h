@@ -35,10 +35,13 @@ typedef struct sk_kind {
     uint32_t window;   /* positions a row sees, 0: all */
     uint32_t rotation; /* index in sk_config.rotation, or SK_NO_ROTATION */
     float attention_scale;
+    float soft_cap;   /* of scores, 0: none */
+    bool norms_whole; /* q and k are normed over all heads together, not each head by itself */
     /* feed-forward */
     uint32_t n_ff;
     skald_activation activation;
     sk_routing routing; /* of experts */
+    bool ungated;       /* activation(up x), without a second product */
 } sk_kind;
 
 /* How heads turn with their position (RoPE, arXiv 2104.09864). */
@@ -46,7 +49,11 @@ typedef struct sk_rotation {
     skald_rope_kind rope;
     uint32_t n_pairs;    /* turned pairs of a head */
     double base, factor; /* positions are divided by the factor (linear scaling) */
+    /* YaRN (arXiv 2309.00071): pairs before the first turn as they are, those behind the last by the factor more slowly,
+     * the others in between. Both 0: all by the factor. */
+    double first_scaled, last_scaled;
     float magnitude;
+    const char *factors, *others; /* tensors that divide frequencies: the one that does where it is there, one unused */
 } sk_rotation;
 
 /* Sizes and constants, as the file says them; filled in and checked by the family. */
@@ -55,6 +62,9 @@ typedef struct sk_config {
     skald_norm_kind norm;
     float norm_eps;
     float embed_scale;
+    float logits_cap;        /* 0: none */
+    bool joins_normed;       /* what a part of a layer gives is normed before it is added to the stream */
+    uint32_t n_used_context; /* positions that will be used; what the host said, or the file */
     uint32_t n_kinds, n_rotations;
     sk_kind kind[SK_MAX_KINDS];
     sk_rotation rotation[SK_MAX_ROTATIONS];
@@ -71,8 +81,11 @@ typedef struct sk_norm_rows {
 /* One layer's tensors. An absent one has no buffer and no size. */
 typedef struct sk_layer {
     sk_norm_rows attention_norm, feed_norm;
+    sk_norm_rows attention_post_norm, feed_post_norm; /* of what they give */
     skald_weight q, k, v, o;
     skald_rows q_bias, k_bias, v_bias, o_bias;
+    sk_norm_rows q_norm, k_norm;
+    skald_rows sinks; /* a logit of each head */
     skald_weight gate, up, down;
     skald_rows gate_bias, up_bias, down_bias;
     skald_weight router; /* experts: width -> logits */
@@ -85,6 +98,7 @@ typedef struct sk_layer {
 /* Tensors outside the layers. */
 typedef struct sk_trunk {
     skald_weight embedding, head; /* the same one when the file ties them */
+    skald_weight positions;       /* learned, as many as the context is long */
     sk_norm_rows last_norm;
     skald_rows frequency[SK_MAX_ROTATIONS]; /* of rotation, F64 */
 } sk_trunk;
@@ -137,6 +151,9 @@ typedef enum sk_dim {
     SK_DIM_EXPERTS,
     SK_DIM_FF_EXPERT,
     SK_DIM_FF_SHARED,
+    SK_DIM_HEAD_K, /* of one head */
+    SK_DIM_HEADS,  /* how many */
+    SK_DIM_CONTEXT,
 } sk_dim;
 
 typedef enum sk_form {
@@ -183,6 +200,28 @@ typedef struct sk_role {
         "ffn_down_shexp.weight", SK_LAYER(shared_down), SK_MATRIX(FF_SHARED, EMBD), SK_FEEDER(EXPERTS)                 \
     }
 
+/* Tensors that many families name alike. */
+#define SK_TRUNK_ROLES                                                                                                 \
+    {"token_embd.weight", SK_TRUNK(embedding), SK_TABLE(EMBD, VOCAB)},                                                 \
+        {"output.weight", SK_TRUNK(head), SK_MATRIX(EMBD, VOCAB), SK_OPTIONAL}, {                                      \
+        "output_norm.weight", SK_TRUNK(last_norm.weight), SK_VECTOR(EMBD)                                              \
+    }
+#define SK_HEAD_ROLES                                                                                                  \
+    {"attn_q.weight", SK_LAYER(q), SK_MATRIX(EMBD, Q)}, {"attn_k.weight", SK_LAYER(k), SK_MATRIX(EMBD, K)},            \
+        {"attn_v.weight", SK_LAYER(v), SK_MATRIX(EMBD, V)}, {                                                          \
+        "attn_output.weight", SK_LAYER(o), SK_MATRIX(O, EMBD)                                                          \
+    }
+#define SK_HEAD_BIAS_ROLES                                                                                             \
+    {"attn_q.bias", SK_LAYER(q_bias), SK_VECTOR(Q), SK_OPTIONAL},                                                      \
+        {"attn_k.bias", SK_LAYER(k_bias), SK_VECTOR(K), SK_OPTIONAL}, {                                                \
+        "attn_v.bias", SK_LAYER(v_bias), SK_VECTOR(V), SK_OPTIONAL                                                     \
+    }
+#define SK_DENSE_ROLES                                                                                                 \
+    {"ffn_gate.weight", SK_LAYER(gate), SK_MATRIX(EMBD, FF), SK_FEEDER(DENSE)},                                        \
+        {"ffn_up.weight", SK_LAYER(up), SK_MATRIX(EMBD, FF), SK_FEEDER(DENSE)}, {                                      \
+        "ffn_down.weight", SK_LAYER(down), SK_MATRIX(FF, EMBD), SK_FEEDER(DENSE)                                       \
+    }
+
 typedef struct sk_family {
     const char *architecture;
     skald_status (*configure)(sk_config *config, const sk_gguf *g, skald_report *why);
@@ -191,10 +230,13 @@ typedef struct sk_family {
 
 /* The family of a file. UNSUPPORTED naming the architecture; FORMAT: no architecture. */
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why);
-extern const sk_family sk_family_llama;
+extern const sk_family sk_family_llama, sk_family_gpt2, sk_family_qwen2, sk_family_qwen3, sk_family_gemma2,
+    sk_family_gemma3, sk_family_phi3, sk_family_olmo2, sk_family_smollm3;
 
-/* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. */
-skald_status sk_model_configure(sk_config *config, const sk_family **family, const sk_files *files, skald_report *why);
+/* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. n_context: positions that
+ * will be used, 0: as many as the file says. */
+skald_status sk_model_configure(sk_config *config, const sk_family **family, const sk_files *files, uint32_t n_context,
+                                skald_report *why);
 /* `kind` may be NULL for lengths that are the same in all layers. */
 uint64_t sk_config_dim(const sk_config *config, const sk_kind *kind, sk_dim dim);
 
@@ -205,16 +247,24 @@ skald_status sk_config_count(uint32_t *out, const sk_gguf *g, const char *rest, 
 skald_status sk_config_number(float *out, const sk_gguf *g, const char *rest, float least, float most, bool required,
                               skald_report *why);
 skald_status sk_config_flag(bool *out, const sk_gguf *g, const char *rest, skald_report *why); /* never required */
+/* One number for each of n layers, as sk_gguf_per_layer; kept when it is absent. */
+skald_status sk_config_per_layer(uint32_t *out, const sk_gguf *g, const char *rest, uint32_t n, skald_report *why);
 skald_status sk_config_text(sk_text *out, const sk_gguf *g, const char *rest, skald_report *why);
 /* FORMAT or UNSUPPORTED with "key <architecture>.<rest>" and what a family says of it. */
 skald_status sk_config_fail(const sk_gguf *g, const char *rest, skald_status status, const char *what,
                             skald_report *why);
 
 /* Parts of a family's configure. Sizes: layers, width, context, and one kind for all layers, with its width inside the
- * feed-forward part. Heads: of the kind. Rotation: of heads of head_dim, with linear scaling. */
+ * feed-forward part. Heads: of the kind. Rotation: of heads of head_dim, with linear scaling or YaRN (rope.c). Windows: a
+ * second kind like the first but with a window, for all layers but every period-th, or as the file says. */
+skald_status sk_config_plain(sk_config *c, const sk_gguf *g,
+                             skald_report *why); /* sizes, RMS norm, heads, rotation 0 */
 skald_status sk_config_sizes(sk_config *c, const sk_gguf *g, skald_report *why);
 skald_status sk_config_heads(sk_config *c, sk_kind *kind, const sk_gguf *g, skald_report *why);
 skald_status sk_config_rotation(sk_rotation *r, uint32_t head_dim, const sk_gguf *g, skald_report *why);
+skald_status sk_config_windows(sk_config *c, uint32_t period, uint32_t window, const sk_gguf *g, skald_report *why);
+/* What positions are multiplied with, for each pair. `factors` may be NULL. */
+void sk_rotation_frequencies(double *frequency, const sk_rotation *r, const float *factors);
 
 /* Makes the kind one of experts by the keys expert_...: where they are absent, scores are a softmax, weights stay as they
  * are, the width is the kind's n_ff, and nothing is shared. */

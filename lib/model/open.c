@@ -136,8 +136,7 @@ static bool in_place(const opening *o) { return o->options->in_place && !o->opti
 static bool wraps(const opening *o) { return in_place(o) && o->slot->backend->buffer_wrap; }
 
 static skald_status open_files(opening *o, const skald_source *parts, uint32_t n_parts) {
-    if (o->options->in_place > 1 || o->options->reserved)
-        return sk_fail(o->why, SKALD_ARGUMENT, "skald_model_options: in_place is 0 or 1, reserved is 0");
+    if (o->options->in_place > 1) return sk_fail(o->why, SKALD_ARGUMENT, "skald_model_options: in_place is 0 or 1");
     skald_status status = sk_files_open(&o->files, &o->runtime->memory, parts, n_parts, in_place(o), o->why);
     for (uint32_t i = 0; status == SKALD_OK && in_place(o) && i < o->files.n_parts; i++)
         if (!o->files.source[i].view)
@@ -150,7 +149,7 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
     if (status == SKALD_OK) status = open_files(o, parts, n_parts);
     if (status != SKALD_OK) return status;
     if (!o->options->vocabulary_only) {
-        status = sk_model_configure(&o->config, &o->family, &o->files, o->why);
+        status = sk_model_configure(&o->config, &o->family, &o->files, o->options->n_context, o->why);
         o->placing = (sk_placing){.backend = o->slot->backend,
                                   .device = o->slot->device,
                                   .config = &o->config,

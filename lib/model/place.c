@@ -1,5 +1,4 @@
 /* Tensors to their places on the device: one walk over the roles that first measures, then packs. */
-#include "base/exact.h"
 #include "base/os/os.h"
 #include "base/report.h"
 #include "model/model.h"
@@ -137,35 +136,50 @@ static skald_status plan_one(sk_placing *p, const met *m, void *visitor) {
     return plan_matrix(p, m, m->role->uses | (tied ? SKALD_USE_PROJECT : 0u));
 }
 
-/* llama3's scaling: a vector that divides the rotation frequencies (arXiv 2407.21783); 1 for every pair when absent. */
-static const sk_gguf_tensor *frequency_factors(const sk_placing *p) {
-    return sk_files_find(p->files, "rope_freqs.weight");
+/* A vector that divides the rotation's frequencies, NULL: there is none. */
+static const sk_gguf_tensor *factors_of(const sk_placing *p, const char *name) {
+    return name ? sk_files_find(p->files, name) : NULL;
+}
+
+static skald_status plan_factors(sk_placing *p, const sk_rotation *r, const char *name) {
+    const sk_gguf_tensor *t = factors_of(p, name);
+    if (!t) return SKALD_OK;
+    p->n_used++;
+    if (t->type == SKALD_F32 && t->shape[0] == r->n_pairs && t->n_bytes == r->n_pairs * sizeof(float)) return SKALD_OK;
+    return sk_fail(p->why, SKALD_FORMAT, "tensor %s: %u of F32 expected", name, r->n_pairs);
 }
 
 static skald_status plan_frequencies(sk_placing *p) {
-    const sk_gguf_tensor *factors = frequency_factors(p);
-    for (uint32_t i = 0; i < p->config->n_rotations; i++) {
-        const uint32_t n = p->config->rotation[i].n_pairs;
-        const skald_rows rows = {.offset = take(p, n * sizeof(double)),
-                                 .stride = n * sizeof(double),
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < p->config->n_rotations && status == SKALD_OK; i++) {
+        const sk_rotation *r = &p->config->rotation[i];
+        const skald_rows rows = {.offset = take(p, r->n_pairs * sizeof(double)),
+                                 .stride = r->n_pairs * sizeof(double),
                                  .n_rows = 1,
-                                 .width = n,
+                                 .width = r->n_pairs,
                                  .type = SKALD_F64};
         if (p->trunk) p->trunk->frequency[i] = rows;
-        want_staging(p, n * (sizeof(double) + sizeof(float)));
-        if (factors && (factors->type != SKALD_F32 || factors->shape[0] != n || factors->n_bytes != n * sizeof(float)))
-            return sk_fail(p->why, SKALD_FORMAT, "tensor rope_freqs.weight: %u of F32 expected", n);
+        want_staging(p, r->n_pairs * (sizeof(double) + sizeof(float)));
+        status = plan_factors(p, r, r->factors);
+        if (status == SKALD_OK) status = plan_factors(p, r, r->others);
     }
-    p->n_used += factors && p->config->n_rotations;
-    return SKALD_OK;
+    return status;
+}
+
+static bool same_name(const char *known, sk_text name) {
+    return known && strlen(known) == name.length && memcmp(known, name.at, (size_t)name.length) == 0;
+}
+
+static bool is_factors(const sk_config *c, sk_text name) {
+    for (uint32_t i = 0; i < c->n_rotations; i++)
+        if (same_name(c->rotation[i].factors, name) || same_name(c->rotation[i].others, name)) return true;
+    return false;
 }
 
 /* `kind` NULL: outside the layers. */
 static bool has_role(const sk_role *roles, const sk_kind *kind, sk_text name) {
     for (const sk_role *r = roles; r->name; r++)
-        if (strlen(r->name) == name.length && memcmp(r->name, name.at, (size_t)name.length) == 0 &&
-            (!kind || is_for(r, kind)))
-            return true;
+        if (same_name(r->name, name) && (!kind || is_for(r, kind))) return true;
     return false;
 }
 
@@ -189,8 +203,7 @@ static skald_status name_the_unused(sk_placing *p, const sk_family *family) {
         uint64_t layer = 0;
         const sk_text rest = behind_layer(&layer, name, p->config->n_layers);
         if (has_role(family->trunk, NULL, name) ||
-            has_role(family->layer, sk_config_kind(p->config, (uint32_t)layer), rest) ||
-            (name.length == 17 && memcmp(name.at, "rope_freqs.weight", 17) == 0))
+            has_role(family->layer, sk_config_kind(p->config, (uint32_t)layer), rest) || is_factors(p->config, name))
             continue;
         return sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %.*s has no place in architecture %s", SK_TEXT(name),
                        family->architecture);
@@ -296,33 +309,30 @@ static skald_status load_one(sk_placing *p, const met *m, void *visitor) {
     return m->role->form == SK_FORM_VECTOR ? load_vector(p, m, visitor) : load_matrix(p, m, visitor);
 }
 
-/* frequency[i] = base^(-2i / n_rotated) / factor / factors[i]   (arXiv 2104.09864) */
-static void fill_frequencies(double *frequency, const sk_rotation *r, const float *factors) {
-    for (uint32_t i = 0; i < r->n_pairs; i++) {
-        frequency[i] = sk_power(r->base, -(double)i / r->n_pairs) / r->factor;
-        if (factors) frequency[i] /= (double)factors[i];
-    }
+static skald_status read_factors(sk_placing *p, float *to, const sk_gguf_tensor *tensor, const char *name, loading *l) {
+    row_reader self = {.placing = p, .tensor = tensor, .load = l, .row_bytes = tensor->n_bytes};
+    skald_status status = read_rows(&self, to, 0, 1);
+    for (uint64_t i = 0; i < tensor->shape[0] && status == SKALD_OK; i++)
+        if (!(to[i] > 0.0f && to[i] < 1e12f))
+            status = sk_fail(p->why, SKALD_FORMAT, "tensor %s: element %u is out of range", name, (uint32_t)i);
+    return status;
 }
 
 static skald_status load_frequencies(sk_placing *p, loading *l) {
-    const sk_gguf_tensor *factors = frequency_factors(p);
-    for (uint32_t i = 0; i < p->config->n_rotations; i++) {
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < p->config->n_rotations && status == SKALD_OK; i++) {
         const sk_rotation *r = &p->config->rotation[i];
+        const sk_gguf_tensor *tensor = factors_of(p, r->factors);
         double *frequency = l->staging;
-        float *factor = (float *)(frequency + r->n_pairs);
-        row_reader self = {p, factors, l, factors ? factors->n_bytes : 0};
-        skald_status status = factors ? read_rows(&self, factor, 0, 1) : SKALD_OK;
+        float *factors = (float *)(frequency + r->n_pairs);
+        if (tensor) status = read_factors(p, factors, tensor, r->factors, l);
         if (status != SKALD_OK) return status;
-        for (uint32_t k = 0; factors && k < r->n_pairs; k++)
-            if (!(factor[k] > 0.0f && factor[k] < 1e12f))
-                return sk_fail(p->why, SKALD_FORMAT, "tensor rope_freqs.weight: element %u is out of range", k);
-        fill_frequencies(frequency, r, factors ? factor : NULL);
+        sk_rotation_frequencies(frequency, r, tensor ? factors : NULL);
         p->trunk->frequency[i].buffer = l->buffer;
         status = p->backend->buffer_write(l->buffer, p->trunk->frequency[i].offset, frequency,
                                           r->n_pairs * sizeof *frequency);
-        if (status != SKALD_OK) return status;
     }
-    return SKALD_OK;
+    return status;
 }
 
 skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,

@@ -1,0 +1,23 @@
+/* A model of every family against the logits of another engine: at the machine's best level, in plain C, and on a device
+ * whose memory is not the host's; whole, in chunks, token by token, alone and together. With a name as argument only that
+ * model is tried. */
+#define SK_ALLOW_LIBC_MEMORY
+#include "support/golden.h"
+
+int main(int argc, char **argv) {
+    static const char *const names[] = {"gpt2", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "smollm3", "mixtral"};
+    static const device devices[] = {{.name = "cpu"},
+                                     {.name = "cpu", .level = "scalar"},
+                                     {"apart", PLUGIN, "delay=0", NULL}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        golden g;
+        if (argc > 1 && strcmp(argv[1], names[i])) continue;
+        open_golden(&g, names[i]);
+        for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
+            if (!devices[d].level) first_run(&g, &devices[d]); /* plain C has the bits of the best level */
+            other_runs(&g, &devices[d]);
+        }
+        close_golden(&g);
+    }
+    return sk_checked();
+}
