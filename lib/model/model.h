@@ -181,11 +181,12 @@ typedef struct sk_role {
 #define SK_TABLE(i, o)  .form = SK_FORM_MATRIX, .uses = SKALD_USE_EMBED, .in = SK_DIM_##i, .out = SK_DIM_##o
 #define SK_BANK(i, o, n)                                                                                               \
     .form = SK_FORM_BANK, .uses = SKALD_USE_PROJECT, .in = SK_DIM_##i, .out = SK_DIM_##o, .count = SK_DIM_##n
-#define SK_VECTOR(o)   .form = SK_FORM_VECTOR, .out = SK_DIM_##o
-#define SK_SLICE(f, w) .first = SK_DIM_##f, .whole = SK_DIM_##w
-#define SK_OPTIONAL    .is_optional = 1
-#define SK_MIXER(m)    .mixers = 1u << SK_MIX_##m
-#define SK_FEEDER(f)   .feeders = 1u << SK_FEED_##f
+#define SK_VECTOR(o)     .form = SK_FORM_VECTOR, .out = SK_DIM_##o
+#define SK_VECTORS(o, n) .form = SK_FORM_VECTOR, .out = SK_DIM_##o, .count = SK_DIM_##n
+#define SK_SLICE(f, w)   .first = SK_DIM_##f, .whole = SK_DIM_##w
+#define SK_OPTIONAL      .is_optional = 1
+#define SK_MIXER(m)      .mixers = 1u << SK_MIX_##m
+#define SK_FEEDER(f)     .feeders = 1u << SK_FEED_##f
 
 /* Tensors of experts that all families with them name alike. */
 #define SK_EXPERT_ROLES                                                                                                \
@@ -231,7 +232,8 @@ typedef struct sk_family {
 /* The family of a file. UNSUPPORTED naming the architecture; FORMAT: no architecture. */
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why);
 extern const sk_family sk_family_llama, sk_family_gpt2, sk_family_qwen2, sk_family_qwen3, sk_family_gemma2,
-    sk_family_gemma3, sk_family_phi3, sk_family_olmo2, sk_family_smollm3;
+    sk_family_gemma3, sk_family_phi3, sk_family_olmo2, sk_family_smollm3, sk_family_qwen3moe, sk_family_olmoe,
+    sk_family_gpt_oss;
 
 /* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. n_context: positions that
  * will be used, 0: as many as the file says. */

@@ -5,7 +5,8 @@
 #include "support/golden.h"
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"gpt2", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "smollm3", "mixtral"};
+    static const char *const names[] = {"gpt2",    "qwen2",   "qwen3",    "gemma2", "gemma3", "phi3",
+                                        "smollm3", "mixtral", "qwen3moe", "olmoe",  "gpt_oss"};
     static const device devices[] = {{.name = "cpu"},
                                      {.name = "cpu", .level = "scalar"},
                                      {"apart", PLUGIN, "delay=0", NULL}};
