@@ -5,8 +5,8 @@
 #include "support/golden.h"
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"gpt2",    "qwen2",   "qwen3",    "gemma2", "gemma3", "phi3",
-                                        "smollm3", "mixtral", "qwen3moe", "olmoe",  "gpt_oss"};
+    static const char *const names[] = {"gpt2",    "qwen2",   "qwen3",    "gemma2", "gemma3",  "phi3",
+                                        "smollm3", "mixtral", "qwen3moe", "olmoe",  "gpt_oss", "gpt_oss_mxfp4"};
     static const device devices[] = {{.name = "cpu"},
                                      {.name = "cpu", .level = "scalar"},
                                      {"apart", PLUGIN, "delay=0", NULL}};
@@ -14,6 +14,7 @@ int main(int argc, char **argv) {
         golden g;
         if (argc > 1 && strcmp(argv[1], names[i])) continue;
         open_golden(&g, names[i]);
+        g.quantizes = strstr(names[i], "mxfp4") != NULL;
         for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
             if (!devices[d].level) first_run(&g, &devices[d]); /* plain C has the bits of the best level */
             other_runs(&g, &devices[d]);

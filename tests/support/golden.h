@@ -17,6 +17,7 @@ typedef struct golden {
     int32_t tokens[N_TEXTS][MOST];
     float *want[N_TEXTS]; /* of the other engine */
     float *bits[N_TEXTS]; /* of the first run, which all others must equal */
+    bool quantizes;       /* weights are integers, so that the CPU rounds rows to 8 bits */
     double deviation;
 } golden;
 
@@ -167,7 +168,8 @@ static inline void first_run(const golden *g, const device *d) {
         }
     }
     most /= g->deviation;
-    CHECK_SAID(most <= 1e-4, "%s on %s: off by %g of the deviation", g->name, d->name, most);
+    const double allowed = d->plugin || !g->quantizes ? 1e-4 : 0.1;
+    CHECK_SAID(most <= allowed, "%s on %s: off by %g of the deviation", g->name, d->name, most);
     printf("%-16s %-6s off by %.1e of the deviation\n", g->name, d->name, most);
     session_close(&s);
 }
