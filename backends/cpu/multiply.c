@@ -52,16 +52,35 @@ static void multiply_tiles(const skald_weight *w, const void *packed, const sk_o
     }
 }
 
-static void multiply_expanded(const skald_stream *s, const skald_weight *w, const void *packed, const sk_operand *x,
+/* Rows that meet a slice between two requests for what comes after it: tiles' rows, and as many as groups need. */
+#define AHEAD_ROWS       10u
+#define AHEAD_GROUP_ROWS 16u
+
+static void ask_ahead(const char *from, const char *end) {
+    for (; from < end; from += SK_CACHE_LINE) __builtin_prefetch(from, 0, 2);
+}
+
+/* While a slice is multiplied the packed bytes behind it are asked for, some with every few rows: expanding alone would
+ * wait for memory. Behind the last slice of a panel lies the next panel. */
+static void multiply_expanded(const skald_stream *s, const skald_weight *w, const char *packed, const sk_operand *x,
                               uint32_t n, uint8_t *slice, float *y, size_t y_stride) {
     const sk_matmul *kind = sk_matmul_at(w->layout);
     const uint32_t n_blocks = w->n_in / SK_BLOCK;
     const sk_form form = sk_form_of(w->type, s->device->kernels.level);
+    const uint32_t step = form.grouped ? AHEAD_GROUP_ROWS : AHEAD_ROWS;
+    const uint64_t panel_bytes = kind->panel_bytes(w->type, w->n_in);
     for (uint32_t m, b = 0; b < n_blocks; b += m) {
         m = sk_least(n_blocks - b, SK_SLICE_BLOCKS);
+        const char *next = packed + panel_bytes * (b + m) / n_blocks;
+        const uint64_t n_bytes = panel_bytes * m / n_blocks;
         kind->expand(slice, &form, packed, w->type, w->n_in, b, m);
-        s->device->kernels.expanded(y, y_stride, slice, &form, x->q + (form.grouped ? 16 * b : b), n_blocks, n, m,
-                                    b > 0);
+        for (uint32_t r = 0, end; r < n; r = end) {
+            end = sk_least(r + step, n);
+            ask_ahead(next + n_bytes * r / n, next + n_bytes * end / n);
+            s->device->kernels.expanded(y + r * y_stride, y_stride, slice, &form,
+                                        x->q + (size_t)r * n_blocks + (form.grouped ? 16 * b : b), n_blocks, end - r, m,
+                                        b > 0);
+        }
     }
 }
 
