@@ -100,6 +100,59 @@ static void make_model(sample *s, skald_dtype type, uint32_t width, bool words) 
     if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
 }
 
+/* A layer of gpt-oss: two experts, of which a row uses one; Q4_0 where there are matrices. */
+static void make_experts(sample *s) {
+    static const weight weights[] = {
+        {"token_embd.weight", 32, N_VOCAB},
+        {"output_norm.weight", 32, 0},
+        {"blk.0.attn_norm.weight", 32, 0},
+        {"blk.0.attn_q.weight", 32, 32},
+        {"blk.0.attn_k.weight", 32, 16},
+        {"blk.0.attn_v.weight", 32, 16},
+        {"blk.0.attn_output.weight", 32, 32},
+        {"blk.0.attn_q.bias", 32, 0},
+        {"blk.0.attn_k.bias", 16, 0},
+        {"blk.0.attn_v.bias", 16, 0},
+        {"blk.0.attn_output.bias", 32, 0},
+        {"blk.0.attn_sinks.weight", 2, 0},
+        {"blk.0.post_attention_norm.weight", 32, 0},
+        {"blk.0.ffn_gate_inp.weight", 32, 2},
+        {"blk.0.ffn_gate_inp.bias", 2, 0},
+        {"blk.0.ffn_gate_exps.weight", 32, 32},
+        {"blk.0.ffn_up_exps.weight", 32, 32},
+        {"blk.0.ffn_down_exps.weight", 32, 32},
+        {"blk.0.ffn_gate_exps.bias", 32, 2},
+        {"blk.0.ffn_up_exps.bias", 32, 2},
+        {"blk.0.ffn_down_exps.bias", 32, 2},
+    };
+    static const char *const counts[] = {"block_count",          "context_length",         "embedding_length",
+                                         "feed_forward_length",  "attention.head_count",   "attention.head_count_kv",
+                                         "attention.key_length", "attention.value_length", "attention.sliding_window",
+                                         "expert_count",         "expert_used_count",      "expert_feed_forward_length",
+                                         "expert_gating_func",   "expert_group_count",     "expert_group_used_count",
+                                         "expert_shared_count"};
+    static const uint32_t values[] = {1, 256, 32, 32, 2, 1, 16, 16, 16, 2, 1, 32, 1, 1, 1, 0};
+    const uint32_t n_counts = sizeof values / sizeof *values, n_tensors = sizeof weights / sizeof *weights;
+    sk_gguf_writer w;
+    s->n_bytes = 0;
+    sk_gguf_begin(&w, sample_write, s, n_counts + 2, n_tensors, 32);
+    sk_gguf_put_text(&w, "general.architecture", "gpt-oss");
+    for (uint32_t i = 0; i < n_counts; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "gpt-oss.%s", counts[i]);
+        sk_gguf_put_u32(&w, key, values[i]);
+    }
+    sk_gguf_put_f32(&w, "gpt-oss.attention.layer_norm_rms_epsilon", 1e-5f);
+    for (uint32_t i = 0; i < n_tensors; i++) {
+        const weight *t = &weights[i];
+        const bool bank = strstr(t->name, "exps.weight") != NULL, matrix = t->n_out && strstr(t->name, "weight");
+        const uint64_t shape[] = {t->n_in, t->n_out, 2};
+        sk_gguf_declare(&w, sample_text(t->name), matrix ? SKALD_Q4_0 : SKALD_F32, bank ? 3 : t->n_out ? 2 : 1, shape);
+    }
+    for (uint64_t left = w.declared; left && w.status == SKALD_OK; left--) sk_gguf_data(&w, ",", 1);
+    if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
+}
+
 static int put_models(const char *folder, sample *s) {
     static const skald_dtype narrow[] = {SKALD_F32, SKALD_F16, SKALD_Q8_0, SKALD_Q4_1, SKALD_Q5_0};
     int failed = 0;
@@ -110,7 +163,8 @@ static int put_models(const char *folder, sample *s) {
         make_model(s, type, i < 5 ? 32 : 256, i % 2 == 0);
         failed |= put(folder, name, s->bytes, s->n_bytes);
     }
-    return failed;
+    make_experts(s);
+    return failed | put(folder, "experts.gguf", s->bytes, s->n_bytes);
 }
 
 int main(int argc, char **argv) {
