@@ -62,8 +62,8 @@ void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv
 
 /* Room of one thread, for an attention tile SK_ATTEND_ROWS rows each. */
 typedef struct sk_thread_room {
-    float *q;                  /* [rows][max_head_dim], scaled */
-    sk_q8 *quantized;          /* [rows][max_head_dim / 32], the same in integers */
+    float *q;         /* [rows][max_head_dim], scaled */
+    sk_q8 *quantized; /* [rows][max_head_dim / 32], the same in integers; or what goes through a head's matrix */
     float *block, *part, *all; /* [rows][max_head_dim]: out of a block, of a split of blocks, of everything */
     float *score;              /* [rows][SK_PAGE] */
     int16_t *share;            /* likewise */
@@ -141,6 +141,7 @@ struct sk_phase {
         skald_select select;
         skald_route route;
         skald_experts experts;
+        skald_project_heads project_heads;
     } op;
 };
 
@@ -235,6 +236,7 @@ void sk_cpu_gate(skald_stream *stream, const skald_gate *op);
 void sk_cpu_select(skald_stream *stream, const skald_select *op);
 void sk_cpu_route(skald_stream *stream, const skald_route *op);
 void sk_cpu_experts(skald_stream *stream, const skald_experts *op);
+void sk_cpu_project_heads(skald_stream *stream, const skald_project_heads *op);
 
 skald_status sk_cpu_weight_plan(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
 skald_status sk_cpu_weight_place(skald_device *device, const skald_weight *w, const skald_reader *reader,

@@ -17,6 +17,13 @@ const char *sk_refuses_activation(skald_activation activation) {
                : NULL;
 }
 
+static const char *refuses_heads(const skald_project_heads *op) {
+    const uint64_t in = (uint64_t)op->n_heads * op->weight.n_in, out = (uint64_t)op->n_heads * op->weight.n_out;
+    return op->n_heads == 0 || op->x.width % op->n_heads || op->x.width < in || op->out.width - out != op->x.width - in
+               ? "heads whose matrices do not fit their rows"
+               : NULL;
+}
+
 const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void *op) {
     (void)device;
     const skald_project *project = op;
@@ -34,6 +41,7 @@ const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void 
     case SKALD_OP_GATE: return sk_refuses_activation(((const skald_gate *)op)->activation);
     case SKALD_OP_ROUTE: return sk_cpu_refuses_route(op);
     case SKALD_OP_EXPERTS: return sk_cpu_refuses_experts(op);
+    case SKALD_OP_PROJECT_HEADS: return refuses_heads(op);
     case SKALD_OP_EMBED:
     case SKALD_OP_ANGLES:
     case SKALD_OP_SELECT: return NULL;

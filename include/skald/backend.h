@@ -219,6 +219,16 @@ typedef struct skald_attend {
     skald_rows q, out;       /* [n_heads * head_dim_k], [n_heads * head_dim_v] */
 } skald_attend;
 
+/* One matrix for each head: out[r][h] = weight[h] x[r][h], h < n_heads. A head of x is n_in elements and what stands behind
+ * them; that goes behind the n_out elements of out as it is. `weight` is the first of n_heads matrices, n_bytes apart.
+ * Latent attention: queries go into the space of latents, outputs come out of it (arXiv 2405.04434, 2.1.2). */
+typedef struct skald_project_heads {
+    uint32_t size;
+    uint32_t n_heads;
+    skald_weight weight;
+    skald_rows x, out; /* [n_heads * (n_in + rest)], [n_heads * (n_out + rest)] */
+} skald_project_heads;
+
 typedef uint32_t skald_activation;
 enum {
     SKALD_ACTIVATION_SILU = 1,      /* x / (1 + e^-x) */
@@ -301,6 +311,7 @@ typedef struct skald_ops {
     void (*select)(skald_stream *stream, const skald_select *op);
     void (*route)(skald_stream *stream, const skald_route *op);
     void (*experts)(skald_stream *stream, const skald_experts *op);
+    void (*project_heads)(skald_stream *stream, const skald_project_heads *op);
 } skald_ops;
 
 /* Which operation a descriptor is for, in questions about support. */
@@ -316,6 +327,7 @@ enum {
     SKALD_OP_SELECT = 7,
     SKALD_OP_ROUTE = 8,
     SKALD_OP_EXPERTS = 9,
+    SKALD_OP_PROJECT_HEADS = 10,
 };
 
 /* ---- cache pages and state slots ------------------------------------------------------------------------------------ */
@@ -378,12 +390,12 @@ typedef struct skald_store_part {
 /* How big a step may get: the stream's tables have this room. */
 typedef struct skald_stream_plan {
     uint32_t size;
-    uint32_t n_ops;     /* that will be recorded, exactly */
-    uint32_t n_rows;    /* of one pass */
-    uint32_t n_wanted;  /* of all passes of a step: room of LOGITS rows, and at least that of WANTED rows */
-    uint32_t max_width; /* widest x of a project */
-    uint32_t max_head_dim;
-    uint32_t n_threads; /* to use at most */
+    uint32_t n_ops;        /* that will be recorded, exactly */
+    uint32_t n_rows;       /* of one pass */
+    uint32_t n_wanted;     /* of all passes of a step: room of LOGITS rows, and at least that of WANTED rows */
+    uint32_t max_width;    /* widest x of a project */
+    uint32_t max_head_dim; /* of what attends, and of a head of x in project_heads */
+    uint32_t n_threads;    /* to use at most */
     /* The most of any experts operation; 0 without one. */
     uint32_t max_experts, max_experts_used; /* experts, and those of a row */
     uint32_t max_expert_width;              /* width of x or out */

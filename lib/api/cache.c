@@ -35,13 +35,16 @@ static skald_store_plan store_plan(const sk_config *c, const skald_kv_cache_opti
                               .v_type = o->v_type};
 }
 
+/* Latents hold their values. */
+static uint32_t kept_dim_v(const sk_kind *k) { return k->head_dim_q ? 0 : k->head_dim_v; }
+
 static void set_layers(skald_store_plan *plan, skald_store_layer *layers, skald_store_group *groups,
                        const sk_config *c) {
     for (uint32_t i = 0; i < c->n_layers; i++) {
         const sk_kind *k = sk_config_kind(c, i);
         layers[i] = (skald_store_layer){.n_kv_heads = k->n_kv_heads,
                                         .head_dim_k = k->head_dim_k,
-                                        .head_dim_v = k->head_dim_v,
+                                        .head_dim_v = kept_dim_v(k),
                                         .window = k->window};
     }
     plan->layers = layers;
@@ -84,7 +87,8 @@ static skald_status check(const skald_store_plan *p, const sk_config *c, skald_r
     skald_status status = SKALD_OK;
     for (uint32_t i = 0; i < c->n_kinds && status == SKALD_OK; i++) {
         status = check_type("k_type", p->k_type, c->kind[i].head_dim_k, why);
-        if (status == SKALD_OK) status = check_type("v_type", p->v_type, c->kind[i].head_dim_v, why);
+        const uint32_t values = kept_dim_v(&c->kind[i]);
+        if (status == SKALD_OK && values) status = check_type("v_type", p->v_type, values, why);
     }
     if (status != SKALD_OK) return status;
     if (p->n_sequences > 65535)

@@ -60,6 +60,10 @@ static skald_model_info describe(const sk_config *c) {
     info.n_heads = kind->n_heads, info.n_kv_heads = kind->n_kv_heads;
     info.head_dim_k = kind->head_dim_k, info.head_dim_v = kind->head_dim_v;
     info.n_ff = kind->n_ff;
+    if (kind->head_dim_q) {
+        info.latent_dim = kind->head_dim_v, info.latent_rope_dim = kind->head_dim_k - kind->head_dim_v;
+        info.n_kv_heads = kind->n_heads, info.head_dim_k = kind->head_dim_q, info.head_dim_v = kind->head_dim_o;
+    }
     return info;
 }
 

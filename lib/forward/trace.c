@@ -71,11 +71,20 @@ static void attend(skald_stream *stream, const skald_attend *op) {
     grow(&t->max_head_dim, op->head_dim_v);
     if (!met(t, SKALD_OP_ATTEND, op)) return;
     const char *kind = op->n_kv_heads == op->n_heads ? "MHA" : op->n_kv_heads == 1 ? "MQA" : "GQA";
+    if (op->values_in_keys) kind = "MLA";
     char window[32] = "";
     if (op->window) sk_format(window, sizeof window, ", window of %u", op->window);
     SAY(t, "%u attend: layer %u, %s %u over %u heads of %u%s%s%s", t->wanted, op->layer, kind, op->n_heads,
         op->n_kv_heads, op->head_dim_k, window, op->soft_cap > 0.0f ? ", capped" : "",
         op->sinks.width ? ", sinks" : "");
+}
+
+static void project_heads(skald_stream *stream, const skald_project_heads *op) {
+    sk_trace *t = trace_of(stream);
+    grow(&t->max_head_dim, op->x.width / op->n_heads);
+    if (met(t, SKALD_OP_PROJECT_HEADS, op))
+        SAY(t, "%u project heads: %u of %u -> %u (%s)", t->wanted, op->n_heads, op->weight.n_in, op->weight.n_out,
+            kernel_of(t, &op->weight));
 }
 
 static void gate(skald_stream *stream, const skald_gate *op) {
@@ -111,8 +120,8 @@ static void experts(skald_stream *stream, const skald_experts *op) {
             kernel_of(t, &op->down), op->add.width ? ", added to the stream" : "");
 }
 
-static const skald_ops table = {sizeof table, 0,      embed, normalize,   project, angles,
-                                append,       attend, gate,  select_rows, route,   experts};
+static const skald_ops table = {sizeof table, 0,    embed,       normalize, project, angles,       append,
+                                attend,       gate, select_rows, route,     experts, project_heads};
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
     sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);

@@ -5,8 +5,9 @@
 #include <string.h>
 
 static const sk_family *const families[] = {
-    &sk_family_llama, &sk_family_gpt2,  &sk_family_qwen2,   &sk_family_qwen3,    &sk_family_gemma2, &sk_family_gemma3,
-    &sk_family_phi3,  &sk_family_olmo2, &sk_family_smollm3, &sk_family_qwen3moe, &sk_family_olmoe,  &sk_family_gpt_oss,
+    &sk_family_llama,  &sk_family_gpt2,    &sk_family_qwen2,     &sk_family_qwen3,   &sk_family_gemma2,
+    &sk_family_gemma3, &sk_family_phi3,    &sk_family_olmo2,     &sk_family_smollm3, &sk_family_qwen3moe,
+    &sk_family_olmoe,  &sk_family_gpt_oss, &sk_family_deepseek2,
 };
 
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why) {
@@ -171,6 +172,12 @@ uint64_t sk_config_dim(const sk_config *c, const sk_kind *kind, sk_dim dim) {
     case SK_DIM_HEAD_K: return k->head_dim_k;
     case SK_DIM_HEADS: return k->n_heads;
     case SK_DIM_CONTEXT: return c->n_context;
+    case SK_DIM_LATENT: return k->head_dim_v;
+    case SK_DIM_LATENT_Q: return (uint64_t)k->n_heads * k->head_dim_q;
+    case SK_DIM_LATENT_O: return (uint64_t)k->n_heads * k->head_dim_o;
+    case SK_DIM_Q_RANK: return k->q_rank;
+    case SK_DIM_HEAD_PLAIN: return k->head_dim_q - (k->head_dim_k - k->head_dim_v);
+    case SK_DIM_HEAD_O: return k->head_dim_o;
     }
     return 0;
 }

@@ -11,7 +11,11 @@
 #define SK_NO_ROTATION   UINT32_MAX
 
 /* How rows of one sequence look at each other, and what every row does by itself. lib/forward has a file for each. */
-typedef enum sk_mixer { SK_MIX_ATTENTION } sk_mixer;
+typedef enum sk_mixer {
+    SK_MIX_ATTENTION,
+    SK_MIX_LATENT,
+    SK_MIX_LATENT_LOW, /* with compressed queries */
+} sk_mixer;
 typedef enum sk_feeder { SK_FEED_DENSE, SK_FEED_EXPERTS } sk_feeder;
 
 /* Experts, and how rows choose among them; skald_route says what the choices mean. */
@@ -37,6 +41,10 @@ typedef struct sk_kind {
     float attention_scale;
     float soft_cap;   /* of scores, 0: none */
     bool norms_whole; /* q and k are normed over all heads together, not each head by itself */
+    /* latent attention: a key is head_dim_k elements, the first head_dim_v are the latent, n_kv_heads is 1; a head has
+     * queries and outputs of these lengths before and after. */
+    uint32_t head_dim_q, head_dim_o;
+    uint32_t q_rank; /* elements of a compressed query */
     /* feed-forward */
     uint32_t n_ff;
     skald_activation activation;
@@ -85,7 +93,9 @@ typedef struct sk_layer {
     skald_weight q, k, v, o;
     skald_rows q_bias, k_bias, v_bias, o_bias;
     sk_norm_rows q_norm, k_norm;
-    skald_rows sinks; /* a logit of each head */
+    skald_rows sinks;                                       /* a logit of each head */
+    skald_weight q_low, latent, into_latent, out_of_latent; /* latent attention; the last two are banks of heads */
+    sk_norm_rows q_low_norm, latent_norm;
     skald_weight gate, up, down;
     skald_rows gate_bias, up_bias, down_bias;
     skald_weight router; /* experts: width -> logits */
@@ -154,6 +164,12 @@ typedef enum sk_dim {
     SK_DIM_HEAD_K, /* of one head */
     SK_DIM_HEADS,  /* how many */
     SK_DIM_CONTEXT,
+    SK_DIM_LATENT,     /* latent attention: a latent */
+    SK_DIM_LATENT_Q,   /* queries of all heads */
+    SK_DIM_LATENT_O,   /* outputs of all heads */
+    SK_DIM_Q_RANK,     /* a compressed query */
+    SK_DIM_HEAD_PLAIN, /* what of a head's query does not turn */
+    SK_DIM_HEAD_O,     /* an output of one head */
 } sk_dim;
 
 typedef enum sk_form {
@@ -233,7 +249,7 @@ typedef struct sk_family {
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why);
 extern const sk_family sk_family_llama, sk_family_gpt2, sk_family_qwen2, sk_family_qwen3, sk_family_gemma2,
     sk_family_gemma3, sk_family_phi3, sk_family_olmo2, sk_family_smollm3, sk_family_qwen3moe, sk_family_olmoe,
-    sk_family_gpt_oss;
+    sk_family_gpt_oss, sk_family_deepseek2;
 
 /* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. n_context: positions that
  * will be used, 0: as many as the file says. */
@@ -271,6 +287,9 @@ void sk_rotation_frequencies(double *frequency, const sk_rotation *r, const floa
 /* Makes the kind one of experts by the keys expert_...: where they are absent, scores are a softmax, weights stay as they
  * are, the width is the kind's n_ff, and nothing is shared. */
 skald_status sk_config_experts(sk_kind *kind, const sk_gguf *g, skald_report *why);
+
+/* frequency[i] of each pair, divided by factors[i] where there are some. */
+void sk_rotation_frequencies(double *frequency, const sk_rotation *r, const float *factors);
 
 /* ---- placing: the same walk over the roles measures, lays out and loads */
 

@@ -80,6 +80,7 @@ typedef struct device_op {
         skald_select select;
         skald_route route;
         skald_experts experts;
+        skald_project_heads project_heads;
     } as;
 } device_op;
 
@@ -164,6 +165,7 @@ void device_gate(skald_stream *s, const skald_gate *op);
 void device_select(skald_stream *s, const skald_select *op);
 void device_route(skald_stream *s, const skald_route *op);
 void device_experts(skald_stream *s, const skald_experts *op);
+void device_project_heads(skald_stream *s, const skald_project_heads *op);
 const char *device_refuses(skald_device *d, skald_op_kind kind, const void *op);
 
 /* stream.c */

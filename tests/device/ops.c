@@ -223,6 +223,21 @@ static void gate_row(const frame *f, const skald_gate *op, uint32_t r) {
         out[i] = (float)(activate(op->activation, gate[i]) * (up ? factor(op->activation, up[i]) : 1));
 }
 
+static void project_heads_row(const frame *f, const skald_project_heads *op, uint32_t r) {
+    const uint32_t n_in = op->weight.n_in, n_out = op->weight.n_out, rest = op->x.width / op->n_heads - n_in;
+    const float *x = row(f, &op->x, r);
+    float *out = row(f, &op->out, r);
+    skald_weight matrix = op->weight;
+    for (uint32_t h = 0; h < op->n_heads; h++, x += n_in + rest, out += n_out + rest, matrix.offset += matrix.n_bytes) {
+        for (uint32_t o = 0; o < n_out; o++) {
+            double sum = 0;
+            for (uint32_t k = 0; k < n_in; k++) sum += (double)x[k] * (double)numbers(f, &matrix)[k * n_out + o];
+            out[o] = (float)sum;
+        }
+        memcpy(out + n_out, x + n_in, rest * sizeof *out);
+    }
+}
+
 static void select_row(const frame *f, const skald_select *op, uint32_t i) {
     memcpy(row(f, &op->out, i), row(f, &op->x, table(f, f->pass->wanted)[i]), (size_t)op->x.width * sizeof(float));
 }
@@ -235,6 +250,7 @@ skald_status device_execute(skald_device *d, const device_pass *pass, const devi
     if (op->kind == SKALD_OP_PROJECT) n = n_rows_of(&f, &op->as.project.x);
     if (op->kind == SKALD_OP_GATE) n = n_rows_of(&f, &op->as.gate.gate);
     if (op->kind == SKALD_OP_SELECT) n = pass->n_wanted;
+    if (op->kind == SKALD_OP_PROJECT_HEADS) n = n_rows_of(&f, &op->as.project_heads.x);
     for (uint32_t r = 0; r < n && status == SKALD_OK; r++) {
         switch (op->kind) {
         case SKALD_OP_EMBED: embed_row(&f, &op->as.embed, r); break;
@@ -247,6 +263,7 @@ skald_status device_execute(skald_device *d, const device_pass *pass, const devi
         case SKALD_OP_SELECT: select_row(&f, &op->as.select, r); break;
         case SKALD_OP_ROUTE: device_route_row(d, f.scratch, &op->as.route, r); break;
         case SKALD_OP_EXPERTS: status = device_experts_row(d, f.scratch, &op->as.experts, r); break;
+        case SKALD_OP_PROJECT_HEADS: project_heads_row(&f, &op->as.project_heads, r); break;
         default: status = SKALD_DEVICE;
         }
     }
@@ -289,6 +306,7 @@ void device_spoil(skald_device *d, const device_pass *pass, const device_op *op)
         spoil_rows(&f, &op->as.route.weights);
         break;
     case SKALD_OP_EXPERTS: spoil_rows(&f, &op->as.experts.out); break;
+    case SKALD_OP_PROJECT_HEADS: spoil_rows(&f, &op->as.project_heads.out); break;
     default: spoil_rows(&f, &op->as.select.out); break;
     }
 }

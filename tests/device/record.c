@@ -4,10 +4,10 @@
 
 /* The descriptor's size, by skald_op_kind. */
 static uint32_t known_size(skald_op_kind kind) {
-    static const uint32_t sizes[] = {sizeof(skald_embed),  sizeof(skald_normalize), sizeof(skald_project),
-                                     sizeof(skald_angles), sizeof(skald_append),    sizeof(skald_attend),
-                                     sizeof(skald_gate),   sizeof(skald_select),    sizeof(skald_route),
-                                     sizeof(skald_experts)};
+    static const uint32_t sizes[] = {sizeof(skald_embed),   sizeof(skald_normalize),    sizeof(skald_project),
+                                     sizeof(skald_angles),  sizeof(skald_append),       sizeof(skald_attend),
+                                     sizeof(skald_gate),    sizeof(skald_select),       sizeof(skald_route),
+                                     sizeof(skald_experts), sizeof(skald_project_heads)};
     return kind < sizeof sizes / sizeof *sizes ? sizes[kind] : 0;
 }
 
@@ -86,6 +86,13 @@ static const char *refuse(const device_op *op) {
         return op->as.attend.values_in_keys && op->as.attend.head_dim_v > op->as.attend.head_dim_k
                    ? "values that are longer than the keys they are in"
                    : NULL;
+    case SKALD_OP_PROJECT_HEADS: {
+        const skald_project_heads *p = &op->as.project_heads;
+        uint64_t in = (uint64_t)p->n_heads * p->weight.n_in;
+        if (p->n_heads == 0 || p->x.width < in || p->x.width % p->n_heads)
+            return "heads that are narrower than their matrices";
+        return refuse_weight(&p->weight, p->weight.n_in);
+    }
     case SKALD_OP_GATE: return refuse_activation(op->as.gate.activation);
     case SKALD_OP_ROUTE: return refuse_route(&op->as.route);
     case SKALD_OP_EXPERTS: return refuse_experts(&op->as.experts);
@@ -292,6 +299,19 @@ void device_gate(skald_stream *s, const skald_gate *given) {
         (g->up.buffer && !rows(s, &g->up, extent, g->gate.width)))
         return;
     push(s, &op);
+}
+
+void device_project_heads(skald_stream *s, const skald_project_heads *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_PROJECT_HEADS, given)) return;
+    skald_project_heads *p = &op.as.project_heads;
+    uint64_t rest = p->x.width - (uint64_t)p->n_heads * p->weight.n_in;
+    if (!rows(s, &p->x, p->x.extent, p->x.width) ||
+        !rows(s, &p->out, p->x.extent, (uint64_t)p->n_heads * p->weight.n_out + rest))
+        return;
+    skald_weight last = p->weight; /* if it is there, all are */
+    last.offset += (p->n_heads - 1) * last.n_bytes;
+    if (weight(s, &p->weight) && weight(s, &last)) push(s, &op);
 }
 
 void device_select(skald_stream *s, const skald_select *given) {

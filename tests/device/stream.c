@@ -113,9 +113,11 @@ static bool fits(skald_device *d, const device_store *store, const device_op *op
     uint32_t layer = append ? op->as.append.layer : op->as.attend.layer;
     if (!store || layer >= store->n_layers) return false;
     const skald_store_layer *l = &((const device_layer *)device_at(d, store->layers))[layer].shape;
+    const uint32_t kept_v = append                         ? op->as.append.head_dim_v
+                            : op->as.attend.values_in_keys ? 0 /* of latents only keys are kept */
+                                                           : op->as.attend.head_dim_v;
     return l->n_kv_heads == (append ? op->as.append.n_kv_heads : op->as.attend.n_kv_heads) &&
-           l->head_dim_k == (append ? op->as.append.head_dim_k : op->as.attend.head_dim_k) &&
-           l->head_dim_v == (append ? op->as.append.head_dim_v : op->as.attend.head_dim_v);
+           l->head_dim_k == (append ? op->as.append.head_dim_k : op->as.attend.head_dim_k) && l->head_dim_v == kept_v;
 }
 
 static skald_status start(skald_device *d, void *arg) {
