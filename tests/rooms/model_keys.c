@@ -26,6 +26,8 @@ static const bend bends[] = {
     {"mixtral", "llama.feed_forward_length", 0, NULL},
     {"gpt_oss", "gpt-oss.expert_feed_forward_length", 0, NULL},
     {"gpt_oss", "gpt-oss.expert_feed_forward_length", UINT32_MAX, NULL},
+    {"qwen2moe", "qwen2moe.expert_shared_feed_forward_length", 0, NULL},
+    {"qwen2moe", "qwen2moe.expert_shared_feed_forward_length", 57, "ffn_gate_shexp.weight"},
     {"deepseek2_v3", "deepseek2.expert_gating_func", 0, NULL},
     {"deepseek2_v3", "deepseek2.expert_gating_func", 4, NULL},
     {"deepseek2_v3", "deepseek2.expert_group_count", 3, NULL},
