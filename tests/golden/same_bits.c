@@ -344,7 +344,7 @@ static void cancelled(const way *w) {
         }
         check_rows(&r, all, 2);
     }
-    CHECK(met >= 12);
+    CHECK(met >= 6); /* a short step whose jobs were all taken by a worker has asked nobody */
     for (uint32_t i = 0; i < 2; i++) close_reader(&r, &all[i]);
     end(&r);
     printf("    %ld steps were cancelled\n", met);
