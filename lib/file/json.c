@@ -206,14 +206,6 @@ static uint32_t four(const char *p) {
     return (uint32_t)(hex(p[0]) << 12 | hex(p[1]) << 8 | hex(p[2]) << 4 | hex(p[3]));
 }
 
-static size_t encode(uint32_t code, char out[4]) {
-    if (code < 0x80) return out[0] = (char)code, 1;
-    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
-    out[0] = (char)((n == 2 ? 0xc0u : n == 3 ? 0xe0u : 0xf0u) | code);
-    return n;
-}
-
 /* One byte or one escape of a text; 0 bytes at the closing quote. */
 static size_t next_piece(const char **at, char out[4]) {
     static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
@@ -229,10 +221,10 @@ static size_t next_piece(const char **at, char out[4]) {
         uint32_t low = four(p + 8);
         if (low >= 0xdc00 && low < 0xe000) {
             *at = p + 12;
-            return encode(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), out);
+            return sk_utf8_encode(0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00), out);
         }
     }
-    return encode(code >= 0xd800 && code < 0xe000 ? 0xfffd : code, out);
+    return sk_utf8_encode(code >= 0xd800 && code < 0xe000 ? 0xfffd : code, out);
 }
 
 size_t sk_json_to_text(sk_json value, char *out, size_t room) {
