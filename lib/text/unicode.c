@@ -31,3 +31,11 @@ uint32_t sk_utf8_next(uint32_t *code, const uint8_t *bytes, size_t n) {
     for (uint32_t i = 1; i < length; i++) value = value << 6 | (bytes[i] & 0x3fu);
     return *code = value, length;
 }
+
+uint32_t sk_utf8_put(uint8_t *to, uint32_t code) {
+    const uint32_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (!to) return n;
+    for (uint32_t i = n - 1; i > 0; i--, code >>= 6) to[i] = (uint8_t)(0x80 | (code & 0x3f));
+    to[0] = (uint8_t)(n == 1 ? code : (0xf00u >> n & 0xf0u) | code);
+    return n;
+}

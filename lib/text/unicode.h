@@ -27,6 +27,9 @@ uint32_t sk_unicode_kind(uint32_t code);
 /* The character at `bytes` (n of them, at least 1) and its length; a byte that begins no character has length 1. */
 uint32_t sk_utf8_next(uint32_t *code, const uint8_t *bytes, size_t n);
 
+/* Writes `code`, which is no surrogate, to `to` (NULL: nothing) and tells its length. */
+uint32_t sk_utf8_put(uint8_t *to, uint32_t code);
+
 /* Whether `byte` may follow the first `n` bytes (at least 1) of a character that is not complete. */
 int sk_utf8_continues(const uint8_t *bytes, uint32_t n, uint8_t byte);
 
