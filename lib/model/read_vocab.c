@@ -6,7 +6,7 @@
 
 typedef struct {
     sk_vocab_kind kind;
-    sk_gguf_array tokens, merges, scores, types; /* an absent one has no elements */
+    sk_gguf_array tokens, merges, scores, types, charsmap; /* an absent one has no elements */
 } arrays;
 
 /* ---- what there is */
@@ -15,7 +15,10 @@ static skald_status find_kind(sk_vocab_kind *kind, const sk_gguf *g, skald_repor
     static const struct {
         const char *name;
         sk_vocab_kind kind;
-    } known[] = {{"gpt2", SK_VOCAB_BYTE_BPE}, {"llama", SK_VOCAB_PIECE_BPE}};
+    } known[] = {{"gpt2", SK_VOCAB_BYTE_BPE},
+                 {"llama", SK_VOCAB_PIECE_BPE},
+                 {"t5", SK_VOCAB_UNIGRAM},
+                 {"bert", SK_VOCAB_WORDPIECE}};
     sk_text name;
     skald_status status = sk_gguf_text(g, "tokenizer.ggml.model", &name, why);
     if (status != SKALD_OK) return status;
@@ -47,8 +50,9 @@ static skald_status check_count(const sk_gguf_array *array, const sk_gguf_array 
 }
 
 static skald_status find_arrays(arrays *a, const sk_gguf *g, skald_report *why) {
-    static const char types[] = "tokenizer.ggml.token_type", scores[] = "tokenizer.ggml.scores";
-    a->merges = a->scores = (sk_gguf_array){0};
+    static const char types[] = "tokenizer.ggml.token_type", scores[] = "tokenizer.ggml.scores",
+                      charsmap[] = "tokenizer.ggml.precompiled_charsmap";
+    a->merges = a->scores = a->charsmap = (sk_gguf_array){0};
     skald_status status = find_kind(&a->kind, g, why);
     if (status == SKALD_OK) status = sk_gguf_texts(g, "tokenizer.ggml.tokens", &a->tokens, why);
     if (status != SKALD_OK) return status;
@@ -58,8 +62,13 @@ static skald_status find_arrays(arrays *a, const sk_gguf *g, skald_report *why) 
     if (status != SKALD_OK) return status;
     if (a->kind == SK_VOCAB_BYTE_BPE)
         return get_array(&a->merges, sk_gguf_texts, g, "tokenizer.ggml.merges", true, why);
+    if (a->kind == SK_VOCAB_WORDPIECE) return SKALD_OK;
     status = get_array(&a->scores, sk_gguf_floats, g, scores, true, why);
-    return status == SKALD_OK ? check_count(&a->scores, &a->tokens, scores, why) : status;
+    if (status == SKALD_OK) status = check_count(&a->scores, &a->tokens, scores, why);
+    if (status == SKALD_OK) status = get_array(&a->charsmap, sk_gguf_integers, g, charsmap, false, why);
+    if (status == SKALD_OK && a->charsmap.count && a->charsmap.type != SK_GGUF_U8 && a->charsmap.type != SK_GGUF_I8)
+        return sk_fail(why, SKALD_FORMAT, "key %s: an array of bytes expected", charsmap);
+    return status;
 }
 
 typedef struct {
@@ -156,6 +165,11 @@ static skald_status read_rest(sk_vocab_source *source, const sk_gguf *g, skald_r
     if (status == SKALD_OK) status = read_choice(&source->add_bos, g, "tokenizer.ggml.add_bos_token", why);
     if (status == SKALD_OK) status = read_choice(&source->add_eos, g, "tokenizer.ggml.add_eos_token", why);
     if (status == SKALD_OK) status = read_choice(&source->space_prefix, g, "tokenizer.ggml.add_space_prefix", why);
+    if (status == SKALD_OK)
+        status = read_choice(&source->remove_spaces, g, "tokenizer.ggml.remove_extra_whitespaces", why);
+    if (status == SKALD_OK) status = read_choice(&source->lowercase, g, "tokenizer.ggml.normalizer.lowercase", why);
+    if (status == SKALD_OK)
+        status = read_choice(&source->strip_accents, g, "tokenizer.ggml.normalizer.strip_accents", why);
     return status == SKALD_OK ? read_roles(source, g, why) : status;
 }
 
@@ -178,6 +192,10 @@ skald_status sk_read_vocab(sk_vocab_source *source, void *block, const sk_gguf *
                                 .scores = a.scores.count ? r.scores : NULL,
                                 .add_bos = -1,
                                 .add_eos = -1,
-                                .space_prefix = -1};
+                                .space_prefix = -1,
+                                .remove_spaces = -1,
+                                .charsmap = {a.charsmap.at, a.charsmap.count},
+                                .lowercase = -1,
+                                .strip_accents = -1};
     return read_rest(source, g, why);
 }

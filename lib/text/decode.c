@@ -14,7 +14,7 @@ static piece piece_of(const sk_vocab *v, skald_decode_flags flags, int32_t id) {
     return (piece){v->bytes + v->start[id], v->start[id + 1] - v->start[id]};
 }
 
-/* Encoding puts a space in front of a text that begins with neither a control nor a user's token. */
+/* Encoding puts a space in front of each stretch between special tokens. */
 static piece without_prefix(const sk_vocab *v, piece p, int32_t id) {
     if (v->type[id] != SK_TOKEN_NORMAL || p.n_bytes == 0 || p.bytes[0] != ' ') return p;
     return (piece){p.bytes + 1, p.n_bytes - 1};
@@ -34,7 +34,7 @@ skald_status sk_decode(char *text, size_t *n_bytes, const sk_vocab *v, skald_dec
     for (uint32_t i = 0; i < n_ids; i++) {
         piece p = piece_of(v, flags, ids[i]);
         if (begins && flags & SKALD_DECODE_BEGIN && v->space_prefix) p = without_prefix(v, p, ids[i]);
-        begins = v->type[ids[i]] == SK_TOKEN_CONTROL;
+        begins = v->type[ids[i]] == SK_TOKEN_CONTROL || v->type[ids[i]] == SK_TOKEN_USER;
         size_t fits = length < room ? room - length : 0;
         if (fits > p.n_bytes) fits = p.n_bytes;
         if (fits) memcpy(text + length, p.bytes, fits);

@@ -2,6 +2,8 @@
 #include "text/encode.h"
 #include "text/bpe.h"
 #include "text/normalize.h"
+#include "text/unigram.h"
+#include "text/wordpiece.h"
 
 #define LONGEST_TEXT 0x7fffffffu
 
@@ -23,24 +25,38 @@ static skald_status encode_split(sk_work *w, sk_plain plain) {
     return s;
 }
 
-/* SentencePiece has no words. Where two bytes meet that stand side by side in no token, no merge can reach across: the
- * text may be cut there. */
+/* SentencePiece has no words. Where two bytes meet that stand side by side in no token, none can reach across: the text
+ * may be cut there. */
 static skald_status encode_joined(sk_work *w, sk_plain plain) {
     const uint8_t *joins = w->vocab->joins, *text = plain.text;
+    const bool unigram = w->vocab->kind == SK_VOCAB_UNIGRAM;
     skald_status s = SKALD_OK;
     for (size_t begin = 0, end; begin < plain.n_bytes && s == SKALD_OK; begin = end) {
         end = begin + 1;
         while (end < plain.n_bytes && joins[text[end - 1] * 32u + text[end] / 8u] >> text[end] % 8 & 1) end++;
-        s = sk_bpe_word(w, text + begin, (uint32_t)(end - begin));
+        const uint32_t n = (uint32_t)(end - begin);
+        s = unigram ? sk_unigram_word(w, text + begin, n) : sk_bpe_word(w, text + begin, n);
     }
     return s;
 }
 
-static skald_status encode_plain(sk_work *w, const uint8_t *text, size_t n_bytes, bool begins) {
+/* Each word has a space in front. */
+static void encode_spaced(sk_work *w, sk_plain plain) {
+    for (size_t begin = 0, end; begin < plain.n_bytes; begin = end) {
+        for (end = begin + 1; end < plain.n_bytes && plain.text[end] != ' ';) end++;
+        sk_wordpiece_word(w, plain.text + begin, (uint32_t)(end - begin));
+    }
+}
+
+static skald_status encode_plain(sk_work *w, const uint8_t *text, size_t n_bytes) {
     sk_plain plain = {text, n_bytes};
-    skald_status s = sk_normalize(w, &plain, begins);
+    w->score = 0;
+    skald_status s = n_bytes ? sk_normalize(w, &plain) : SKALD_OK;
     if (s != SKALD_OK) return s;
-    return w->vocab->kind == SK_VOCAB_BYTE_BPE ? encode_split(w, plain) : encode_joined(w, plain);
+    if (w->vocab->kind == SK_VOCAB_BYTE_BPE) return encode_split(w, plain);
+    if (w->vocab->kind != SK_VOCAB_WORDPIECE) return encode_joined(w, plain);
+    encode_spaced(w, plain);
+    return SKALD_OK;
 }
 
 /* ---- a text */
@@ -70,7 +86,6 @@ static int32_t special_at(const sk_vocab *v, whole *w, size_t at, size_t *length
 
 static skald_status encode_text(sk_work *work, whole *w) {
     size_t plain = 0, at = 0, length;
-    bool begins = true;
     skald_status s = SKALD_OK;
     while (at < w->n_bytes && s == SKALD_OK) {
         const int32_t id = special_at(work->vocab, w, at, &length);
@@ -78,12 +93,11 @@ static skald_status encode_text(sk_work *work, whole *w) {
             at++;
             continue;
         }
-        if (at > plain) s = encode_plain(work, w->text + plain, at - plain, begins);
+        s = encode_plain(work, w->text + plain, at - plain);
         sk_give_id(work, id);
-        begins = work->vocab->type[id] != SK_TOKEN_USER;
         plain = at += length;
     }
-    return s == SKALD_OK && plain < at ? encode_plain(work, w->text + plain, at - plain, begins) : s;
+    return s == SKALD_OK ? encode_plain(work, w->text + plain, at - plain) : s;
 }
 
 static bool begins_with(const sk_vocab *v, whole *w, int32_t id) {

@@ -26,32 +26,31 @@
     u8"\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2\U000118a0-\U000118df"                           \
     u8"\U0001e900-\U0001e943"
 
-static const sk_pre gpt2 = {{GPT2_WORDS}, false, false};
-static const sk_pre digits_gpt2 = {{"\\p{N}", GPT2_WORDS}, false, false};
-static const sk_pre llama3 = {{CL100K("\\p{N}{1,3}")}, true, true};
-static const sk_pre cl100k = {{CL100K("\\p{N}{1,3}")}, false, false};
-static const sk_pre qwen2 = {{CL100K("\\p{N}")}, false, false};
-static const sk_pre qwen35 = {{CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
-                                            "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES},
-                              false,
-                              false};
-static const sk_pre gpt4o = {{O200K(CONTRACTIONS "?", "\\p{N}{1,3}")}, false, false};
-static const sk_pre tekken = {{O200K("", "\\p{N}")}, true, true};
-static const sk_pre deepseek_coder = {{"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, "\\p{N}"}, false, false};
+static const sk_pre gpt2 = {.expression = {GPT2_WORDS}};
+static const sk_pre gpt_neox = {.expression = {GPT2_WORDS}, .nfc = true};
+static const sk_pre digits_gpt2 = {.expression = {"\\p{N}", GPT2_WORDS}};
+static const sk_pre llama3 = {.expression = {CL100K("\\p{N}{1,3}")}, .ignore_merges = true, .add_bos = true};
+static const sk_pre cl100k = {.expression = {CL100K("\\p{N}{1,3}")}};
+static const sk_pre stablelm2 = {.expression = {CL100K("\\p{N}")}};
+static const sk_pre qwen2 = {.expression = {CL100K("\\p{N}")}, .nfc = true};
+static const sk_pre qwen35 = {.expression = {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
+                                                          "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES},
+                              .nfc = true};
+static const sk_pre gpt4o = {.expression = {O200K(CONTRACTIONS "?", "\\p{N}{1,3}")}};
+static const sk_pre tekken = {.expression = {O200K("", "\\p{N}")}, .ignore_merges = true, .add_bos = true};
+static const sk_pre deepseek_coder = {.expression = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, "\\p{N}"}};
+static const sk_pre falcon = {.expression = {"[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2_WORDS, "[0-9][0-9][0-9]"}};
 /* Its fourth expression is published as \s+$, which would look at a run of spaces once for each of them; this one makes
  * the same pieces: all up to the last character that is no space, and the spaces behind it. */
-static const sk_pre deepseek_llm = {{"[\\r\\n]", "\\s?[A-Za-z" CASED_LETTERS "]+",
-                                     u8"\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+",
-                                     "[\\s\\S]*\\S|\\s+", CJK, "\\p{N}+"},
-                                    false,
-                                    false};
+static const sk_pre deepseek_llm = {
+    .expression = {"[\\r\\n]", "\\s?[A-Za-z" CASED_LETTERS "]+",
+                   u8"\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+", "[\\s\\S]*\\S|\\s+", CJK,
+                   "\\p{N}+"}};
 static const sk_pre deepseek_v3 = {
-    {"\\p{N}{1,3}", u8"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
-     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
-     "| ?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACES},
-    false,
-    false};
-static const sk_pre plain = {{"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_WORDS, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false};
+    .expression = {"\\p{N}{1,3}", u8"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+                   "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+                   "| ?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACES}};
+static const sk_pre plain = {.expression = {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_WORDS, "\\p{N}+", "[0-9][0-9][0-9]"}};
 
 static const struct {
     const char *name;
@@ -60,8 +59,10 @@ static const struct {
     {"gpt-2", &gpt2},
     {"gpt2", &gpt2},
     {"phi-2", &gpt2},
-    {"mpt", &gpt2},
-    {"olmo", &gpt2},
+    {"mpt", &gpt_neox},
+    {"olmo", &gpt_neox},
+    {"falcon", &falcon},
+    {"exaone", &digits_gpt2},
     {"smollm", &digits_gpt2},
     {"starcoder", &digits_gpt2},
     {"refact", &digits_gpt2},
@@ -70,13 +71,18 @@ static const struct {
     {"llama-bpe", &llama3},
     {"llama3", &llama3},
     {"llama-v3", &llama3},
+    {"falcon3", &llama3},
+    {"falcon-h1", &llama3},
+    {"pixtral", &llama3},
+    {"lfm2", &llama3},
     {"dbrx", &cl100k},
     {"smaug-bpe", &cl100k},
     {"qwen2", &qwen2},
     {"deepseek-r1-qwen", &qwen2},
-    {"stablelm2", &qwen2},
+    {"stablelm2", &stablelm2},
     {"qwen35", &qwen35},
     {"gpt-4o", &gpt4o},
+    {"llama4", &gpt4o},
     {"tekken", &tekken},
     {"deepseek-coder", &deepseek_coder},
     {"deepseek-llm", &deepseek_llm},

@@ -10,6 +10,7 @@ typedef struct sk_pre {
     const char *expression[SK_PRE_MOST]; /* applied one after the other, each to the pieces of the one before */
     bool ignore_merges;                  /* a word that is a token is taken whole */
     bool add_bos;                        /* where the file does not say */
+    bool nfc;                            /* the text is normalized first (nfc.h) */
 } sk_pre;
 
 /* NULL: no such name. */

@@ -4,6 +4,7 @@
 #include "text/roles.h"
 #include "text/sorted.h"
 #include "base/report.h"
+#include <float.h>
 #include <string.h>
 
 #define MOST_TOKENS     (1u << 24)
@@ -152,7 +153,10 @@ static uint32_t slots_for(uint32_t n) { /* a quarter stays empty */
     return slots;
 }
 
-static bool by_pieces(const sk_vocab_source *source) { return source->kind == SK_VOCAB_PIECE_BPE; }
+static bool by_bytes(const sk_vocab_source *source) { return source->kind == SK_VOCAB_BYTE_BPE; }
+static bool by_pieces(const sk_vocab_source *source) {
+    return source->kind == SK_VOCAB_PIECE_BPE || source->kind == SK_VOCAB_UNIGRAM;
+}
 
 static uint32_t type_of(const sk_vocab_source *source, uint32_t id) {
     return source->types && source->types[id] ? (uint32_t)source->types[id] : SK_TOKEN_NORMAL;
@@ -173,7 +177,7 @@ static skald_status measure_tokens(sk_vocab *v, uint64_t *n_bytes, uint64_t *lon
 /* How the text is cut into words: as the file names it, or with the caller's expression in its place. */
 static skald_status find_pre(sk_pre *pre, const sk_vocab_source *source, skald_report *why) {
     *pre = (sk_pre){0};
-    if (by_pieces(source))
+    if (!by_bytes(source))
         return source->split ? sk_fail(why, SKALD_ARGUMENT, "a split expression is for byte-level vocabularies only")
                              : SKALD_OK;
     const sk_pre *named = sk_pre_find(source->pre.text, (size_t)source->pre.n_bytes);
@@ -186,14 +190,22 @@ static skald_status find_pre(sk_pre *pre, const sk_vocab_source *source, skald_r
     return SKALD_OK;
 }
 
-static void carve_kind(sk_vocab *v, sk_carver *carver, uint64_t longest) {
-    if (v->kind == SK_VOCAB_BYTE_BPE) {
-        v->merge_slot = sk_carve(carver, v->merge_mask + 1ull, sizeof *v->merge_slot, SK_CACHE_LINE);
-        v->joined_room = 2 * longest + 1; /* two bytes spell one, and a space */
-        v->joined = sk_carve(carver, v->joined_room, 1, 1);
+static void carve_bytes(sk_vocab *v, sk_carver *carver, uint64_t longest) {
+    v->merge_slot = sk_carve(carver, v->merge_mask + 1ull, sizeof *v->merge_slot, SK_CACHE_LINE);
+    v->joined_room = 2 * longest + 1; /* two bytes spell one, and a space */
+    v->joined = sk_carve(carver, v->joined_room, 1, 1);
+}
+
+static void carve_pieces(sk_vocab *v, sk_carver *carver, const sk_vocab_source *source) {
+    v->joins = sk_carve(carver, 256, 32, SK_CACHE_LINE);
+    v->n_map = source->charsmap.n_bytes;
+    v->map = sk_carve(carver, v->n_map, 1, 1);
+    if (v->kind == SK_VOCAB_PIECE_BPE) {
+        v->rank = sk_carve(carver, v->n_tokens, sizeof *v->rank, SK_CACHE_LINE);
     } else {
-        v->rank = sk_carve(carver, v->n_tokens, sizeof *v->rank, sizeof *v->rank);
-        v->joins = sk_carve(carver, 256, 32, SK_CACHE_LINE);
+        v->score = sk_carve(carver, v->n_tokens, sizeof *v->score, SK_CACHE_LINE);
+        v->sorted = sk_carve(carver, v->n_tokens, sizeof *v->sorted, SK_CACHE_LINE);
+        v->first = sk_carve(carver, 257, sizeof *v->first, SK_CACHE_LINE);
     }
 }
 
@@ -201,7 +213,7 @@ skald_status sk_vocab_lay_out(sk_vocab *v, sk_carver *carver, const sk_vocab_sou
     *v = (sk_vocab){.kind = source->kind, .n_tokens = source->n_tokens};
     uint64_t n_bytes, longest;
     sk_pre pre;
-    if (source->kind > SK_VOCAB_PIECE_BPE) return sk_fail(why, SKALD_UNSUPPORTED, "unknown kind of vocabulary");
+    if (source->kind > SK_VOCAB_WORDPIECE) return sk_fail(why, SKALD_UNSUPPORTED, "unknown kind of vocabulary");
     if (source->n_tokens > MOST_TOKENS || source->n_merges > MOST_TOKENS)
         return sk_fail(why, SKALD_FORMAT, "%u tokens and %u merges", source->n_tokens, source->n_merges);
     skald_status s = measure_tokens(v, &n_bytes, &longest, source, why);
@@ -216,7 +228,8 @@ skald_status sk_vocab_lay_out(sk_vocab *v, sk_carver *carver, const sk_vocab_sou
     v->split = sk_carve(carver, v->n_splits, sizeof *v->split, sizeof(uint32_t));
     v->type = sk_carve(carver, v->n_tokens, 1, 1);
     v->bytes = sk_carve(carver, n_bytes, 1, 1);
-    carve_kind(v, carver, longest);
+    if (by_bytes(source)) carve_bytes(v, carver, longest);
+    if (by_pieces(source)) carve_pieces(v, carver, source);
     return SKALD_OK;
 }
 
@@ -278,6 +291,41 @@ static void add_joins(sk_vocab *v, uint32_t id) {
         v->joins[bytes[i - 1] * 32u + bytes[i] / 8u] |= (uint8_t)(1u << bytes[i] % 8);
 }
 
+static skald_status check_piece(const sk_vocab *v, const sk_vocab_source *source, uint32_t id, skald_report *why) {
+    const float score = source->scores[id];
+    if (!(score - score == 0)) return sk_fail(why, SKALD_FORMAT, "token %u: its score is no finite number", id);
+    if (v->type[id] == SK_TOKEN_NORMAL && sk_vocab_length(v, id) > LONGEST_PIECE)
+        return sk_fail(why, SKALD_FORMAT, "token %u: a piece of more than 1024 bytes", id);
+    return SKALD_OK;
+}
+
+static bool is_piece(const sk_vocab *v, uint32_t id) {
+    return v->type[id] == SK_TOKEN_NORMAL && sk_vocab_length(v, id) > 0;
+}
+
+/* The pieces in order of their bytes: first by the first byte, then each of those 256 by the others. */
+static void sort_pieces(sk_vocab *v) {
+    uint32_t at[256];
+    memset(v->first, 0, 257 * sizeof *v->first);
+    for (uint32_t id = 0; id < v->n_tokens; id++)
+        if (is_piece(v, id)) v->first[v->bytes[v->start[id]] + 1]++;
+    for (uint32_t b = 0; b < 256; b++) at[b] = v->first[b + 1] += v->first[b];
+    for (uint32_t id = v->n_tokens; id-- > 0;)
+        if (is_piece(v, id)) v->sorted[--at[v->bytes[v->start[id]]]] = id;
+    for (uint32_t b = 0; b < 256; b++) sk_sort_tokens(v, v->sorted + v->first[b], v->first[b + 1] - v->first[b]);
+}
+
+/* An unknown character costs 10 more than the worst piece, as in SentencePiece. */
+static void fill_unigram(sk_vocab *v, const sk_vocab_source *source) {
+    float least = FLT_MAX;
+    for (uint32_t id = 0; id < v->n_tokens; id++) {
+        v->score[id] = source->scores[id];
+        if (v->type[id] == SK_TOKEN_NORMAL && v->score[id] < least) least = v->score[id];
+    }
+    v->unknown_score = least - 10.0f;
+    sort_pieces(v);
+}
+
 static skald_status fill_pieces(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
     if (!source->scores) return sk_fail(why, SKALD_FORMAT, "tokens without scores");
     for (uint32_t b = 0; b < 256; b++) {
@@ -285,15 +333,15 @@ static skald_status fill_pieces(sk_vocab *v, const sk_vocab_source *source, skal
         memset(v->joins + b * 32 + 0x80 / 8, 0xff, 0x40 / 8); /* inside a character */
     }
     for (uint32_t id = 0; id < v->n_tokens; id++) {
-        const float score = source->scores[id];
-        if (!(score - score == 0)) return sk_fail(why, SKALD_FORMAT, "token %u: its score is no finite number", id);
-        v->rank[id] = rank_of(score);
-        if (v->type[id] != SK_TOKEN_NORMAL) continue;
-        if (sk_vocab_length(v, id) > LONGEST_PIECE)
-            return sk_fail(why, SKALD_FORMAT, "token %u: a piece of more than 1024 bytes", id);
-        add_joins(v, id);
+        skald_status s = check_piece(v, source, id, why);
+        if (s != SKALD_OK) return s;
+        if (v->kind == SK_VOCAB_PIECE_BPE) v->rank[id] = rank_of(source->scores[id]);
+        if (v->type[id] == SK_TOKEN_NORMAL) add_joins(v, id);
     }
-    return SKALD_OK;
+    if (v->kind == SK_VOCAB_UNIGRAM) fill_unigram(v, source);
+    if (v->n_map) memcpy(v->map, source->charsmap.text, (size_t)v->n_map);
+    if (sk_charsmap_open(&v->charsmap, v->map, v->n_map)) return SKALD_OK;
+    return sk_fail(why, SKALD_FORMAT, "precompiled_charsmap: its sizes do not fit");
 }
 
 static skald_status fill_roles(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
@@ -316,23 +364,32 @@ static skald_status fill_merges(sk_vocab *v, const sk_vocab_source *source, skal
 
 static bool chosen(int32_t said, bool otherwise) { return said < 0 ? otherwise : said > 0; }
 
-static skald_status fill_pre(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
-    sk_pre pre;
-    skald_status s = find_pre(&pre, source, why);
-    for (uint32_t i = 0; i < v->n_splits && s == SKALD_OK; i++)
-        s = sk_split_compile(v->split + i, pre.expression[i], strlen(pre.expression[i]), why);
-    if (s != SKALD_OK) return s;
-    v->ignore_merges = pre.ignore_merges;
-    v->add_bos = chosen(source->add_bos, by_pieces(source) || pre.add_bos) && v->role[SKALD_TOKEN_BOS] >= 0;
-    v->add_eos = chosen(source->add_eos, false) && v->role[SKALD_TOKEN_EOS] >= 0;
-    v->space_prefix = by_pieces(source) && source->space_prefix != 0;
-    return s;
+/* What a file that does not say it means by its kind. */
+static void fill_choices(sk_vocab *v, const sk_vocab_source *source, const sk_pre *pre) {
+    const bool unigram = v->kind == SK_VOCAB_UNIGRAM, words = v->kind == SK_VOCAB_WORDPIECE;
+    if (words && v->role[SKALD_TOKEN_EOS] < 0) v->role[SKALD_TOKEN_EOS] = v->role[SKALD_TOKEN_SEPARATOR];
+    v->add_bos = chosen(source->add_bos, v->kind == SK_VOCAB_PIECE_BPE || words || pre->add_bos);
+    v->add_eos = chosen(source->add_eos, unigram || words);
+    v->add_bos = v->add_bos && v->role[SKALD_TOKEN_BOS] >= 0;
+    v->add_eos = v->add_eos && v->role[SKALD_TOKEN_EOS] >= 0;
+    v->ignore_merges = pre->ignore_merges;
+    v->nfc = pre->nfc;
+    v->space_prefix = by_pieces(source) && chosen(source->space_prefix, true);
+    v->remove_spaces = by_pieces(source) && chosen(source->remove_spaces, unigram);
+    v->lowercase = chosen(source->lowercase, true);
+    v->strip_accents = chosen(source->strip_accents, v->lowercase);
 }
 
 skald_status sk_vocab_fill(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
-    skald_status s = fill_tokens(v, source, why);
+    sk_pre pre;
+    skald_status s = find_pre(&pre, source, why);
+    if (s == SKALD_OK) s = fill_tokens(v, source, why);
     if (s == SKALD_OK) s = add_specials(v, why);
     if (s == SKALD_OK) s = fill_roles(v, source, why);
-    if (s == SKALD_OK) s = by_pieces(source) ? fill_pieces(v, source, why) : fill_merges(v, source, why);
-    return s == SKALD_OK ? fill_pre(v, source, why) : s;
+    if (s == SKALD_OK && by_bytes(source)) s = fill_merges(v, source, why);
+    if (s == SKALD_OK && by_pieces(source)) s = fill_pieces(v, source, why);
+    for (uint32_t i = 0; i < v->n_splits && s == SKALD_OK; i++)
+        s = sk_split_compile(v->split + i, pre.expression[i], strlen(pre.expression[i]), why);
+    if (s == SKALD_OK) fill_choices(v, source, &pre);
+    return s;
 }

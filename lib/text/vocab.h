@@ -7,6 +7,7 @@
 #ifndef SK_TEXT_VOCAB_H
 #define SK_TEXT_VOCAB_H
 #include "base/memory.h"
+#include "text/charsmap.h"
 #include "text/chat.h"
 #include "text/pre.h"
 
@@ -19,6 +20,8 @@ typedef uint32_t sk_vocab_kind;
 enum {
     SK_VOCAB_BYTE_BPE = 0,  /* merges by rank over bytes, within words (GPT-2) */
     SK_VOCAB_PIECE_BPE = 1, /* merges by score over characters (SentencePiece) */
+    SK_VOCAB_UNIGRAM = 2,   /* the best sum of scores (SentencePiece) */
+    SK_VOCAB_WORDPIECE = 3, /* the longest tokens of a word (BERT) */
 };
 
 /* What GGUF calls token_type. */
@@ -38,16 +41,19 @@ enum {
 typedef struct sk_vocab_source {
     sk_vocab_kind kind;
     uint32_t n_tokens, n_merges;
-    const sk_string *tokens;      /* [n_tokens] in the spelling of the kind (alphabet.h) */
-    const int32_t *types;         /* [n_tokens] or NULL: all are normal */
-    const float *scores;          /* [n_tokens] of PIECE_BPE: the pair that makes the highest is merged first */
-    const sk_string *merges;      /* [n_merges] of BYTE_BPE: "left right", the first is merged first */
-    sk_string pre;                /* tokenizer.ggml.pre of BYTE_BPE */
-    const char *split;            /* the caller's own split expression for BYTE_BPE, whatever `pre` says; or NULL */
-    sk_string chat_template;      /* may be empty */
+    const sk_string *tokens; /* [n_tokens] in the spelling of the kind (alphabet.h) */
+    const int32_t *types;    /* [n_tokens] or NULL: all are normal */
+    const float *scores;     /* [n_tokens] of PIECE_BPE (the pair that makes the highest is merged first), UNIGRAM */
+    const sk_string *merges; /* [n_merges] of BYTE_BPE: "left right", the first is merged first */
+    sk_string pre;           /* tokenizer.ggml.pre of BYTE_BPE */
+    const char *split;       /* the caller's own split expression for BYTE_BPE, whatever `pre` says; or NULL */
+    sk_string chat_template; /* may be empty */
     int32_t role[SK_TOKEN_ROLES]; /* ids by skald_token_role, -1: none */
     int32_t add_bos, add_eos;
-    int32_t space_prefix; /* of the SentencePiece kinds: a space in front of a text */
+    int32_t space_prefix;             /* of the SentencePiece kinds: a space in front of a text */
+    int32_t remove_spaces;            /* of the same: none at the ends, one between words */
+    sk_string charsmap;               /* of the same: what characters become (charsmap.h); may be empty */
+    int32_t lowercase, strip_accents; /* of WORDPIECE */
 } sk_vocab_source;
 
 typedef struct sk_vocab_merge {
@@ -67,16 +73,26 @@ typedef struct sk_vocab {
     uint32_t *token_slot;       /* id + 1 by hash of the bytes, 0: empty */
     sk_vocab_merge *merge_slot; /* BYTE_BPE */
     uint32_t *rank;             /* [n_tokens] PIECE_BPE: the token of the lowest is made first */
-    uint8_t *joins;             /* [256 * 32] PIECE_BPE: a bit per two bytes that stand side by side in a token */
-    uint32_t *special;          /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
-    sk_split *split;            /* [n_splits] */
-    const sk_chat *chat;        /* NULL: no known layout */
-    int32_t byte_id[256];       /* -1: no token for the byte */
+    float *score;               /* [n_tokens] UNIGRAM */
+    float unknown_score;        /* UNIGRAM: of a character without a token */
+    uint32_t *sorted;           /* [first[256]] UNIGRAM: the ids that words are made of, in order of their bytes */
+    uint32_t *first;            /* [257] where in it those begin that begin with a byte */
+    uint8_t *joins;       /* [256 * 32] PIECE_BPE, UNIGRAM: a bit per two bytes that stand side by side in a token */
+    uint32_t *special;    /* [n_special] ids of control, unknown and user tokens, in order of their bytes */
+    sk_split *split;      /* [n_splits] */
+    const sk_chat *chat;  /* NULL: no known layout */
+    int32_t byte_id[256]; /* -1: no token for the byte */
     int32_t role[SK_TOKEN_ROLES];
     int32_t end[SK_VOCAB_ENDS]; /* [n_ends] where generation stops */
     uint32_t n_ends;
     uint8_t special_begins[32]; /* a bit per byte that begins a special token */
-    bool ignore_merges, add_bos, add_eos, space_prefix;
+    sk_charsmap charsmap;       /* over `map` */
+    uint8_t *map;               /* [n_map] */
+    uint64_t n_map;
+    bool ignore_merges, add_bos, add_eos;
+    bool nfc;                         /* BYTE_BPE */
+    bool space_prefix, remove_spaces; /* PIECE_BPE, UNIGRAM */
+    bool lowercase, strip_accents;    /* WORDPIECE */
 } sk_vocab;
 
 /* Takes the memory that fill writes. UNSUPPORTED: an unknown kind or pre-tokenizer. FORMAT: sizes out of bounds. */

@@ -16,6 +16,7 @@ typedef struct sk_work {
     const skald_allocator *memory;
     int32_t *ids;
     uint32_t n_ids, room; /* more ids than room are only counted */
+    float score;          /* UNIGRAM: of the text so far */
     bool unknown;         /* the last id stands for characters without a token: more of them need none */
     sk_loan word, text;   /* tables of a long word; a text that had to be changed */
     uint32_t stack[SK_WORK_SHORT * 6];
@@ -30,6 +31,7 @@ static inline void sk_work_begin(sk_work *work, const sk_vocab *vocab, const ska
     work->n_ids = 0;
     work->room = room;
     work->unknown = false;
+    work->score = 0;
     work->word = work->text = (sk_loan){NULL, 0};
 }
 
