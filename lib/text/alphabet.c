@@ -60,6 +60,13 @@ static uint32_t unspell_spaces(uint8_t *to, const uint8_t *from, uint64_t n_byte
     return n;
 }
 
+static uint32_t unspell_word(uint8_t *to, const uint8_t *from, uint64_t n_bytes) {
+    const bool begins = n_bytes >= 3 && memcmp(from, SK_SPACE_MARK, 3) == 0;
+    if (begins) *to++ = ' ', from += 3, n_bytes -= 3;
+    memcpy(to, from, (size_t)n_bytes);
+    return (uint32_t)n_bytes + begins;
+}
+
 static int32_t hex_digit(uint8_t c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -79,6 +86,7 @@ uint32_t sk_unspell(uint8_t *to, sk_alphabet alphabet, const char *text, uint64_
     uint32_t n = 0;
     if (n_bytes == 0) return 0;
     if (alphabet == SK_ALPHABET_SPACES) return unspell_spaces(to, from, n_bytes);
+    if (alphabet == SK_ALPHABET_WORDS) return unspell_word(to, from, n_bytes);
     if (alphabet == SK_ALPHABET_BYTE && unspell_byte(to, from, n_bytes)) return 1;
     if (alphabet == SK_ALPHABET_BYTE_LEVEL && unspell_byte_level(to, &n, from, n_bytes)) return n;
     memcpy(to, text, (size_t)n_bytes);

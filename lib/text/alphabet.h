@@ -9,6 +9,7 @@ typedef enum sk_alphabet {
     SK_ALPHABET_PLAIN,      /* as they are */
     SK_ALPHABET_BYTE_LEVEL, /* every byte as a printable character (GPT-2's bytes_to_unicode) */
     SK_ALPHABET_SPACES,     /* a space as U+2581 (SentencePiece) */
+    SK_ALPHABET_WORDS,      /* a space in front of what begins a word as U+2581 (WordPiece in GGUF) */
     SK_ALPHABET_BYTE,       /* one byte as "<0xAB>" (SentencePiece) */
 } sk_alphabet;
 

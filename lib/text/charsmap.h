@@ -17,10 +17,10 @@ typedef struct sk_charsmap {
     uint64_t n_texts;
 } sk_charsmap;
 
-/* False: the bytes are no map. An empty map has no units. */
+/* False: the bytes are no map, or one with a text of more than 1024 bytes. An empty map has no units. */
 bool sk_charsmap_open(sk_charsmap *map, const uint8_t *bytes, uint64_t n_bytes);
 
-/* The longest beginning of `text` that the map has: how many bytes it has, 0: none; and what it becomes. */
+/* The longest beginning of `text`, of at most 128 bytes, that the map has: how many bytes it has, 0: none; and what it becomes. */
 uint32_t sk_charsmap_find(const sk_charsmap *map, const uint8_t *text, size_t n_bytes, const uint8_t **to,
                           uint32_t *n_to);
 #endif

@@ -105,6 +105,9 @@ static bool is_special(uint32_t type) {
     return type == SK_TOKEN_CONTROL || type == SK_TOKEN_UNKNOWN || type == SK_TOKEN_USER;
 }
 
+/* U+2581 in a text is a space. */
+static bool marks_spaces(const sk_vocab *v) { return v->kind == SK_VOCAB_PIECE_BPE || v->kind == SK_VOCAB_UNIGRAM; }
+
 static skald_status add_specials(sk_vocab *v, skald_report *why) {
     uint32_t n = 0;
     for (uint32_t id = 0; id < v->n_tokens; id++) {
@@ -115,7 +118,7 @@ static skald_status add_specials(sk_vocab *v, skald_report *why) {
         v->special_begins[lead / 8] |= (uint8_t)(1u << lead % 8);
         v->special[n++] = id;
     }
-    if (v->kind != SK_VOCAB_BYTE_BPE && v->special_begins[' ' / 8] >> ' ' % 8 & 1)
+    if (marks_spaces(v) && v->special_begins[' ' / 8] >> ' ' % 8 & 1)
         v->special_begins[0xe2 / 8] |= (uint8_t)(1u << 0xe2 % 8); /* of U+2581 */
     v->n_special = n;
     sk_sort_tokens(v, v->special, n);
@@ -124,7 +127,7 @@ static skald_status add_specials(sk_vocab *v, skald_report *why) {
 
 /* The byte at `at`, and how many bytes of the text it takes: U+2581 is a space where spaces are spelled so. */
 static uint8_t special_byte(const sk_vocab *v, const uint8_t *text, size_t n_bytes, size_t at, uint32_t *length) {
-    const bool mark = v->kind != SK_VOCAB_BYTE_BPE && n_bytes - at >= 3 && memcmp(text + at, SK_SPACE_MARK, 3) == 0;
+    const bool mark = marks_spaces(v) && n_bytes - at >= 3 && memcmp(text + at, SK_SPACE_MARK, 3) == 0;
     *length = mark ? 3 : 1;
     return mark ? ' ' : text[at];
 }
@@ -235,6 +238,7 @@ skald_status sk_vocab_lay_out(sk_vocab *v, sk_carver *carver, const sk_vocab_sou
 
 static sk_alphabet alphabet_of(const sk_vocab *v, uint32_t type) {
     if (v->kind == SK_VOCAB_BYTE_BPE) return is_special(type) ? SK_ALPHABET_PLAIN : SK_ALPHABET_BYTE_LEVEL;
+    if (v->kind == SK_VOCAB_WORDPIECE) return is_special(type) ? SK_ALPHABET_PLAIN : SK_ALPHABET_WORDS;
     return type == SK_TOKEN_BYTE ? SK_ALPHABET_BYTE : SK_ALPHABET_SPACES;
 }
 

@@ -12,13 +12,14 @@ typedef struct {
     bool inside; /* a word has begun */
 } writer;
 
-static bool is_white(uint32_t kind) {
-    return kind == SK_UNICODE_Zs || kind == SK_UNICODE_Zl || kind == SK_UNICODE_Zp || kind == SK_UNICODE_SPACE_CONTROL;
+static bool is_white(uint32_t code, uint32_t kind) {
+    return kind == SK_UNICODE_Zs || kind == SK_UNICODE_Zl || kind == SK_UNICODE_Zp || code == '\t' || code == '\n' ||
+           code == '\r';
 }
 
 static bool is_other(uint32_t kind) {
-    return kind == SK_UNICODE_Cc || kind == SK_UNICODE_Cf || kind == SK_UNICODE_Cs || kind == SK_UNICODE_Co ||
-           kind == SK_UNICODE_Cn;
+    return kind == SK_UNICODE_Cc || kind == SK_UNICODE_SPACE_CONTROL || kind == SK_UNICODE_Cf ||
+           kind == SK_UNICODE_Cs || kind == SK_UNICODE_Co || kind == SK_UNICODE_Cn;
 }
 
 static bool is_punctuation(uint32_t code, uint32_t kind) {
@@ -61,8 +62,8 @@ static size_t put_words(const sk_vocab *v, uint8_t *to, sk_plain plain) {
     for (size_t at = 0; at < plain.n_bytes; at += length) {
         length = sk_utf8_next(&code, plain.text + at, plain.n_bytes - at);
         const uint32_t kind = sk_unicode_kind(code);
-        if (code == 0 || code == SK_UTF8_INVALID || (is_other(kind) && !is_white(kind))) continue;
-        if (is_white(kind)) {
+        if (code == 0 || code == SK_UTF8_INVALID || (is_other(kind) && !is_white(code, kind))) continue;
+        if (is_white(code, kind)) {
             w.inside = false;
             continue;
         }
