@@ -1,6 +1,6 @@
 /* Bytes to tokens and back: ids of a reference tokenizer, identity on bytes, streaming, hostile lengths and inputs. */
 #include "support/check.h"
-#include "support/vocab.h"
+#include "support/lines.h"
 #include "text/decode.h"
 #include "text/encode.h"
 #include <time.h>
@@ -49,80 +49,6 @@ static test_vocab *built(const char *path) {
     return t;
 }
 
-/* ---- the reference's ids, one JSON object per line */
-
-static uint32_t hex4(const char *at) {
-    char digits[5] = {at[0], at[1], at[2], at[3], 0};
-    return (uint32_t)strtoul(digits, NULL, 16);
-}
-
-static size_t put_utf8(char *to, uint32_t c) {
-    if (c < 0x80) return to[0] = (char)c, 1;
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, c >>= 6) to[i] = (char)(0x80 | (c & 0x3f));
-    to[0] = (char)((0xf00u >> n & 0xf0u) | c);
-    return n;
-}
-
-/* A JSON string behind its quote; returns its length in `to`. */
-static size_t read_json(char *to, const char **at) {
-    size_t n = 0;
-    for (; **at != '"'; ++*at) {
-        if (**at != '\\') {
-            to[n++] = **at;
-            continue;
-        }
-        char c = *++*at;
-        uint32_t code = c == 'n' ? 10 : c == 't' ? 9 : c == 'r' ? 13 : c == 'b' ? 8 : c == 'f' ? 12 : (uint32_t)c;
-        if (c == 'u') {
-            code = hex4(*at + 1);
-            *at += 4;
-            if (code >= 0xd800 && code < 0xdc00) {
-                code = 0x10000 + ((code - 0xd800) << 10) + (hex4(*at + 3) - 0xdc00);
-                *at += 6;
-            }
-        }
-        n += put_utf8(to + n, code);
-    }
-    ++*at;
-    return n;
-}
-
-static uint32_t read_ids(int32_t *ids, const char *line, const char *name) {
-    const char *at = strstr(line, name);
-    uint32_t n = 0;
-    if (!CHECK(at != NULL)) return 0;
-    at = strchr(at, '[');
-    while (*at != ']') {
-        char *end;
-        long id = strtol(at + 1, &end, 10);
-        if (end == at + 1) break;
-        ids[n++] = (int32_t)id;
-        at = end;
-    }
-    return n;
-}
-
-static void golden(const sk_vocab *v, const char *path) {
-    size_t n_file, lines = 0;
-    char *file = test_read(path, &n_file);
-    static char text[1 << 16];
-    static int32_t want[1 << 14], got[1 << 14];
-    for (char *line = file, *end; (end = strchr(line, '\n')) != NULL; line = end + 1, lines++) {
-        *end = 0;
-        const char *at = strstr(line, "\"text\": \"") + 9;
-        size_t n = read_json(text, &at);
-        for (uint32_t special = 0; special < 2; special++) {
-            uint32_t n_want = read_ids(want, at, special ? "\"ids_special\"" : "\"ids\""), n_got = 1 << 14;
-            CHECK_EQUAL(sk_encode(got, &n_got, v, &memory, special ? SKALD_ENCODE_SPECIAL : 0, text, n), SKALD_OK);
-            CHECK_SAID(n_got == n_want && memcmp(got, want, n_want * sizeof *want) == 0, "%s, line %zu, special %u",
-                       path, lines + 1, special);
-        }
-    }
-    CHECK_EQUAL(lines, 600);
-    free(file);
-}
-
 /* ---- there and back */
 
 static size_t some_bytes(uint8_t *to, size_t n, uint32_t way) {
@@ -134,7 +60,7 @@ static size_t some_bytes(uint8_t *to, size_t n, uint32_t way) {
     while (at + 16 < n) {
         const char *part = parts[any(sizeof parts / sizeof *parts)];
         if (way == 0) to[at++] = (uint8_t)any(256);
-        else if (way == 1) at += put_utf8((char *)to + at, any(0x2581)); /* which comes back as a space */
+        else if (way == 1) at += test_put_utf8((char *)to + at, any(0x2581)); /* which comes back as a space */
         else memcpy(to + at, part, strlen(part)), at += strlen(part);
     }
     return at;
@@ -386,8 +312,8 @@ static void failing_host(const sk_vocab *v) {
 int main(void) {
     test_vocab *smollm2 = built(DATA "smollm2.vocab"), *tiny = built(DATA "tiny.vocab");
     test_vocab *gemma3 = built(DATA "gemma3.vocab");
-    golden(&smollm2->vocab, DATA "smollm2.jsonl");
-    golden(&gemma3->vocab, DATA "gemma3.jsonl");
+    CHECK_EQUAL(test_lines(&smollm2->vocab, &memory, DATA "smollm2.jsonl"), 600);
+    CHECK_EQUAL(test_lines(&gemma3->vocab, &memory, DATA "gemma3.jsonl"), 600);
     for (uint32_t b = 0; b < 256; b++) CHECK(tiny->vocab.byte_id[b] >= 0 && gemma3->vocab.byte_id[b] >= 0);
     there_and_back(&tiny->vocab, 0);
     there_and_back(&tiny->vocab, SKALD_ENCODE_SPECIAL);
