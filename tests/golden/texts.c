@@ -53,7 +53,7 @@ static void long_texts(const sk_vocab *v, const char *style) {
     free(ids);
 }
 
-/* Each known way to cut a text, on the merges of SmolLM2. */
+/* Each known way to cut a text, with merges that would cross every cut. */
 static void byte_levels(void) {
     static const char *const styles[][2] = {{"gpt2", "gpt-2"},
                                             {"olmo", "olmo"},
@@ -66,7 +66,7 @@ static void byte_levels(void) {
                                             {"tekken", "tekken"},
                                             {"deepseek-coder", "deepseek-coder"},
                                             {"deepseek-v3", "deepseek-v3"}};
-    test_vocab *t = test_vocab_read(DATA "smollm2.vocab");
+    test_vocab *t = test_vocab_read(DATA "joined.vocab");
     skald_report why = {.size = sizeof why};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
         t->source.pre = (sk_string){styles[i][1], strlen(styles[i][1])};

@@ -13,6 +13,7 @@ small one is trained from this project's documents. --record writes the first st
 vocabularies, to tests/golden/data/tokenizer, where golden.texts finds them."""
 import argparse, json, random, re, shutil, struct, subprocess, sys, tempfile
 from pathlib import Path
+import make_vocab
 from make_vocab import read_gguf
 try:
     import unicodedata2 as unicodedata
@@ -156,8 +157,8 @@ def from_gguf(path):
             "scores": get("scores"), "merges": get("merges"), "unknown": get("unknown_token_id", -1)}
 
 
-def from_json(path):
-    model = json.load(open(path, encoding="utf-8"))["model"]
+def from_json(text):
+    model = json.loads(text)["model"]
     tokens = [t.encode() for t, _ in sorted(model["vocab"].items(), key=lambda item: item[1])]
     merges = [(m if isinstance(m, str) else " ".join(m)).encode() for m in model["merges"]]
     return {"kind": "gpt2", "tokens": tokens, "types": [NORMAL] * len(tokens), "scores": None, "merges": merges, "unknown": -1}
@@ -302,6 +303,24 @@ def train_pieces(style, folder):
             "charsmap": m.normalizer_spec.precompiled_charsmap}
 
 
+def train_bytes():
+    """Merges across everything that a split expression may cut, so that each cut shows in the ids."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    special = ["<|endoftext|>", "<|im_end|>"]
+    t.train_from_iterator([*own_text(), *strings(0, 4000, [], set())], trainers.BpeTrainer(
+        vocab_size=3000, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), max_token_length=16,
+        show_progress=False))
+    v = from_json(t.to_str())
+    made = {}
+    for merge in v["merges"]:  # of two ways to one token the first stays, and none to a control token
+        if merge.replace(b" ", b"").decode() not in special:
+            made.setdefault(merge.replace(b" ", b""), merge)
+    v["merges"] = list(made.values())
+    return {**v, "types": [CONTROL if t.decode() in special else NORMAL for t in v["tokens"]]}
+
+
 def train_words(style):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
     t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -317,8 +336,9 @@ def train_words(style):
 
 def vocabulary_of(style, source, folder):
     if source == "trained":
-        return train_words(style) if style.startswith("bert") else train_pieces(style, folder)
-    return from_json(source) if source.endswith(".json") else from_gguf(source)
+        return (train_bytes() if style in BYTE_STYLES else train_words(style) if style.startswith("bert")
+                else train_pieces(style, folder))
+    return from_json(Path(source).read_text(encoding="utf-8")) if source.endswith(".json") else from_gguf(source)
 
 
 # ---- comparing
@@ -368,7 +388,9 @@ def main():
             if o.record and not n:
                 with open(DATA / f"random-{style}.jsonl", "w") as f:
                     f.writelines(json.dumps(line) + "\n" for line in lines[:RECORDED])
-                if vocabulary == "trained":
+                if vocabulary == "trained" and style in BYTE_STYLES:
+                    make_vocab.main(Path(folder) / "vocabulary.gguf", DATA / "joined.vocab")
+                elif vocabulary == "trained":
                     shutil.copy(Path(folder) / "vocabulary.gguf", DATA / f"{style}.gguf")
     sys.exit(wrong > 0)
 
