@@ -3,6 +3,7 @@
 #include "support/lines.h"
 #include "support/session.h"
 #include "model/model.h"
+#include "text/decode.h"
 #include <time.h>
 
 #define DATA  SK_TEST_DATA "/tokenizer/"
@@ -53,6 +54,29 @@ static void long_texts(const sk_vocab *v, const char *style) {
     free(ids);
 }
 
+/* Form C of a text, as it comes back. The cases are from Unicode Standard Annex 15 and The Unicode Standard, 3.11 and 3.12. */
+static void composes(const sk_vocab *v, const char *text, const char *normal) {
+    int32_t ids[32];
+    char back[32] = "";
+    uint32_t n_ids = 32;
+    size_t n = sizeof back - 1;
+    CHECK_EQUAL(sk_encode(ids, &n_ids, v, memory, 0, text, strlen(text)), SKALD_OK);
+    CHECK_EQUAL(sk_decode(back, &n, v, 0, ids, n_ids), SKALD_OK);
+    CHECK_TEXT(back, normal);
+}
+
+static void composing(const sk_vocab *v) {
+    composes(v, u8"e\u0301", u8"\u00e9");
+    composes(v, u8"o\u0313\u0301", u8"o\u0313\u0301"); /* blocked by a mark of its class */
+    composes(v, u8"a\u0301\u0323", u8"\u1ea1\u0301");
+    composes(v, u8"\u1e9b\u0323", u8"\u1e9b\u0323");
+    composes(v, u8"\u212b", u8"\u00c5");
+    composes(v, u8"\u0344", u8"\u0308\u0301");
+    composes(v, u8"\u0958", u8"\u0915\u093c"); /* excluded from composition */
+    composes(v, u8"\u1100\u1161\u11a8", u8"\uac01");
+    composes(v, u8"\u1100a\u1161", u8"\u1100a\u1161"); /* a starter between */
+}
+
 /* Each known way to cut a text, with merges that would cross every cut. */
 static void byte_levels(void) {
     static const char *const styles[][2] = {{"gpt2", "gpt-2"},
@@ -73,6 +97,7 @@ static void byte_levels(void) {
         CHECK_SAID(test_vocab_build(t, &why) == SKALD_OK, "%s: %s", styles[i][0], why.text);
         agrees(&t->vocab, styles[i][0]);
         long_texts(&t->vocab, styles[i][0]);
+        if (strcmp(styles[i][0], "qwen2") == 0) composing(&t->vocab);
     }
     test_vocab_free(t);
 }
