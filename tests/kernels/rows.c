@@ -136,6 +136,18 @@ static void test_scale(sk_scale_fn *leaf, const char *name) {
     }
 }
 
+/* No fmax over all: gcc 12 for ARM ends in an internal error there. */
+static void check_softmax(const float *y, const float *x, uint32_t n, const char *name) {
+    double max = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (max < (double)x[i]) max = x[i];
+    for (uint32_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
+    for (uint32_t i = 0; i < n; i++) {
+        double exact = exp((double)x[i] - max) / sum;
+        CHECK_NEAR(y[i], exact, exact * (n / 16.0 + 200) * FLT_EPSILON + 1e-37, name); /* x - max is rounded */
+    }
+}
+
 static void test_softmax(sk_softmax_fn *leaf, const char *name) {
     for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
         for (int turn = 0; turn < 2 * N_MOODS; turn++) {
@@ -149,13 +161,7 @@ static void test_softmax(sk_softmax_fn *leaf, const char *name) {
             CHECK_BITS(y, want, n, name);
             CHECK(bits_kept());
             if (turn % N_MOODS != CALM) continue;
-            double max = -INFINITY, sum = 0;
-            for (uint32_t i = 0; i < n; i++) max = fmax(max, (double)x[i]);
-            for (uint32_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
-            for (uint32_t i = 0; i < n; i++) {
-                double exact = exp((double)x[i] - max) / sum;
-                CHECK_NEAR(y[i], exact, exact * (n / 16.0 + 200) * FLT_EPSILON + 1e-37, name); /* x - max is rounded */
-            }
+            check_softmax(y, x, n, name);
             leaf(x, x, n);
             CHECK_BITS(x, want, n, name);
         }
