@@ -119,6 +119,11 @@ typedef struct sk_attend_cut {
     uint32_t splits, per_job, parts;    /* of a tile: splits, splits a job takes, jobs; 1 part: the tile is a job */
 } sk_attend_cut;
 
+/* How linear attention is cut: jobs of `columns` columns of one sequence, `parts` of them for each. */
+typedef struct sk_linear_cut {
+    uint32_t columns, parts;
+} sk_linear_cut;
+
 typedef struct sk_phase sk_phase;
 
 /* Part of an operation whose jobs are independent; phases run one after the other. */
@@ -142,6 +147,8 @@ struct sk_phase {
         skald_route route;
         skald_experts experts;
         skald_project_heads project_heads;
+        skald_convolve convolve;
+        skald_delta delta;
     } op;
 };
 
@@ -170,6 +177,7 @@ struct skald_stream {
     union {
         sk_project_cut project;
         sk_attend_cut attend;
+        sk_linear_cut linear;
     } cut; /* of the phase */
     atomic_uint stop;
 };
@@ -237,6 +245,8 @@ void sk_cpu_select(skald_stream *stream, const skald_select *op);
 void sk_cpu_route(skald_stream *stream, const skald_route *op);
 void sk_cpu_experts(skald_stream *stream, const skald_experts *op);
 void sk_cpu_project_heads(skald_stream *stream, const skald_project_heads *op);
+void sk_cpu_convolve(skald_stream *stream, const skald_convolve *op);
+void sk_cpu_delta(skald_stream *stream, const skald_delta *op);
 
 skald_status sk_cpu_weight_plan(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
 skald_status sk_cpu_weight_place(skald_device *device, const skald_weight *w, const skald_reader *reader,

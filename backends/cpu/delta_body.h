@@ -44,6 +44,9 @@ static void unit_norm(float *y, const float *x, uint32_t n, float eps, float s) 
     if (i < n) vec_store_first(y + i, vec_mul(vec_mul(vec_load_first(x + i, n - i), inverse), scale), n - i);
 }
 
+/* Elements ahead of what is read by one row alone: the state comes from far away then, and the next head's follows it. */
+#define STATE_AHEAD 2048u
+
 /* `vecs` columns of sixteen from `at` on; `rows` and `vecs` are constants where these are called. */
 SK_INLINE void recall_tile(const sk_delta_chunk *c, const float *x, float *to, uint32_t at, const uint32_t rows,
                            const uint32_t vecs) {
@@ -52,6 +55,7 @@ SK_INLINE void recall_tile(const sk_delta_chunk *c, const float *x, float *to, u
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t v = 0; v < vecs; v++) sum[r][v] = vec_set(0.0f);
     for (uint32_t d = 0; d < c->dim_k; d++, state += c->stride) {
+        for (uint32_t v = 0; v < vecs && rows <= 2; v++) __builtin_prefetch(state + STATE_AHEAD + 16 * v, 0, 2);
         for (uint32_t v = 0; v < vecs; v++) s[v] = vec_load(state + 16 * v);
         for (uint32_t r = 0; r < rows; r++) {
             const vec scalar = vec_set(x[r * c->dim_k + d]);

@@ -79,7 +79,9 @@ static void normalize_job(skald_stream *s, const sk_phase *p, uint32_t job, cons
     uint32_t r, end;
     for (rows_of_job(&r, &end, sk_row_count(s, &op->out), job); r < end; r++) {
         float *y = sk_row(s, &op->out, r), *normed = op->add.buffer ? s->normed + (size_t)r * op->x.width : y;
-        norm_row(s, normed, sk_row(s, &op->x, r), op->x.width, &op->norm);
+        const uint32_t width = op->norm.weight.width;
+        for (uint32_t i = 0; i < op->x.width; i += width)
+            norm_row(s, normed + i, (const float *)sk_row(s, &op->x, r) + i, width, &op->norm);
         if (op->add.buffer) s->device->kernels.add(y, normed, sk_row(s, &op->add, r), op->x.width);
     }
 }

@@ -24,12 +24,29 @@ static const char *refuses_heads(const skald_project_heads *op) {
                : NULL;
 }
 
+static const char *refuses_normalize(const skald_normalize *op) {
+    const uint32_t width = op->norm.weight.width;
+    return width == 0 || op->x.width % width ? "rows that are not a multiple of their norm" : refuses_norm(&op->norm);
+}
+
+static const char *refuses_delta(const skald_delta *op) {
+    if (op->kind != SKALD_DELTA_ADDITIVE && op->kind != SKALD_DELTA_RULE) return "this form of linear attention";
+    if (op->n_k_heads == 0 || op->n_heads % op->n_k_heads) return "heads that do not divide";
+    if (op->head_dim_k % 16 || op->head_dim_v % 16) return "states whose lines are not a multiple of 16";
+    return NULL;
+}
+
+static const char *refuses_convolve(const skald_convolve *op) {
+    if (op->n_taps != SK_TAPS) return "a short convolution of this many taps";
+    return op->x.width % 16 ? "a short convolution of channels that are not a multiple of 16" : NULL;
+}
+
 const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void *op) {
     (void)device;
     const skald_project *project = op;
     const skald_attend *attend = op;
     switch (kind) {
-    case SKALD_OP_NORMALIZE: return refuses_norm(&((const skald_normalize *)op)->norm);
+    case SKALD_OP_NORMALIZE: return refuses_normalize(op);
     case SKALD_OP_PROJECT:
         return project->n_weights < 1 || project->n_weights > 3 ? "a project of this many weights"
                                                                 : refuses_norm(&project->norm);
@@ -42,6 +59,8 @@ const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void 
     case SKALD_OP_ROUTE: return sk_cpu_refuses_route(op);
     case SKALD_OP_EXPERTS: return sk_cpu_refuses_experts(op);
     case SKALD_OP_PROJECT_HEADS: return refuses_heads(op);
+    case SKALD_OP_CONVOLVE: return refuses_convolve(op);
+    case SKALD_OP_DELTA: return refuses_delta(op);
     case SKALD_OP_EMBED:
     case SKALD_OP_ANGLES:
     case SKALD_OP_SELECT: return NULL;

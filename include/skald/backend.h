@@ -144,7 +144,7 @@ typedef struct skald_embed {
     skald_rows out;
 } skald_embed;
 
-/* out[r] = norm(x[r]) + add[r]. */
+/* out[r] = norm(x[r]) + add[r]. x may be several times as wide as the norm's weight: each stretch is normed by itself. */
 typedef struct skald_normalize {
     uint32_t size;
     uint32_t reserved;
@@ -229,6 +229,52 @@ typedef struct skald_project_heads {
     skald_rows x, out; /* [n_heads * (n_in + rest)], [n_heads * (n_out + rest)] */
 } skald_project_heads;
 
+/* ---- linear attention: a state instead of keys and values. What an operation keeps of a sequence lies in a slot of the
+ * store: in its state, as of a grid line G (a multiple of SKALD_STATE_GRID positions), and in rows, one of each position
+ * from G on. A row of the pass is a function of the state at its own grid line and of the rows since, so the way a prompt
+ * is cut cannot be seen. The state at position 0 is zero and its slot may hold anything. Both halves of a slot are f32 and
+ * canonical; `state_offset` and `row_offset`, in bytes, say where in them an operation's share begins. */
+
+/* out[r][c] = silu(sum of weight[c][t] x[row of position(r) - (n_taps - 1) + t][c] over taps t), rows of r's own sequence; taps
+ * before position 0 take no part. Keeps: state [n_taps - 1][width], the inputs before the grid line; row [width], the input. */
+typedef struct skald_convolve {
+    uint32_t size;
+    uint32_t layer;  /* of the store */
+    uint32_t n_taps; /* 4 */
+    uint32_t reserved;
+    uint64_t state_offset, row_offset;
+    skald_rows weight; /* one row: [width of x][n_taps] */
+    skald_rows x, out; /* not the same rows */
+} skald_convolve;
+
+typedef uint32_t skald_delta_kind;
+enum {
+    SKALD_DELTA_ADDITIVE =
+        1, /* S = decay S + beta v k^T                        arXiv 2006.16236; with a decay 2307.08621 */
+    SKALD_DELTA_RULE =
+        2, /* S = decay S + beta (v - decay S k) k^T          arXiv 2406.06484; with a decay 2412.06464 */
+};
+
+/* out[r][head] = S q after the state S of the head took in r's k and v. Head h reads key head h / (n_heads / n_k_heads), or
+ * h % n_k_heads where `tiled`. decay = exp(rate[h] * softplus(alpha[r][h] + bias[h])), 1 without alpha; beta = sigmoid(beta[r][h]),
+ * 1 without. unit_eps > 0: q and k are x / sqrt(sum(x^2) + unit_eps), else as they are; q is multiplied by `scale`.
+ * Head dimensions are multiples of 16. Keeps: state [n_heads][head_dim_k][head_dim_v]; row, with u = beta (v - decay S k) what
+ * the row added along its key: k [n_heads][head_dim_k], u [n_heads][head_dim_v], decay [n_heads]. */
+typedef struct skald_delta {
+    uint32_t size;
+    uint32_t layer; /* of the store */
+    skald_delta_kind kind;
+    uint32_t tiled;
+    uint64_t state_offset, row_offset;
+    uint32_t n_heads, n_k_heads;
+    uint32_t head_dim_k, head_dim_v;
+    float unit_eps, scale;
+    skald_rows q, k, v;           /* [n_k_heads * head_dim_k], likewise, [n_heads * head_dim_v] */
+    skald_rows alpha, rate, bias; /* [n_heads], optional together; rate and bias are one row */
+    skald_rows beta;              /* [n_heads], optional */
+    skald_rows out;               /* [n_heads * head_dim_v] */
+} skald_delta;
+
 typedef uint32_t skald_activation;
 enum {
     SKALD_ACTIVATION_SILU = 1,      /* x / (1 + e^-x) */
@@ -312,6 +358,8 @@ typedef struct skald_ops {
     void (*route)(skald_stream *stream, const skald_route *op);
     void (*experts)(skald_stream *stream, const skald_experts *op);
     void (*project_heads)(skald_stream *stream, const skald_project_heads *op);
+    void (*convolve)(skald_stream *stream, const skald_convolve *op);
+    void (*delta)(skald_stream *stream, const skald_delta *op);
 } skald_ops;
 
 /* Which operation a descriptor is for, in questions about support. */
@@ -328,6 +376,8 @@ enum {
     SKALD_OP_ROUTE = 8,
     SKALD_OP_EXPERTS = 9,
     SKALD_OP_PROJECT_HEADS = 10,
+    SKALD_OP_CONVOLVE = 11,
+    SKALD_OP_DELTA = 12,
 };
 
 /* ---- cache pages and state slots ------------------------------------------------------------------------------------ */

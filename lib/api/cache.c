@@ -42,6 +42,11 @@ static void set_layers(skald_store_plan *plan, skald_store_layer *layers, skald_
                        const sk_config *c) {
     for (uint32_t i = 0; i < c->n_layers; i++) {
         const sk_kind *k = sk_config_kind(c, i);
+        if (k->mixer == SK_MIX_DELTA) {
+            const sk_state_sizes state = sk_kind_state(k);
+            layers[i] = (skald_store_layer){.state_bytes = state.state_bytes, .row_bytes = state.row_bytes};
+            continue;
+        }
         layers[i] = (skald_store_layer){.n_kv_heads = k->n_kv_heads,
                                         .head_dim_k = k->head_dim_k,
                                         .head_dim_v = kept_dim_v(k),

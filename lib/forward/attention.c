@@ -29,17 +29,27 @@ static void norm_whole(const sk_recorder *r, const skald_rows *x, const sk_norm_
     r->ops->normalize(r->stream, &op);
 }
 
+/* a = sigmoid(gate) * a, in the place of the gate. */
+static skald_rows gate(const sk_recorder *r, const skald_rows *gates, const skald_rows *a) {
+    const skald_gate op = {sizeof op, SKALD_ACTIVATION_SIGMOID, *gates, *a, *gates};
+    r->ops->gate(r->stream, &op);
+    return *gates;
+}
+
 void sk_mix_attention(const sk_recorder *r, const sk_kind *kind, const sk_layer *w, uint32_t layer) {
     uint64_t at = r->at->work;
     const skald_rows q = sk_record_rows(r, &at, kind->n_heads * kind->head_dim_k);
     const skald_rows k = sk_record_rows(r, &at, kind->n_kv_heads * kind->head_dim_k);
     const skald_rows v = sk_record_rows(r, &at, kind->n_kv_heads * kind->head_dim_v);
-    const skald_rows a = sk_record_rows(r, &at, kind->n_heads * kind->head_dim_v);
+    skald_rows a = sk_record_rows(r, &at, kind->n_heads * kind->head_dim_v);
+    const skald_rows gates = kind->has_gate ? sk_record_rows(r, &at, kind->n_heads * kind->head_dim_v) : a;
     const sk_target qkv[] = {{&w->q, &w->q_bias, &q}, {&w->k, &w->k_bias, &k}, {&w->v, &w->v_bias, &v}};
 
     sk_record_project(r, &w->attention_norm, &r->at->x, 3, qkv);
+    if (kind->has_gate) sk_record_project(r, &w->attention_norm, &r->at->x, 1, &(sk_target){&w->q_gate, NULL, &gates});
     if (kind->norms_whole) norm_whole(r, &q, &w->q_norm), norm_whole(r, &k, &w->k_norm);
     append(r, kind, w, layer, &q, &k, &v); /* q and k are turned, k and v go to the cache */
     attend(r, kind, w, layer, &q, &a);
+    if (kind->has_gate) a = gate(r, &gates, &a);
     sk_record_join_normed(r, &at, &a, &w->o, &w->o_bias, &w->attention_post_norm); /* x += o a */
 }

@@ -2,8 +2,10 @@
 #include "forward/record.h"
 
 static sk_feed_fn *const feeders[] = {[SK_FEED_DENSE] = sk_feed_dense, [SK_FEED_EXPERTS] = sk_feed_experts};
-static sk_mix_fn *const mixers[] = {
-    [SK_MIX_ATTENTION] = sk_mix_attention, [SK_MIX_LATENT] = sk_mix_latent, [SK_MIX_LATENT_LOW] = sk_mix_latent};
+static sk_mix_fn *const mixers[] = {[SK_MIX_ATTENTION] = sk_mix_attention,
+                                    [SK_MIX_LATENT] = sk_mix_latent,
+                                    [SK_MIX_LATENT_LOW] = sk_mix_latent,
+                                    [SK_MIX_DELTA] = sk_mix_delta};
 
 static void embed(const sk_recorder *r, const sk_trunk *t);
 static void angles(const sk_recorder *r, const sk_trunk *t);

@@ -23,7 +23,7 @@ typedef struct sk_target {
 typedef void sk_mix_fn(const sk_recorder *r, const sk_kind *kind, const sk_layer *w, uint32_t layer);
 typedef void sk_feed_fn(const sk_recorder *r, const sk_kind *kind, const sk_layer *w);
 sk_feed_fn sk_feed_dense, sk_feed_experts;
-sk_mix_fn sk_mix_attention, sk_mix_latent;
+sk_mix_fn sk_mix_attention, sk_mix_latent, sk_mix_delta;
 
 /* Rows for the part under way: *at is where free room begins; parts begin at r->at->work, one after the other in the same
  * room. */

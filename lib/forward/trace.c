@@ -120,8 +120,24 @@ static void experts(skald_stream *stream, const skald_experts *op) {
             kernel_of(t, &op->down), op->add.width ? ", added to the stream" : "");
 }
 
-static const skald_ops table = {sizeof table, 0,    embed,       normalize, project, angles,       append,
-                                attend,       gate, select_rows, route,     experts, project_heads};
+static void convolve(skald_stream *stream, const skald_convolve *op) {
+    sk_trace *t = trace_of(stream);
+    if (met(t, SKALD_OP_CONVOLVE, op))
+        SAY(t, "%u convolve: layer %u, %u channels, %u taps, silu", t->wanted, op->layer, op->x.width, op->n_taps);
+}
+
+static void delta(skald_stream *stream, const skald_delta *op) {
+    sk_trace *t = trace_of(stream);
+    grow(&t->max_head_dim, op->head_dim_k);
+    grow(&t->max_head_dim, op->head_dim_v);
+    if (met(t, SKALD_OP_DELTA, op))
+        SAY(t, "%u delta: layer %u, %s%s, %u heads over %u keys of %u, values of %u", t->wanted, op->layer,
+            op->alpha.width ? "gated " : "", op->kind == SKALD_DELTA_RULE ? "delta rule" : "additive", op->n_heads,
+            op->n_k_heads, op->head_dim_k, op->head_dim_v);
+}
+
+static const skald_ops table = {sizeof table, 0,           embed, normalize, project,       angles,   append, attend,
+                                gate,         select_rows, route, experts,   project_heads, convolve, delta};
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
     sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);

@@ -7,7 +7,7 @@
 static const sk_family *const families[] = {
     &sk_family_llama,  &sk_family_gpt2,    &sk_family_qwen2,     &sk_family_qwen3,    &sk_family_gemma2,
     &sk_family_gemma3, &sk_family_phi3,    &sk_family_olmo2,     &sk_family_smollm3,  &sk_family_qwen3moe,
-    &sk_family_olmoe,  &sk_family_gpt_oss, &sk_family_deepseek2, &sk_family_qwen2moe,
+    &sk_family_olmoe,  &sk_family_gpt_oss, &sk_family_deepseek2, &sk_family_qwen2moe, &sk_family_qwen35,
 };
 
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why) {
@@ -178,6 +178,12 @@ uint64_t sk_config_dim(const sk_config *c, const sk_kind *kind, sk_dim dim) {
     case SK_DIM_Q_RANK: return k->q_rank;
     case SK_DIM_HEAD_PLAIN: return k->head_dim_q - (k->head_dim_k - k->head_dim_v);
     case SK_DIM_HEAD_O: return k->head_dim_o;
+    case SK_DIM_HEAD_K2: return 2 * (uint64_t)k->head_dim_k;
+    case SK_DIM_HEAD_V: return k->head_dim_v;
+    case SK_DIM_GROUP: return k->n_heads / k->n_kv_heads;
+    case SK_DIM_GROUP2: return 2 * (uint64_t)(k->n_heads / k->n_kv_heads);
+    case SK_DIM_CHANNELS: return 2 * keys + (uint64_t)k->n_heads * k->head_dim_v;
+    case SK_DIM_TAPS: return 4;
     }
     return 0;
 }

@@ -15,6 +15,7 @@ typedef enum sk_mixer {
     SK_MIX_ATTENTION,
     SK_MIX_LATENT,
     SK_MIX_LATENT_LOW, /* with compressed queries */
+    SK_MIX_DELTA,      /* linear attention */
 } sk_mixer;
 typedef enum sk_feeder { SK_FEED_DENSE, SK_FEED_EXPERTS } sk_feeder;
 
@@ -45,6 +46,10 @@ typedef struct sk_kind {
      * queries and outputs of these lengths before and after. */
     uint32_t head_dim_q, head_dim_o;
     uint32_t q_rank; /* elements of a compressed query */
+    bool has_gate;   /* what attention gives meets a sigmoid */
+    /* linear attention: n_heads states of head_dim_k by head_dim_v over n_kv_heads keys; also attention_scale */
+    skald_delta_kind delta;
+    bool tiled; /* head h reads key h % n_kv_heads */
     /* feed-forward */
     uint32_t n_ff;
     skald_activation activation;
@@ -81,6 +86,15 @@ typedef struct sk_config {
 
 static inline const sk_kind *sk_config_kind(const sk_config *c, uint32_t layer) { return &c->kind[c->kind_of[layer]]; }
 
+/* Bytes of what a layer with linear attention keeps in a slot: its state and each row since, of both first what the short
+ * convolution keeps. */
+typedef struct sk_state_sizes {
+    uint64_t convolved, state_bytes;
+    uint32_t convolved_row, row_bytes;
+} sk_state_sizes;
+
+sk_state_sizes sk_kind_state(const sk_kind *kind);
+
 /* Weight and bias of a norm; an absent one has no buffer and no width. */
 typedef struct sk_norm_rows {
     skald_rows weight, bias;
@@ -96,6 +110,9 @@ typedef struct sk_layer {
     skald_rows sinks;                                       /* a logit of each head */
     skald_weight q_low, latent, into_latent, out_of_latent; /* latent attention; the last two are banks of heads */
     sk_norm_rows q_low_norm, latent_norm;
+    skald_weight q_gate;                /* of gated attention */
+    skald_weight mixed, z, alpha, beta; /* linear attention: q, k and v beside each other; the gate of what it gives */
+    skald_rows taps, rate, alpha_bias, state_norm; /* taps: of the short convolution, [channel][tap] in one row */
     skald_weight gate, up, down;
     skald_rows gate_bias, up_bias, down_bias;
     skald_weight router; /* experts: width -> logits */
@@ -170,11 +187,18 @@ typedef enum sk_dim {
     SK_DIM_Q_RANK,     /* a compressed query */
     SK_DIM_HEAD_PLAIN, /* what of a head's query does not turn */
     SK_DIM_HEAD_O,     /* an output of one head */
+    SK_DIM_HEAD_K2,    /* twice HEAD_K: a query and its gate */
+    SK_DIM_HEAD_V,
+    SK_DIM_GROUP, /* heads of one key, and twice as many */
+    SK_DIM_GROUP2,
+    SK_DIM_CHANNELS, /* of a short convolution: keys twice and the values of all heads */
+    SK_DIM_TAPS,
 } sk_dim;
 
 typedef enum sk_form {
     SK_FORM_VECTOR, /* skald_rows of one row; with `count` of as many */
     SK_FORM_MATRIX, /* skald_weight */
+    SK_FORM_FLAT,   /* a matrix of floats as skald_rows of one row, the tensor's rows one behind the other */
     SK_FORM_BANK,   /* skald_weight of the first of `count` matrices; the others lie n_bytes apart */
 } sk_form;
 
@@ -187,6 +211,7 @@ typedef struct sk_role {
     uint8_t uses;            /* SKALD_USE_... of a matrix */
     uint8_t in, out;         /* sk_dim; a vector has only `out` */
     uint8_t first, whole;    /* sk_dim, of a slice: rows before it, and rows of the tensor */
+    uint8_t take, every;     /* sk_dim, of a slice with gaps: of each `every` rows so many, from `first` on */
     uint8_t count;           /* sk_dim of a bank, or of several vectors */
     uint8_t mixers, feeders; /* bits: of layers with these only; 0: of all */
 } sk_role;
@@ -200,6 +225,8 @@ typedef struct sk_role {
 #define SK_VECTOR(o)     .form = SK_FORM_VECTOR, .out = SK_DIM_##o
 #define SK_VECTORS(o, n) .form = SK_FORM_VECTOR, .out = SK_DIM_##o, .count = SK_DIM_##n
 #define SK_SLICE(f, w)   .first = SK_DIM_##f, .whole = SK_DIM_##w
+#define SK_EACH(t, e)    .take = SK_DIM_##t, .every = SK_DIM_##e
+#define SK_FLAT(i, o)    .form = SK_FORM_FLAT, .in = SK_DIM_##i, .out = SK_DIM_##o
 #define SK_OPTIONAL      .is_optional = 1
 #define SK_MIXER(m)      .mixers = 1u << SK_MIX_##m
 #define SK_FEEDER(f)     .feeders = 1u << SK_FEED_##f
@@ -249,7 +276,7 @@ typedef struct sk_family {
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why);
 extern const sk_family sk_family_llama, sk_family_gpt2, sk_family_qwen2, sk_family_qwen3, sk_family_gemma2,
     sk_family_gemma3, sk_family_phi3, sk_family_olmo2, sk_family_smollm3, sk_family_qwen3moe, sk_family_olmoe,
-    sk_family_gpt_oss, sk_family_deepseek2, sk_family_qwen2moe;
+    sk_family_gpt_oss, sk_family_deepseek2, sk_family_qwen2moe, sk_family_qwen35;
 
 /* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. n_context: positions that
  * will be used, 0: as many as the file says. */
@@ -273,12 +300,14 @@ skald_status sk_config_fail(const sk_gguf *g, const char *rest, skald_status sta
                             skald_report *why);
 
 /* Parts of a family's configure. Sizes: layers, width, context, and one kind for all layers, with its width inside the
- * feed-forward part. Heads: of the kind. Rotation: of heads of head_dim, with linear scaling or YaRN (rope.c). Windows: a
- * second kind like the first but with a window, for all layers but every period-th, or as the file says. */
+ * feed-forward part. Heads: of the kind. Delta: of a kind with linear attention. Rotation: of heads of head_dim, with
+ * linear scaling or YaRN (rope.c). Windows: a second kind like the first but with a window, for all layers but every
+ * period-th, or as the file says. */
 skald_status sk_config_plain(sk_config *c, const sk_gguf *g,
                              skald_report *why); /* sizes, RMS norm, heads, rotation 0 */
 skald_status sk_config_sizes(sk_config *c, const sk_gguf *g, skald_report *why);
 skald_status sk_config_heads(sk_config *c, sk_kind *kind, const sk_gguf *g, skald_report *why);
+skald_status sk_config_delta(sk_config *c, sk_kind *kind, const sk_gguf *g, skald_report *why);
 skald_status sk_config_rotation(sk_rotation *r, uint32_t head_dim, const sk_gguf *g, skald_report *why);
 skald_status sk_config_windows(sk_config *c, uint32_t period, uint32_t window, const sk_gguf *g, skald_report *why);
 /* What positions are multiplied with, for each pair. `factors` may be NULL. */

@@ -15,6 +15,7 @@ typedef struct {
     void *slot;
     uint64_t in, out, count; /* one matrix or vector, and how many there are */
     uint64_t first, whole;   /* its rows within the tensor, and all of those */
+    uint64_t take, every;    /* of each `every` rows only so many, from `first` on; 0: they lie together */
 } met;
 
 typedef skald_status visit_fn(sk_placing *p, const met *m, void *visitor);
@@ -39,7 +40,10 @@ static skald_status visit_role(sk_placing *p, const sk_role *role, const sk_kind
     m.count = role->count ? sk_config_dim(c, kind, role->count) : 1;
     m.first = sk_config_dim(c, kind, role->first);
     m.whole = role->whole ? sk_config_dim(c, kind, role->whole) : m.out;
+    m.take = sk_config_dim(c, kind, role->take), m.every = sk_config_dim(c, kind, role->every);
+    if (m.every) m.whole = m.out / m.take * m.every;
     skald_status status = check_shape(p, &m);
+    if (role->form == SK_FORM_FLAT) m.out *= m.in;
     return status == SKALD_OK ? visit(p, &m, visitor) : status;
 }
 
@@ -69,6 +73,8 @@ static skald_status walk(sk_placing *p, const sk_family *family, visit_fn *visit
         }
     return SKALD_OK;
 }
+
+static bool is_vector(const sk_role *role) { return role->form == SK_FORM_VECTOR || role->form == SK_FORM_FLAT; }
 
 static uint64_t take(sk_placing *p, uint64_t n_bytes) {
     uint64_t at = p->weights_bytes;
@@ -100,7 +106,7 @@ static skald_status plan_vector(sk_placing *p, const met *m) {
 static bool lies_in_place(const sk_placing *p, skald_weight *w, const met *m) {
     uint64_t none;
     skald_weight here = *w;
-    if (!p->in_place || !p->backend->buffer_wrap ||
+    if (!p->in_place || m->every || !p->backend->buffer_wrap ||
         p->backend->weight_plan(p->device, &here, &none, SKALD_USE_PROJECT | SKALD_USE_EMBED | SKALD_USE_IN_PLACE))
         return false;
     here.offset = m->tensor->offset + m->first * skald_dtype_bytes(w->type, w->n_in);
@@ -131,7 +137,7 @@ static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
 static skald_status plan_one(sk_placing *p, const met *m, void *visitor) {
     (void)visitor;
     p->n_used += m->first == 0; /* the other slices are of a tensor that was counted */
-    if (m->role->form == SK_FORM_VECTOR) return plan_vector(p, m);
+    if (is_vector(m->role)) return plan_vector(p, m);
     const bool tied = strcmp(m->name, "token_embd.weight") == 0 && !sk_files_find(p->files, "output.weight");
     return plan_matrix(p, m, m->role->uses | (tied ? SKALD_USE_PROJECT : 0u));
 }
@@ -241,6 +247,7 @@ typedef struct {
     const sk_gguf_tensor *tensor;
     loading *load;
     uint64_t row_bytes;
+    uint64_t take, every, skip; /* of rows that do not lie together: of each `every` so many, behind `skip` */
 } row_reader;
 
 static skald_status report_progress(loading *l, bool at_once) {
@@ -254,7 +261,7 @@ static skald_status report_progress(loading *l, bool at_once) {
 
 /* On any worker; the first failure has the report. */
 static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_rows) {
-    row_reader *r = self;
+    const row_reader *r = self;
     const uint64_t n = n_rows * r->row_bytes;
     skald_report why = {.size = sizeof why};
     skald_status status = report_progress(r->load, false);
@@ -266,6 +273,19 @@ static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_r
     return status;
 }
 
+/* Rows of a slice whose rows do not lie together, run by run. */
+static skald_status gather_rows(void *self, void *to, uint32_t first, uint32_t n_rows) {
+    const row_reader *r = self;
+    skald_status status = SKALD_OK;
+    for (uint32_t n, at = first; at < first + n_rows && status == SKALD_OK; at += n) {
+        const uint64_t left = r->take - at % r->take, all = first + n_rows - at;
+        n = (uint32_t)(left < all ? left : all);
+        status = read_rows(self, (char *)to + (at - first) * r->row_bytes,
+                           (uint32_t)(r->skip + at / r->take * r->every + at % r->take), n);
+    }
+    return status;
+}
+
 static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
     skald_weight w;
     memcpy(&w, m->slot, sizeof w);
@@ -273,16 +293,16 @@ static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
     w.buffer = in_place ? p->files_at[m->tensor->part] : l->buffer;
     memcpy(m->slot, &w, sizeof w);
     if (in_place) return SKALD_OK;
-    row_reader self = {p, m->tensor, l, skald_dtype_bytes(w.type, w.n_in)};
+    row_reader self = {p, m->tensor, l, skald_dtype_bytes(w.type, w.n_in), m->take, m->every, m->first};
     const sk_source *source = &p->files->source[m->tensor->part];
     const skald_reader reader = {.self = &self,
-                                 .read = read_rows,
+                                 .read = m->every ? gather_rows : read_rows,
                                  .row_bytes = self.row_bytes,
                                  .staging = l->staging,
                                  .concurrent = source->concurrent};
     skald_status status = SKALD_OK;
     for (uint64_t i = 0; i < m->count && status == SKALD_OK; i++, w.offset += w.n_bytes)
-        status = p->backend->weight_place(p->device, &w, &reader, (uint32_t)(m->first + i * m->whole));
+        status = p->backend->weight_place(p->device, &w, &reader, m->every ? 0 : (uint32_t)(m->first + i * m->whole));
     return status == SKALD_DEVICE ? sk_fail(p->why, status, "tensor %s: the device failed", m->name) : status;
 }
 
@@ -294,7 +314,7 @@ static skald_status load_vector(sk_placing *p, const met *m, loading *l) {
     float *x = l->staging;
     void *raw = x + rows.width;
     const uint64_t element = skald_dtype_bytes(m->tensor->type, 1);
-    row_reader self = {p, m->tensor, l, element};
+    row_reader self = {.placing = p, .tensor = m->tensor, .load = l, .row_bytes = element};
     skald_status status = SKALD_OK;
     for (uint32_t i = 0; i < rows.n_rows && status == SKALD_OK; i++) {
         status = read_rows(&self, raw, (uint32_t)(m->first + i * m->whole), rows.width);
@@ -306,7 +326,7 @@ static skald_status load_vector(sk_placing *p, const met *m, loading *l) {
 }
 
 static skald_status load_one(sk_placing *p, const met *m, void *visitor) {
-    return m->role->form == SK_FORM_VECTOR ? load_vector(p, m, visitor) : load_matrix(p, m, visitor);
+    return is_vector(m->role) ? load_vector(p, m, visitor) : load_matrix(p, m, visitor);
 }
 
 static skald_status read_factors(sk_placing *p, float *to, const sk_gguf_tensor *tensor, const char *name, loading *l) {

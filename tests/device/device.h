@@ -81,6 +81,8 @@ typedef struct device_op {
         skald_route route;
         skald_experts experts;
         skald_project_heads project_heads;
+        skald_convolve convolve;
+        skald_delta delta;
     } as;
 } device_op;
 
@@ -89,6 +91,7 @@ typedef struct device_pass {
     uint32_t n_rows, n_wanted, first_wanted, n_ops;
     uint32_t vocabulary, position_limit, embedding_width; /* of the embed operation; 0: none */
     device_address ops, tokens, positions, page_list, wanted;
+    device_address state_from, state_before, state_to;
     device_address scratch;    /* doubles */
     device_address embeddings; /* [n_rows, embedding_width] */
     device_address store;      /* a device_store */
@@ -166,6 +169,8 @@ void device_select(skald_stream *s, const skald_select *op);
 void device_route(skald_stream *s, const skald_route *op);
 void device_experts(skald_stream *s, const skald_experts *op);
 void device_project_heads(skald_stream *s, const skald_project_heads *op);
+void device_convolve(skald_stream *s, const skald_convolve *op);
+void device_delta(skald_stream *s, const skald_delta *op);
 const char *device_refuses(skald_device *d, skald_op_kind kind, const void *op);
 
 /* stream.c */
@@ -182,6 +187,12 @@ skald_status device_stream_read(void *to, skald_stream *s, const skald_rows *row
 void device_route_row(skald_device *d, double *scratch, const skald_route *op, uint32_t r);
 skald_status device_experts_row(skald_device *d, double *scratch, const skald_experts *op, uint32_t r);
 uint64_t device_experts_scratch(const skald_experts *op); /* doubles */
+
+/* linear.c: on the worker */
+void device_convolve_row(skald_device *d, const device_pass *pass, const skald_convolve *op, uint32_t r);
+void device_delta_row(skald_device *d, const device_pass *pass, const skald_delta *op, uint32_t r);
+uint64_t device_delta_scratch(const skald_delta *op); /* doubles */
+void device_spoil_slots(skald_device *d, const device_pass *pass, uint32_t layer);
 
 /* ops.c: on the worker */
 double device_activate(skald_activation kind, double gate, double up);

@@ -60,7 +60,9 @@ static void embed_row(const frame *f, const skald_embed *op, uint32_t r) {
 static void normalize_row(const frame *f, const skald_normalize *op, uint32_t r) {
     float *out = row(f, &op->out, r);
     const float *add = op->add.buffer ? row(f, &op->add, r) : NULL;
-    apply_norm(f, &op->norm, f->scratch, row(f, &op->x, r), op->x.width);
+    const uint32_t width = op->norm.weight.width;
+    for (uint32_t i = 0; i < op->x.width; i += width)
+        apply_norm(f, &op->norm, f->scratch + i, row(f, &op->x, r) + i, width);
     for (uint32_t i = 0; i < op->x.width; i++) out[i] = (float)(f->scratch[i] + (add ? (double)add[i] : 0));
 }
 
@@ -264,6 +266,8 @@ skald_status device_execute(skald_device *d, const device_pass *pass, const devi
         case SKALD_OP_ROUTE: device_route_row(d, f.scratch, &op->as.route, r); break;
         case SKALD_OP_EXPERTS: status = device_experts_row(d, f.scratch, &op->as.experts, r); break;
         case SKALD_OP_PROJECT_HEADS: project_heads_row(&f, &op->as.project_heads, r); break;
+        case SKALD_OP_CONVOLVE: device_convolve_row(d, pass, &op->as.convolve, r); break;
+        case SKALD_OP_DELTA: device_delta_row(d, pass, &op->as.delta, r); break;
         default: status = SKALD_DEVICE;
         }
     }
@@ -307,6 +311,14 @@ void device_spoil(skald_device *d, const device_pass *pass, const device_op *op)
         break;
     case SKALD_OP_EXPERTS: spoil_rows(&f, &op->as.experts.out); break;
     case SKALD_OP_PROJECT_HEADS: spoil_rows(&f, &op->as.project_heads.out); break;
+    case SKALD_OP_CONVOLVE:
+        spoil_rows(&f, &op->as.convolve.out);
+        device_spoil_slots(d, pass, op->as.convolve.layer);
+        break;
+    case SKALD_OP_DELTA:
+        spoil_rows(&f, &op->as.delta.out);
+        device_spoil_slots(d, pass, op->as.delta.layer);
+        break;
     default: spoil_rows(&f, &op->as.select.out); break;
     }
 }

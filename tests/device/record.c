@@ -4,10 +4,11 @@
 
 /* The descriptor's size, by skald_op_kind. */
 static uint32_t known_size(skald_op_kind kind) {
-    static const uint32_t sizes[] = {sizeof(skald_embed),   sizeof(skald_normalize),    sizeof(skald_project),
-                                     sizeof(skald_angles),  sizeof(skald_append),       sizeof(skald_attend),
-                                     sizeof(skald_gate),    sizeof(skald_select),       sizeof(skald_route),
-                                     sizeof(skald_experts), sizeof(skald_project_heads)};
+    static const uint32_t sizes[] = {sizeof(skald_embed),   sizeof(skald_normalize),     sizeof(skald_project),
+                                     sizeof(skald_angles),  sizeof(skald_append),        sizeof(skald_attend),
+                                     sizeof(skald_gate),    sizeof(skald_select),        sizeof(skald_route),
+                                     sizeof(skald_experts), sizeof(skald_project_heads), sizeof(skald_convolve),
+                                     sizeof(skald_delta)};
     return kind < sizeof sizes / sizeof *sizes ? sizes[kind] : 0;
 }
 
@@ -69,6 +70,12 @@ static const char *refuse_experts(const skald_experts *op) {
     return why;
 }
 
+static const char *refuse_delta(const skald_delta *op) {
+    if (op->kind != SKALD_DELTA_ADDITIVE && op->kind != SKALD_DELTA_RULE)
+        return "a form of linear attention that this device does not know";
+    return op->n_k_heads == 0 || op->n_heads % op->n_k_heads ? "states that do not share keys evenly" : NULL;
+}
+
 static const char *refuse(const device_op *op) {
     const char *why = NULL;
     switch (op->kind) {
@@ -96,6 +103,7 @@ static const char *refuse(const device_op *op) {
     case SKALD_OP_GATE: return refuse_activation(op->as.gate.activation);
     case SKALD_OP_ROUTE: return refuse_route(&op->as.route);
     case SKALD_OP_EXPERTS: return refuse_experts(&op->as.experts);
+    case SKALD_OP_DELTA: return refuse_delta(&op->as.delta);
     case SKALD_OP_EMBED:
         return (op->as.embed.positions.buffer || op->as.embed.positions.n_in) &&
                        op->as.embed.positions.n_in != op->as.embed.table.n_in
@@ -232,8 +240,12 @@ void device_normalize(skald_stream *s, const skald_normalize *given) {
     skald_normalize *n = &op.as.normalize;
     if (n->add.buffer && !rows(s, &n->add, n->x.extent, n->x.width)) return;
     if (!rows(s, &n->out, n->x.extent, n->x.width) || !rows(s, &n->x, n->x.extent, n->x.width) ||
-        !norm(s, &n->norm, n->x.width))
+        !norm(s, &n->norm, n->norm.weight.width))
         return;
+    if (n->norm.weight.width == 0 || n->x.width % n->norm.weight.width) {
+        fail(s, SKALD_ARGUMENT, "rows that are not a multiple of their norm");
+        return;
+    }
     need_scratch(s, n->x.width);
     push(s, &op);
 }
@@ -369,5 +381,31 @@ void device_experts(skald_stream *s, const skald_experts *given) {
         !maybe_bias(s, &e->down_bias, n, width))
         return;
     need_scratch(s, device_experts_scratch(e));
+    push(s, &op);
+}
+
+void device_convolve(skald_stream *s, const skald_convolve *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_CONVOLVE, given)) return;
+    skald_convolve *c = &op.as.convolve;
+    const uint32_t width = c->x.width;
+    if (rows(s, &c->x, SKALD_EXTENT_ROWS, width) && rows(s, &c->out, SKALD_EXTENT_ROWS, width) &&
+        one_row(s, &c->weight, (uint64_t)c->n_taps * width))
+        push(s, &op);
+}
+
+void device_delta(skald_stream *s, const skald_delta *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_DELTA, given)) return;
+    skald_delta *t = &op.as.delta;
+    const uint64_t keys = (uint64_t)t->n_k_heads * t->head_dim_k, values = (uint64_t)t->n_heads * t->head_dim_v;
+    if (!rows(s, &t->q, SKALD_EXTENT_ROWS, keys) || !rows(s, &t->k, SKALD_EXTENT_ROWS, keys) ||
+        !rows(s, &t->v, SKALD_EXTENT_ROWS, values) || !rows(s, &t->out, SKALD_EXTENT_ROWS, values))
+        return;
+    if (t->beta.buffer && !rows(s, &t->beta, SKALD_EXTENT_ROWS, t->n_heads)) return;
+    if (t->alpha.buffer && (!rows(s, &t->alpha, SKALD_EXTENT_ROWS, t->n_heads) || !one_row(s, &t->rate, t->n_heads) ||
+                            !one_row(s, &t->bias, t->n_heads)))
+        return;
+    need_scratch(s, device_delta_scratch(t));
     push(s, &op);
 }

@@ -11,6 +11,9 @@ static uint64_t lay_out(device_pass *pass, device_address block, const skald_str
     pass->tokens = at += p->n_ops * sizeof(device_op);
     pass->positions = at += (uint64_t)4 * p->n_rows;
     pass->page_list = at += (uint64_t)4 * p->n_rows;
+    pass->state_from = at += (uint64_t)4 * p->n_rows;
+    pass->state_before = at += (uint64_t)4 * p->n_rows;
+    pass->state_to = at += (uint64_t)4 * p->n_rows;
     pass->wanted = at += (uint64_t)4 * p->n_rows;
     return at + (uint64_t)4 * p->n_wanted - block;
 }
@@ -106,13 +109,44 @@ static skald_status take_row(skald_device *d, const device_pass *pass, const ska
     return SKALD_OK;
 }
 
+/* The slots of a row, all of which must be there but `from` at position 0 and `before` where no line is crossed. */
+static skald_status take_slots(skald_device *d, const device_pass *pass, const skald_pass *from, uint32_t r,
+                               uint32_t n_slots) {
+    const uint32_t *given[] = {from->state_from, from->state_before, from->state_to};
+    const device_address to[] = {pass->state_from, pass->state_before, pass->state_to};
+    if (!from->state_from || !from->state_before || !from->state_to) return SKALD_ARGUMENT;
+    for (int i = 0; i < 3; i++) {
+        if (given[i][r] >= n_slots && (given[i][r] != SKALD_NO_SLOT || i == 2)) return SKALD_ARGUMENT;
+        ((uint32_t *)device_at(d, to[i]))[r] = given[i][r];
+    }
+    return SKALD_OK;
+}
+
+/* What the operation expects of the layer, or nothing. */
+static bool fits_state(const device_op *op, const skald_store_layer *l) {
+    const uint64_t four = sizeof(float);
+    if (op->kind == SKALD_OP_CONVOLVE) {
+        const skald_convolve *c = &op->as.convolve;
+        return c->state_offset + four * (c->n_taps - 1) * c->x.width <= l->state_bytes &&
+               c->row_offset + four * c->x.width <= l->row_bytes;
+    }
+    const skald_delta *t = &op->as.delta;
+    const uint64_t head = (uint64_t)t->head_dim_k * t->head_dim_v, row = (uint64_t)t->head_dim_k + t->head_dim_v + 1;
+    return t->state_offset + four * t->n_heads * head <= l->state_bytes &&
+           t->row_offset + four * t->n_heads * row <= l->row_bytes;
+}
+
 /* The store must have the layer with the shape that the operation was recorded for. */
 static bool fits(skald_device *d, const device_store *store, const device_op *op) {
-    bool append = op->kind == SKALD_OP_APPEND;
-    if (!append && op->kind != SKALD_OP_ATTEND) return true;
-    uint32_t layer = append ? op->as.append.layer : op->as.attend.layer;
+    bool append = op->kind == SKALD_OP_APPEND, state = op->kind == SKALD_OP_CONVOLVE || op->kind == SKALD_OP_DELTA;
+    if (!append && !state && op->kind != SKALD_OP_ATTEND) return true;
+    uint32_t layer = append                          ? op->as.append.layer
+                     : op->kind == SKALD_OP_CONVOLVE ? op->as.convolve.layer
+                     : state                         ? op->as.delta.layer
+                                                     : op->as.attend.layer;
     if (!store || layer >= store->n_layers) return false;
     const skald_store_layer *l = &((const device_layer *)device_at(d, store->layers))[layer].shape;
+    if (state) return fits_state(op, l);
     const uint32_t kept_v = append                         ? op->as.append.head_dim_v
                             : op->as.attend.values_in_keys ? 0 /* of latents only keys are kept */
                                                            : op->as.attend.head_dim_v;
@@ -133,6 +167,8 @@ static skald_status start(skald_device *d, void *arg) {
     for (uint32_t r = 0; r < from->n_rows; r++) {
         skald_status status = take_row(d, pass, from, r);
         if (status == SKALD_OK && store) status = take_pages(d, store, from, r);
+        if (status == SKALD_OK && store && store->units[store->n_groups].n)
+            status = take_slots(d, pass, from, r, store->units[store->n_groups].n);
         if (status != SKALD_OK) return status;
     }
     pass->store = store ? a->store->block : 0;
