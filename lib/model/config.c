@@ -5,9 +5,10 @@
 #include <string.h>
 
 static const sk_family *const families[] = {
-    &sk_family_llama,  &sk_family_gpt2,    &sk_family_qwen2,     &sk_family_qwen3,    &sk_family_gemma2,
-    &sk_family_gemma3, &sk_family_phi3,    &sk_family_olmo2,     &sk_family_smollm3,  &sk_family_qwen3moe,
-    &sk_family_olmoe,  &sk_family_gpt_oss, &sk_family_deepseek2, &sk_family_qwen2moe, &sk_family_qwen35,
+    &sk_family_llama,     &sk_family_gpt2,     &sk_family_qwen2,  &sk_family_qwen3,
+    &sk_family_gemma2,    &sk_family_gemma3,   &sk_family_phi3,   &sk_family_olmo2,
+    &sk_family_smollm3,   &sk_family_qwen3moe, &sk_family_olmoe,  &sk_family_gpt_oss,
+    &sk_family_deepseek2, &sk_family_qwen2moe, &sk_family_qwen35, &sk_family_qwen3next,
 };
 
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why) {

@@ -276,7 +276,7 @@ typedef struct sk_family {
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why);
 extern const sk_family sk_family_llama, sk_family_gpt2, sk_family_qwen2, sk_family_qwen3, sk_family_gemma2,
     sk_family_gemma3, sk_family_phi3, sk_family_olmo2, sk_family_smollm3, sk_family_qwen3moe, sk_family_olmoe,
-    sk_family_gpt_oss, sk_family_deepseek2, sk_family_qwen2moe, sk_family_qwen35;
+    sk_family_gpt_oss, sk_family_deepseek2, sk_family_qwen2moe, sk_family_qwen35, sk_family_qwen3next;
 
 /* Reads and checks the sizes: the family's configure, then n_vocab by the embedding's shape. n_context: positions that
  * will be used, 0: as many as the file says. */

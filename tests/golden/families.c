@@ -5,10 +5,10 @@
 #include "support/golden.h"
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"gpt2",           "qwen2",        "qwen3",    "gemma2",
-                                        "gemma3",         "phi3",         "smollm3",  "mixtral",
-                                        "qwen3moe",       "olmoe",        "gpt_oss",  "gpt_oss_mxfp4",
-                                        "deepseek2_lite", "deepseek2_v3", "qwen2moe", "qwen35"};
+    static const char *const names[] = {"gpt2",    "qwen2",         "qwen3",          "gemma2",       "gemma3",
+                                        "phi3",    "smollm3",       "mixtral",        "qwen3moe",     "olmoe",
+                                        "gpt_oss", "gpt_oss_mxfp4", "deepseek2_lite", "deepseek2_v3", "qwen2moe",
+                                        "qwen35",  "qwen3next"};
     static const device devices[] = {{.name = "cpu"},
                                      {.name = "cpu", .level = "scalar"},
                                      {"apart", PLUGIN, "delay=0", NULL}};

@@ -46,7 +46,10 @@ static const struct {
     const char *name;
     test_model which;
     uint32_t n_caches; /* attention is tried with all of them once */
-} models[] = {{"dense", TEST_MODEL_DENSE, N_CACHES}, {"experts", TEST_MODEL_EXPERTS, 2}};
+    bool has_states;   /* which reach back to the grid line before the last one */
+} models[] = {{"dense", TEST_MODEL_DENSE, N_CACHES, false},
+              {"experts", TEST_MODEL_EXPERTS, 2, false},
+              {"delta", TEST_MODEL_DELTA, 2, true}};
 #define N_MODELS (sizeof models / sizeof *models)
 
 static char *model; /* the one under test */
@@ -104,7 +107,7 @@ typedef struct way {
 typedef struct run {
     session s;
     const way *way;
-    long n_rows, n_pauses; /* seen so far */
+    long n_rows, n_pauses, n_gone; /* seen so far */
     double began;
 } run;
 
@@ -142,20 +145,7 @@ static reader open_reader(run *r, char name) {
     return it;
 }
 
-/* A fork of `from` at `at` that goes on with another text, which has the same beginning. */
-static reader fork_reader(run *r, const reader *from, char name, uint32_t at) {
-    reader it = {.at = at};
-    for (size_t i = 0; i < N_TEXTS; i++)
-        if (texts[i].name == name) it.text = &texts[i];
-    CHECK_EQUAL(skald_kv_cache_fork(&it.seq, r->s.cache, from->seq, at), SKALD_OK);
-    return it;
-}
-
 static void close_reader(run *r, reader *it) { CHECK_EQUAL(skald_kv_cache_release(r->s.cache, it->seq), SKALD_OK); }
-
-static void rewind_reader(run *r, reader *it, uint32_t at) {
-    CHECK_EQUAL(skald_kv_cache_rewind(r->s.cache, it->seq, it->at = at), SKALD_OK);
-}
 
 static skald_status try_step(run *r, const reader *readers, uint32_t n, skald_progress_fn progress, void *user) {
     static skald_span spans[N_READERS]; /* a paused step goes on looking at them */
@@ -202,6 +192,38 @@ static void read_to(run *r, reader *it, uint32_t to, uint32_t chunk) {
         it->n = to - it->at < chunk ? to - it->at : chunk;
         step(r, it, 1);
     }
+}
+
+/* States reach back as far as the line before the last one, if the sequence was there; then this says GONE. */
+static bool is_gone(run *r, skald_status status, uint32_t from, uint32_t to) {
+    const uint32_t lines = from / SKALD_STATE_GRID - to / SKALD_STATE_GRID;
+    const bool may = models[at_model].has_states && to && lines, must = may && lines > 1;
+    CHECK_SAID(status == SKALD_OK ? !must : status == SKALD_GONE && may, "from %u to %u: %s", from, to,
+               skald_status_text(status));
+    r->n_gone += status == SKALD_GONE;
+    return status == SKALD_GONE;
+}
+
+/* A fork of `from` at `at` that goes on with another text, which has the same beginning. What is gone is read again. */
+static reader fork_reader(run *r, const reader *from, char name, uint32_t at) {
+    reader it = {.at = at};
+    for (size_t i = 0; i < N_TEXTS; i++)
+        if (texts[i].name == name) it.text = &texts[i];
+    if (is_gone(r, skald_kv_cache_fork(&it.seq, r->s.cache, from->seq, at), from->at, at)) {
+        it = open_reader(r, name);
+        read_to(r, &it, at, 50);
+    }
+    return it;
+}
+
+static void rewind_reader(run *r, reader *it, uint32_t at) {
+    if (is_gone(r, skald_kv_cache_rewind(r->s.cache, it->seq, at), it->at, at)) {
+        text *same = it->text;
+        close_reader(r, it);
+        *it = open_reader(r, same->name);
+        read_to(r, it, at, 50);
+    }
+    it->at = at;
 }
 
 static void read_alone(const way *w, char name, uint32_t to, uint32_t chunk) {
@@ -278,6 +300,24 @@ static void rewound(const way *w) {
     it.text = &texts[2];
     rewind_reader(&r, &it, 200);
     read_to(&r, &it, 330, 110);
+    close_reader(&r, &it);
+    end(&r);
+}
+
+/* Forks and rewinds around lines of the grid, wherever in a chunk the sequence and they are. */
+static void around_lines(const way *w) {
+    run r = begin(w);
+    reader it = open_reader(&r, 'A');
+    for (uint32_t i = 0; i < 40; i++) {
+        read_to(&r, &it, it.at + 14 + i % 7, 1 + i % 6);
+        const uint32_t back = i * 5 % 18;
+        reader fork = fork_reader(&r, &it, 'A', it.at - back);
+        read_to(&r, &fork, fork.at + 20, 3 + i % 17);
+        read_to(&r, &it, it.at + i % 3, 1);
+        rewind_reader(&r, &it, it.at - i * 7 % 14);
+        close_reader(&r, &fork);
+    }
+    CHECK(r.n_gone < 8); /* of 80 */
     close_reader(&r, &it);
     end(&r);
 }
@@ -399,6 +439,7 @@ static void neighbours(void) {
         beside_others(&(way){.name = "beside others, passes of 16 rows", .cache = cache, .n_rows = 16}, 300);
         forked(&(way){.name = "forked", .cache = cache});
         rewound(&(way){.name = "rewound", .cache = cache});
+        if (models[at_model].has_states) around_lines(&(way){.name = "around lines of the grid", .cache = cache});
         beside_nothing_finite(&(way){.name = "over and beside NaN", .cache = cache, .n_tokens = 768});
         cancelled(&(way){.name = "after cancelled steps", .cache = cache});
         cancelled(&(way){.name = "after cancelled steps, alone", .cache = cache, .n_threads = 1});

@@ -51,6 +51,9 @@ static void make(sequence *s, const shape *d) {
 static guarded keys, outs, steps, rooms;
 static float kept_keys[SK_GRID][MOST], kept_u[SK_GRID * WIDEST], kept_decay[SK_GRID];
 
+/* Bytes of the state that all calls so far took from where it is kept and wrote back: each call reads it at most once. */
+static uint64_t state_bytes;
+
 /* Rows [first, first + n) of one chunk. */
 static void run_part(sk_delta_fn *leaf, sequence *s, const shape *d, const mode *m, uint32_t first, uint32_t n) {
     const uint32_t begin = first % SK_GRID, end = begin + n;
@@ -75,6 +78,7 @@ static void run_part(sk_delta_fn *leaf, sequence *s, const shape *d, const mode 
     if (first >= SK_GRID) c.state = s->state + d->column;
     if (end == SK_GRID) c.next = s->state + d->column;
     leaf(&c);
+    state_bytes += ((c.state != NULL) + (c.next != NULL)) * (uint64_t)d->dim_k * d->dim_v * sizeof(float);
     for (uint32_t i = 0; i < n; i++) memcpy(s->out[first + i], c.out[i], d->dim_v * sizeof *out);
     for (uint32_t i = begin; i < end; i++)
         memcpy(kept_u + i * d->stride + d->column, c.u + i * d->stride, d->dim_v * sizeof *u);
@@ -195,6 +199,21 @@ static void test_softplus(void) {
     }
 }
 
+/* Chunks in one call each move the state once each way; a recurrence does so for every row. */
+static void test_state_bytes(void) {
+    static sequence s;
+    const shape *d = &shapes[0];
+    const uint64_t recurrent = (uint64_t)2 * LENGTH * d->dim_k * d->dim_v * sizeof(float);
+    make(&s, d);
+    for (uint32_t step = 1; step <= SK_GRID; step += SK_GRID - 1) {
+        state_bytes = 0;
+        run(sk_delta_scalar, &s, d, &modes[3], step);
+        printf("%2u rows in a call: %.1f times fewer bytes of the state than by recurrence\n", step,
+               (double)recurrent / (double)state_bytes);
+        CHECK(state_bytes * (step == 1 ? 1 : 8) <= recurrent);
+    }
+}
+
 static void test_digest(void) {
     static sequence s;
     uint64_t digest = 1;
@@ -252,6 +271,7 @@ int main(int argc, char **argv) {
         test_convolve(kernels.convolve);
     }
     test_softplus();
+    test_state_bytes();
     test_digest();
     return sk_checked();
 }

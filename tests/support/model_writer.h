@@ -1,4 +1,4 @@
-/* Llama models of random weights as GGUF files, the same bytes on every machine: what tests of bits run on. */
+/* Models of random weights as GGUF files, the same bytes on every machine: what tests of bits run on. */
 #ifndef SK_TESTS_MODEL_WRITER_H
 #define SK_TESTS_MODEL_WRITER_H
 #include <skald/skald.h>
@@ -8,8 +8,9 @@
 #define TEST_MODEL_VOCABULARY 1003
 #define TEST_MODEL_WIDTH      512
 
-/* The same with another feed-forward part: 8 experts of 256, of which a row uses 3. */
-typedef enum test_model { TEST_MODEL_DENSE, TEST_MODEL_EXPERTS } test_model;
+/* EXPERTS: with another feed-forward part, 8 experts of 256, of which a row uses 3. DELTA: three layers of the gated delta
+ * rule before one of gated attention. */
+typedef enum test_model { TEST_MODEL_DENSE, TEST_MODEL_EXPERTS, TEST_MODEL_DELTA } test_model;
 
 skald_status test_model_write(test_model which, skald_status (*write)(void *user, const void *bytes, size_t n_bytes),
                               void *user);
