@@ -260,9 +260,9 @@ static void record(rig *g, const work *w) {
 
 /* ---- running */
 
-/* What a sequence of the cache knows: how far it is, and its slot at its last line. */
+/* What a sequence of the cache knows: how far it is, its slot at its last line, and one at the line before, if it has it. */
 typedef struct place {
-    uint32_t at, slot;
+    uint32_t at, slot, before;
 } place;
 
 typedef struct tables {
@@ -270,16 +270,23 @@ typedef struct tables {
     uint32_t positions[MOST_ROWS], lists[MOST_ROWS], from[MOST_ROWS], before[MOST_ROWS], to[MOST_ROWS];
 } tables;
 
-/* Slots of rows [at, at + n): as they are where they can be, others of the sequence's own where they must. */
+/* Slots of rows [at, at + n): as they are where they can be, others of the sequence's own where they must. A slot behind
+ * which several lines are crossed is used up, so that it may be the last one too. */
 static void choose_slots(tables *t, uint32_t q, place *p, uint32_t n) {
     const uint32_t lines = (p->at + n) / SKALD_STATE_GRID - p->at / SKALD_STATE_GRID, first = q * SLOTS;
     const uint32_t from = p->at ? p->slot : SKALD_NO_SLOT;
     const uint32_t fresh = first + (p->slot + 1) % SLOTS, other = first + (p->slot + 2) % SLOTS;
-    const uint32_t to = lines || !p->at ? fresh : p->slot;
+    const uint32_t to = (lines || !p->at) && !(lines > 1 && draw() % 2) ? fresh : p->slot;
     const uint32_t before = !lines ? SKALD_NO_SLOT : lines == 1 && p->at ? p->slot : other;
     for (uint32_t r = t->pass.n_rows; r < t->pass.n_rows + n; r++)
         t->from[r] = from, t->before[r] = before, t->to[r] = to;
-    p->slot = to;
+    p->slot = to, p->before = before;
+}
+
+/* Back into the chunk before the last line. */
+static void go_back(place *p) {
+    p->at = p->at / SKALD_STATE_GRID * SKALD_STATE_GRID - 1 - draw() % (SKALD_STATE_GRID - 1);
+    p->slot = p->before, p->before = SKALD_NO_SLOT;
 }
 
 static void enter(rig *g, const work *w, tables *t, uint32_t q, place *p, uint32_t n) {
@@ -309,9 +316,9 @@ static void run_pass(rig *g, tables *t, float (*to)[LENGTH][MOST_HEADS * MOST_DI
         CHECK_EQUAL(g->b->stream_read(to[t->lists[r]][t->positions[r]], g->stream, &g->out, r, 1), SKALD_OK);
 }
 
-/* Both texts, `step` rows of each in a pass, 0: any number of one, another of the other. */
+/* Both texts, `step` rows of each in a pass; 0: any number of one, another of the other, and sometimes some again. */
 static void run(rig *g, const work *w, result to, uint32_t step) {
-    place places[SEQUENCES] = {{0, 0}, {0, SLOTS}};
+    place places[SEQUENCES] = {{0, 0, SKALD_NO_SLOT}, {0, SLOTS, SKALD_NO_SLOT}};
     while (places[0].at < LENGTH || places[1].at < LENGTH) {
         tables t = {0};
         for (uint32_t q = 0; q < SEQUENCES; q++) {
@@ -319,6 +326,8 @@ static void run(rig *g, const work *w, result to, uint32_t step) {
             if (n && left) enter(g, w, &t, q, &places[q], n < left ? n : left);
         }
         if (t.pass.n_rows) run_pass(g, &t, to);
+        for (uint32_t q = 0; q < SEQUENCES && !step; q++)
+            if (places[q].before != SKALD_NO_SLOT && draw() % 4 == 0) go_back(&places[q]);
     }
 }
 
