@@ -6,6 +6,7 @@
  *     same_bits hashes        prints all lines of hashes.txt
  *     same_bits model M IDS   writes the model and the ids of a text, for `skald eval` */
 #define SK_ALLOW_LIBC_MEMORY
+#include "support/hash.h"
 #include "support/model_writer.h"
 #include "support/session.h"
 #include "backends/cpu/kernels.h"
@@ -56,24 +57,7 @@ static char *model; /* the one under test */
 static size_t n_model, at_model;
 static uint32_t n_caches;
 
-/* ---- hashes: FNV-1a of 64 bits over little-endian bytes */
-
-#define EMPTY_HASH 0xcbf29ce484222325u
-
-static uint64_t hash(uint64_t h, uint64_t value, uint32_t n_bytes) {
-    for (uint32_t i = 0; i < n_bytes; i++, value >>= 8) h = (h ^ (value & 0xff)) * 0x100000001b3u;
-    return h;
-}
-
-static uint64_t hash_row(const float *row, uint32_t n) {
-    uint64_t h = EMPTY_HASH;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &row[i], sizeof bits);
-        h = hash(h, bits, 4);
-    }
-    return h;
-}
+/* ---- hashes */
 
 static uint64_t hash_rows(const uint64_t *rows, uint32_t n) {
     uint64_t h = EMPTY_HASH;
