@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a GGUF with the shape of Qwen3-Next-80B-A3B and random weights, to measure speed with: what docs/speed.md, "Linear
-attention", ran on.
+"""Writes a GGUF with the shape of Qwen3-Next-80B-A3B and random weights, to measure speed with.
 
     make_hybrid.py OUT.gguf [--layers 4]
 
