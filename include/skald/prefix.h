@@ -65,6 +65,11 @@
 #define skald_step_cancel           SKALD_NAME(skald_step_cancel)
 #define skald_step_continue         SKALD_NAME(skald_step_continue)
 #define skald_step_options_init     SKALD_NAME(skald_step_options_init)
+#define skald_template_create       SKALD_NAME(skald_template_create)
+#define skald_template_encode       SKALD_NAME(skald_template_encode)
+#define skald_template_free         SKALD_NAME(skald_template_free)
+#define skald_template_input_init   SKALD_NAME(skald_template_input_init)
+#define skald_template_render       SKALD_NAME(skald_template_render)
 #define skald_version               SKALD_NAME(skald_version)
 
 #endif

@@ -5,6 +5,7 @@
  *   kv_cache  what was read: pages of many sequences. One thread at a time.
  *   context   room to think: scratch and one stream. One thread at a time.
  *   sampler   how a token is chosen from logits. One thread at a time.
+ *   template  how a conversation is laid out. Never changes; threads share it.
  *
  * Short way: skald_model_open_path, skald_generate.   Own loop: skald_step, skald_logits, skald_sampler_choose.
  * Own device: backend.h.
@@ -374,9 +375,50 @@ typedef struct skald_message {
     const char *text;
 } skald_message;
 
-/* A conversation in the layout the model was trained on, to be encoded with SKALD_ENCODE_SPECIAL. `open` 1: the answer's
- * beginning is added. `first` leaves out the first messages but keeps the layout as if they stood there, so that a
- * caller who has them in a cache already gets what is new. *n_bytes as in skald_decode. UNSUPPORTED: no known layout. */
+/* The layout of conversations that a model was trained on: its file's chat template (Jinja, as transformers runs it), or
+ * the caller's own. Never changes; threads share it. docs/chat.md says what a template may hold. */
+typedef struct skald_template skald_template;
+
+/* Compiles `text` of n_bytes, which is copied; NULL: the template of the file, and where that is not offered but its
+ * layout is known, that layout, which knows messages only. FORMAT, UNSUPPORTED: what is wrong or not offered, with line
+ * and column; or the file has no template. Any thread. */
+SKALD_API skald_status skald_template_create(skald_template **out, skald_model *model, const char *text, size_t n_bytes,
+                                             skald_report *why);
+/* Any thread, but not from a callback. */
+SKALD_API void skald_template_free(skald_template *t);
+
+/* A conversation. Everything is only read during the call. */
+typedef struct skald_template_input {
+    uint32_t size;
+    uint32_t open;                 /* 1: the answer's beginning is added (add_generation_prompt) */
+    const skald_message *messages; /* [n_messages], where `json` has no "messages" */
+    const char *json;              /* an object: "messages", "tools", "documents", and what else the template asks for;
+                                      it goes before the fields above. NULL: nothing */
+    size_t n_json_bytes;
+    int64_t local_seconds; /* seconds since 1970 of the local clock, for templates that write the date; 0: those that
+                              cannot do without are refused */
+    uint32_t n_messages;
+    uint32_t reserved; /* 0 */
+} skald_template_input;
+
+SKALD_API void skald_template_input_init(skald_template_input *input, uint32_t size);
+
+/* The conversation as text. stranger (may be NULL) gets for each byte 1 where a message or the JSON said it and 0 where
+ * the template did, as skald_encode_guarded wants it. *n_bytes: room in both, then length; SHORT when it does not fit (the
+ * first bytes are written). ARGUMENT: the template refuses this conversation, with its own sentence, or the JSON is none.
+ * FORMAT: it cannot be run on it, or takes too many steps or bytes. UNSUPPORTED, MEMORY. Any thread. */
+SKALD_API skald_status skald_template_render(char *text, uint8_t *stranger, size_t *n_bytes, const skald_template *t,
+                                             const skald_template_input *input, skald_report *why);
+
+/* The conversation as ids: control tokens come from the template alone, whatever the messages spell. *n_ids as in
+ * skald_encode. Fails as skald_template_render. Any thread. */
+SKALD_API skald_status skald_template_encode(int32_t *ids, uint32_t *n_ids, const skald_template *t,
+                                             const skald_template_input *input, skald_report *why);
+
+/* The same in one call, for messages alone and as text, to be encoded with SKALD_ENCODE_SPECIAL: only for messages that
+ * may spell control tokens. `first` leaves out what the first messages alone become, so that a caller who has them in a
+ * cache already gets what is new. *n_bytes as in skald_decode. UNSUPPORTED: no template, or one that lays out the first
+ * messages otherwise when more follow. ARGUMENT: also a conversation that the template refuses. */
 SKALD_API skald_status skald_chat_format(char *text, size_t *n_bytes, const skald_model *model, uint32_t open,
                                          uint32_t first, const skald_message *messages, uint32_t n_messages);
 
@@ -565,7 +607,8 @@ typedef int32_t (*skald_text_fn)(void *user, const char *text, size_t n_bytes);
 typedef struct skald_generate_options {
     uint32_t size;
     uint32_t n_tokens;                    /* the most; 0: until the model ends, at most the room */
-    uint32_t chat;                        /* 1: `prompt` is what a user says; 0: it is continued as it stands */
+    uint32_t chat;                        /* 1: `prompt` is what a user says, words and no control tokens;
+                                             0: it is continued as it stands */
     uint32_t n_context;                   /* room in tokens; 0: the model's context, at most 4096 */
     const skald_sampler_options *sampler; /* NULL: greedy */
 } skald_generate_options;

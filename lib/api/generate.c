@@ -17,8 +17,6 @@ typedef struct {
     skald_seq seq;
     int32_t *tokens; /* [room]: the prompt, then the answer */
     uint32_t n_tokens;
-    char *text; /* the prompt in the model's layout, or NULL */
-    size_t text_bytes;
     skald_decoder decoder;
 } generation;
 
@@ -50,31 +48,32 @@ static void unmake(generation *g) {
     skald_context_free(g->context);
     skald_kv_cache_free(g->cache);
     sk_release(memory, g->tokens, (uint64_t)g->room * sizeof *g->tokens);
-    sk_release(memory, g->text, g->text_bytes);
 }
 
-static skald_status lay_out(generation *g, const char *prompt) {
+/* What a user says cannot be more than words: its bytes never become control tokens. */
+static skald_status encode_chat(generation *g, const char *prompt) {
     const skald_message message = {"user", prompt};
-    size_t n = 0;
-    skald_status status = skald_chat_format(NULL, &n, g->model, 1, 0, &message, 1);
-    if (status != SKALD_SHORT)
-        return status == SKALD_OK ? status : sk_fail(g->why, status, "the model has no known chat layout");
-    g->text = sk_allocate(sk_model_memory(g->model), 1, n, SKALD_MEMORY_SCRATCH);
-    if (!g->text) return sk_fail(g->why, SKALD_MEMORY, "no memory for the prompt");
-    g->text_bytes = n;
-    return skald_chat_format(g->text, &n, g->model, 1, 0, &message, 1);
+    const skald_template_input in = {.size = sizeof in, .open = 1, .messages = &message, .n_messages = 1};
+    skald_template *t;
+    skald_status status = skald_template_create(&t, g->model, NULL, 0, g->why);
+    if (status != SKALD_OK) return status;
+    status = skald_template_encode(g->tokens, &g->n_tokens, t, &in, g->why);
+    skald_template_free(t);
+    return status;
+}
+
+static skald_status encode_text(generation *g, const char *prompt) {
+    const skald_encode_flags flags = SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS;
+    const skald_status status = skald_encode(g->tokens, &g->n_tokens, g->model, flags, prompt, strlen(prompt));
+    return status >= 0 ? status : sk_fail(g->why, status, "the prompt cannot be encoded");
 }
 
 static skald_status read_prompt(generation *g, const char *prompt) {
-    skald_status status = g->o->chat ? lay_out(g, prompt) : SKALD_OK;
-    if (status != SKALD_OK) return status;
-    const char *text = g->text ? g->text : prompt;
-    const size_t n = g->text ? g->text_bytes : strlen(prompt);
     g->n_tokens = g->room;
-    status = skald_encode(g->tokens, &g->n_tokens, g->model, SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS, text, n);
+    const skald_status status = g->o->chat ? encode_chat(g, prompt) : encode_text(g, prompt);
     if (status == SKALD_SHORT)
         return sk_fail(g->why, SKALD_FULL, "the prompt has %u tokens, there is room for %u", g->n_tokens, g->room);
-    if (status != SKALD_OK) return sk_fail(g->why, status, "the prompt cannot be encoded");
+    if (status != SKALD_OK) return status;
     return g->n_tokens ? SKALD_OK : sk_fail(g->why, SKALD_ARGUMENT, "the prompt is empty");
 }
 

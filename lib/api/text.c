@@ -1,7 +1,6 @@
 /* The door to lib/text: every call is a view of a model's vocabulary. */
 #include "base/report.h"
 #include "model/model.h"
-#include "text/chat.h"
 #include "text/decode.h"
 #include "text/encode.h"
 
@@ -41,10 +40,4 @@ int32_t skald_model_end(const skald_model *model, uint32_t index) {
 
 int32_t skald_model_is_end(const skald_model *model, int32_t id) {
     return model && model->vocab ? sk_vocab_is_end(model->vocab, id) : 0;
-}
-
-skald_status skald_chat_format(char *text, size_t *n_bytes, const skald_model *model, uint32_t open, uint32_t first,
-                               const skald_message *messages, uint32_t n_messages) {
-    if (!n_bytes || !model || (*n_bytes && !text) || (n_messages && !messages)) return SKALD_ARGUMENT;
-    return sk_chat_format(text, n_bytes, model->vocab ? model->vocab->chat : NULL, open, first, messages, n_messages);
 }

@@ -34,14 +34,18 @@ const sk_chat *sk_chat_find(const char *template_text, size_t n_bytes) {
 
 typedef struct {
     char *text;
+    uint8_t *stranger;
     size_t room, length;
 } writer;
 
-static void put(writer *w, const char *text, size_t n) {
-    if (n == 0) return;
-    if (w->length < w->room) memcpy(w->text + w->length, text, n < w->room - w->length ? n : w->room - w->length);
+static void put_from(writer *w, const char *text, size_t n, bool stranger) {
+    const size_t left = w->length < w->room ? w->room - w->length : 0, fits = n < left ? n : left;
+    if (fits) memcpy(w->text + w->length, text, fits);
+    if (fits && w->stranger) memset(w->stranger + w->length, stranger, fits);
     w->length += n;
 }
+
+static void put(writer *w, const char *text, size_t n) { put_from(w, text, n, false); }
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -50,20 +54,20 @@ static void put_message(writer *w, const sk_chat *chat, const char *role, const 
     for (; chat->trim && n > 0 && is_space(text[n - 1]); n--) continue;
     for (; chat->trim && n > 0 && is_space(text[0]); n--) text++;
     put(w, chat->before_role, strlen(chat->before_role));
-    put(w, role, strlen(role));
+    put_from(w, role, strlen(role), true);
     put(w, chat->after_role, strlen(chat->after_role));
-    put(w, text, n);
+    put_from(w, text, n, true);
     put(w, chat->after_text, strlen(chat->after_text));
 }
 
-skald_status sk_chat_format(char *text, size_t *n_bytes, const sk_chat *chat, uint32_t open, uint32_t first,
-                            const skald_message *messages, uint32_t n_messages) {
+skald_status sk_chat_format(char *text, uint8_t *stranger, size_t *n_bytes, const sk_chat *chat, uint32_t open,
+                            uint32_t first, const skald_message *messages, uint32_t n_messages) {
     if (!n_bytes || (!text && *n_bytes) || (!messages && n_messages) || first > n_messages || open > 1)
         return SKALD_ARGUMENT;
     for (uint32_t i = 0; i < n_messages; i++)
         if (!messages[i].role || !messages[i].text) return SKALD_ARGUMENT;
     if (!chat) return SKALD_UNSUPPORTED;
-    writer w = {text, *n_bytes, 0};
+    writer w = {text, stranger, *n_bytes, 0};
     if (first == 0) put(&w, chat->begin, strlen(chat->begin));
     if (first == 0 && n_messages > 0 && chat->default_system && strcmp(messages[0].role, "system") != 0)
         put_message(&w, chat, "system", chat->default_system);

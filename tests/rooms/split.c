@@ -412,15 +412,15 @@ static void says(const char *marker, uint32_t open, uint32_t first, uint32_t n, 
     size_t room = sizeof got - 1, need = 0;
     const sk_chat *chat = sk_chat_find(marker, strlen(marker));
     const skald_message *messages = n == 1 ? said + 3 : said;
-    CHECK_EQUAL(sk_chat_format(got, &room, chat, open, first, messages, n), SKALD_OK);
+    CHECK_EQUAL(sk_chat_format(got, NULL, &room, chat, open, first, messages, n), SKALD_OK);
     got[room] = 0;
     CHECK_TEXT(got, want);
-    CHECK_EQUAL(sk_chat_format(NULL, &need, chat, open, first, messages, n), room ? SKALD_SHORT : SKALD_OK);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &need, chat, open, first, messages, n), room ? SKALD_SHORT : SKALD_OK);
     CHECK_EQUAL(need, room);
     if (room < 2) return;
     memset(got, '#', sizeof got);
     need = room - 1;
-    CHECK_EQUAL(sk_chat_format(got, &need, chat, open, first, messages, n), SKALD_SHORT);
+    CHECK_EQUAL(sk_chat_format(got, NULL, &need, chat, open, first, messages, n), SKALD_SHORT);
     CHECK(need == room && memcmp(got, want, room - 1) == 0 && got[room - 1] == '#');
 }
 
@@ -441,12 +441,12 @@ static void conversations(void) {
     size_t n = 0;
     skald_message wrong[] = {{"user", NULL}, {NULL, "x"}, {"user", "x"}};
     const sk_chat *chat = sk_chat_find(chatml, strlen(chatml));
-    CHECK_EQUAL(sk_chat_format(NULL, &n, chat, 0, 0, wrong, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, &n, chat, 0, 0, wrong + 1, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, &n, chat, 0, 2, wrong + 2, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, chat, 0, 0, wrong + 2, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, &n, chat, 0, 0, NULL, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, &n, NULL, 0, 0, wrong + 2, 1), SKALD_UNSUPPORTED);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 0, wrong, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 0, wrong + 1, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 2, wrong + 2, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, NULL, chat, 0, 0, wrong + 2, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 0, NULL, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, NULL, 0, 0, wrong + 2, 1), SKALD_UNSUPPORTED);
     CHECK(sk_chat_find("[INST]", 6) == NULL && sk_chat_find(NULL, 0) == NULL);
 }
 
