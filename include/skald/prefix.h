@@ -8,6 +8,10 @@
 #define SKALD_PASTE(prefix, name)  SKALD_PASTE_(prefix, name)
 #define SKALD_NAME(name)           SKALD_PASTE(SKALD_PREFIX, name)
 
+#define skald_answer_create         SKALD_NAME(skald_answer_create)
+#define skald_answer_end            SKALD_NAME(skald_answer_end)
+#define skald_answer_free           SKALD_NAME(skald_answer_free)
+#define skald_answer_push           SKALD_NAME(skald_answer_push)
 #define skald_chat_format           SKALD_NAME(skald_chat_format)
 #define skald_context_create        SKALD_NAME(skald_context_create)
 #define skald_context_free          SKALD_NAME(skald_context_free)

@@ -6,6 +6,7 @@
  *   context   room to think: scratch and one stream. One thread at a time.
  *   sampler   how a token is chosen from logits. One thread at a time.
  *   template  how a conversation is laid out. Never changes; threads share it.
+ *   answer    what a model writes, as content, reasoning and calls of tools. One thread at a time.
  *
  * Short way: skald_model_open_path, skald_generate.   Own loop: skald_step, skald_logits, skald_sampler_choose.
  * Own device: backend.h.
@@ -619,6 +620,40 @@ SKALD_API void skald_generate_options_init(skald_generate_options *options, uint
  * Any thread. */
 SKALD_API skald_status skald_generate(skald_model *model, const char *prompt, const skald_generate_options *options,
                                       skald_text_fn text, void *user, skald_report *why);
+
+/* ---- what an answer means ------------------------------------------------------------------------------------------- */
+
+/* An answer while it is written, as what it means. One thread at a time; takes no memory after create. */
+typedef struct skald_answer skald_answer;
+
+typedef uint32_t skald_answer_event;
+enum {
+    SKALD_ANSWER_CONTENT = 0,   /* a piece of text for the reader */
+    SKALD_ANSWER_REASONING = 1, /* a piece of what the model says to itself */
+    SKALD_ANSWER_CALL = 2,      /* a call begins; the text is the tool's name, whole */
+    SKALD_ANSWER_ARGUMENTS =
+        3,                     /* a piece of its arguments, JSON as the model writes it: trust it as little as a text */
+    SKALD_ANSWER_CALL_END = 4, /* the call is whole; one that was cut off or is no JSON never says so */
+    SKALD_ANSWER_END = 5,      /* the answer is over */
+};
+
+/* Pieces of one text come in order, cut anywhere, also inside a character when pushed so. No closing NUL. Return 0 to go
+ * on, anything else to hear no more. */
+typedef int32_t (*skald_answer_fn)(void *user, skald_answer_event event, const char *text, size_t n_bytes);
+
+/* For answers of `model`. `family` is "hermes" (Qwen too), "llama3", "mistral", "deepseek", "harmony" (gpt-oss) or
+ * "plain"; NULL: found by the marks in the file's template. `reasoning` 1: the laid out conversation ends inside the
+ * reasoning ("<think>"). UNSUPPORTED: no such family. */
+SKALD_API skald_status skald_answer_create(skald_answer **out, skald_model *model, const char *family,
+                                           uint32_t reasoning, skald_answer_fn say, void *user, skald_report *why);
+/* More of the answer: decoded with SKALD_DECODE_SPECIAL, for some tags are control tokens, without the id that ends it.
+ * However it is cut into pushes, the events are the same up to how a text is cut into pieces. A tag is never heard in
+ * part. Only a call's head (its tag, its name and what stands around it) is held back, at most 640 bytes: what then turns
+ * out to be no call is content. BUSY: called from its own `say`. */
+SKALD_API skald_status skald_answer_push(skald_answer *answer, const char *text, size_t n_bytes);
+/* The answer is over: what was held back is said, then END. Pushing begins another answer. */
+SKALD_API skald_status skald_answer_end(skald_answer *answer);
+SKALD_API void skald_answer_free(skald_answer *answer);
 
 /* ---- formats ------------------------------------------------------------------------------------------------------- */
 

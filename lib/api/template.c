@@ -1,7 +1,7 @@
 /* The door to lib/template: a model's own layout of conversations, as a handle. */
+#include "api/template.h"
 #include "base/fpmode.h"
 #include "base/report.h"
-#include "model/model.h"
 #include "template/template.h"
 #include "template/value.h"
 #include "text/encode.h"
@@ -20,7 +20,7 @@ void skald_template_input_init(skald_template_input *input, uint32_t size) {
 
 /* ---- making */
 
-static sk_string file_template(const skald_model *model) {
+sk_string sk_api_template(const skald_model *model) {
     const sk_gguf_entry *e = sk_gguf_find(&model->part[0], "tokenizer.chat_template");
     if (!e || e->is_array || e->type != SK_GGUF_TEXT) return (sk_string){"", 0};
     sk_gguf_array one = {e->type, 1, e->value};
@@ -31,10 +31,11 @@ static sk_string file_template(const skald_model *model) {
 /* A file's template that this library cannot compile may still have a layout that it knows. */
 static skald_status compile(sk_template **code, const skald_model *model, const char *text, size_t n_bytes,
                             skald_report *why) {
-    const sk_string from = text ? (sk_string){text, n_bytes} : file_template(model);
+    const sk_string from = text ? (sk_string){text, n_bytes} : sk_api_template(model);
     skald_report wrong = {.size = sizeof wrong};
     if (from.n_bytes == 0) return sk_fail(why, SKALD_UNSUPPORTED, "the model has no chat template");
-    const skald_status status = sk_template_create(code, sk_model_memory(model), from.text, (size_t)from.n_bytes, &wrong);
+    const skald_status status =
+        sk_template_create(code, sk_model_memory(model), from.text, (size_t)from.n_bytes, &wrong);
     if (status == SKALD_OK || (status != SKALD_MEMORY && !text && model->vocab->chat)) return SKALD_OK;
     return sk_fail_at(why, status, wrong.offset, "%s", wrong.text);
 }
