@@ -3,6 +3,7 @@
 #include "options.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct step_watch {
     progress *bar;
@@ -25,8 +26,39 @@ static skald_status step(answer *a, const int32_t *ids, uint32_t n_ids, progress
     return skald_step(a->session->context, a->session->cache, &options, why, &span, 1);
 }
 
+/* Room for n more elements behind the first `used`; NULL: none. */
+static void *grown(void *old, size_t *room, size_t used, size_t n, size_t size) {
+    if (used + n <= *room) return old;
+    const size_t more = 2 * (used + n) + 64;
+    void *new = realloc(old, more * size);
+    if (new) *room = more;
+    return new;
+}
+
+static skald_status keep_text(answer *a, const char *text, size_t n_bytes) {
+    char *all = grown(a->text, &a->text_room, a->n_text, n_bytes + 1, 1);
+    if (!all) return SKALD_MEMORY;
+    a->text = all;
+    memcpy(all + a->n_text, text, n_bytes);
+    all[a->n_text += n_bytes] = '\0';
+    return SKALD_OK;
+}
+
+static skald_status keep_id(answer *a, int32_t id) {
+    int32_t *all = grown(a->ids, &a->ids_room, a->n_tokens, 1, sizeof *all);
+    if (!all) return SKALD_MEMORY;
+    a->ids = all;
+    all[a->n_tokens] = id;
+    return SKALD_OK;
+}
+
+void answer_close(answer *a) {
+    free(a->ids);
+    free(a->text);
+}
+
 /* The complete characters after `id`; -1 for those of a character that never became complete. */
-static skald_status write_token(const answer *a, skald_decoder *decoder, int32_t id) {
+static skald_status write_token(answer *a, skald_decoder *decoder, int32_t id) {
     char small[256], *text = small;
     size_t n_bytes = sizeof small;
     skald_status status = skald_decoder_push(text, &n_bytes, decoder, a->session->model, id);
@@ -37,6 +69,7 @@ static skald_status write_token(const answer *a, skald_decoder *decoder, int32_t
     if (status == SKALD_OK) {
         fwrite(text, 1, n_bytes, stdout);
         fflush(stdout);
+        status = keep_text(a, text, n_bytes);
     }
     if (text != small) free(text);
     return status;
@@ -55,7 +88,8 @@ static skald_status write_tokens(answer *a, skald_decoder *decoder, skald_report
             a->end = ANSWER_FINISHED;
             return SKALD_OK;
         }
-        status = write_token(a, decoder, id);
+        status = keep_id(a, id);
+        if (status == SKALD_OK) status = write_token(a, decoder, id);
         if (status != SKALD_OK) return status;
         a->last_time = seconds_now();
         if (a->n_tokens++ == 0) a->first_time = a->last_time;
@@ -80,6 +114,7 @@ int answer_write(answer *a, const int32_t *ids, uint32_t n_ids) {
     skald_report why = {.size = sizeof why};
     skald_decoder decoder = {0};
     a->n_tokens = 0;
+    a->n_text = 0;
     a->unread = -1;
     progress bar = progress_begin("reading the prompt");
     skald_status status = step(a, ids, n_ids, &bar, &why);

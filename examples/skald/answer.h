@@ -25,10 +25,14 @@ typedef struct answer {
     int read;       /* the prompt is in the cache */
     int32_t unread; /* the last token of an answer that was cut off: written, but not in the cache; -1: none */
     uint32_t n_tokens;
+    int32_t *ids; /* [n_tokens], and the text they are; freed with answer_close */
+    char *text;
+    size_t n_text, text_room, ids_room;
     double read_seconds, first_time, last_time; /* how long, and when */
 } answer;
 
 /* Appends `ids` to the sequence and writes the answer to stdout. 0, or the code to exit with after a complaint. */
 int answer_write(answer *a, const int32_t *ids, uint32_t n_ids);
+void answer_close(answer *a);
 
 #endif

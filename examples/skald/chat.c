@@ -1,16 +1,18 @@
-/* A conversation on the terminal. The cache keeps all that was said, so that a turn reads only what is new:
+/* A conversation on the terminal. Each turn lays out the whole conversation and encodes it; what the cache holds already,
+ * from the first token to the first that differs, is not read again:
  *
  *     | user: ... assistant: | an answer | end of turn, user: ... assistant: | an answer |
  *       read in the first      written     read in the second turn
  *
  * Ctrl-C stops an answer. A step is appended as a whole or not at all, so the cache then holds what was written but for
- * one token, which is read in front of the next turn. */
+ * one token, which is read with the next turn. */
 #include "chat.h"
 #include "options.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
@@ -22,40 +24,69 @@ static void on_interrupt(int number) {
 
 typedef struct conversation {
     answer *answer;
-    int answered; /* the cache ends in an answer that nothing has closed yet */
+    skald_template *layout;
+    skald_message *messages; /* texts of their own */
+    uint32_t n_messages, n_held;
+    int32_t *held; /* [room of the answer] the ids in the cache, the first n_held */
 } conversation;
 
-static char *format(const conversation *c, uint32_t first, const skald_message *messages, uint32_t n_messages,
-                    skald_status *status) {
-    const skald_model *model = c->answer->session->model;
-    size_t n_bytes = 0;
-    *status = skald_chat_format(NULL, &n_bytes, model, 1, first, messages, n_messages);
-    if (*status != SKALD_SHORT && *status != SKALD_OK) return NULL;
-    char *text = malloc(n_bytes + 1);
-    *status = text ? skald_chat_format(text, &n_bytes, model, 1, first, messages, n_messages) : SKALD_MEMORY;
-    if (*status == SKALD_OK) {
-        text[n_bytes] = '\0';
-        return text;
-    }
-    free(text);
-    return NULL;
+static int no_memory(const conversation *c) {
+    return failure(c->answer->session->command, "no memory for the conversation");
 }
 
-/* What has to be read for `line`. Behind an answer that is all that follows the answer in the layout: format an empty
- * answer and the new line, and leave out the answer's beginning, which is in the cache. */
-static char *text_of_turn(const conversation *c, const char *line, skald_status *status) {
-    const skald_message said[] = {{"user", line}};
-    if (!c->answered) return format(c, 0, said, 1, status);
-    const skald_message messages[] = {{"user", "..."}, {"assistant", ""}, {"user", line}};
-    char *opening = format(c, 1, messages, 1, status);
-    char *text = opening ? format(c, 1, messages, 3, status) : NULL;
-    if (text) {
-        size_t n = strlen(opening);
-        if (strncmp(text, opening, n) != 0) n = 0;
-        memmove(text, text + n, strlen(text + n) + 1);
+static int add_message(conversation *c, const char *role, const char *text) {
+    skald_message *all = realloc(c->messages, (c->n_messages + (size_t)1) * sizeof *all);
+    char *own = strdup(text);
+    if (all) c->messages = all;
+    if (!all || !own) {
+        free(own);
+        return no_memory(c);
     }
-    free(opening);
-    return text;
+    all[c->n_messages++] = (skald_message){role, own};
+    return 0;
+}
+
+static void forget_message(conversation *c) { free((char *)c->messages[--c->n_messages].text); }
+
+static int64_t local_seconds(void) {
+    const time_t now = time(NULL);
+    struct tm here;
+    return localtime_r(&now, &here) ? (int64_t)now + here.tm_gmtoff : 0;
+}
+
+/* The ids of the whole conversation, freed by the caller. */
+static int encode(const conversation *c, int32_t **ids, uint32_t *n_ids) {
+    const session *s = c->answer->session;
+    const skald_template_input in = {.size = sizeof in,
+                                     .open = 1,
+                                     .messages = c->messages,
+                                     .n_messages = c->n_messages,
+                                     .local_seconds = local_seconds()};
+    skald_report why = {.size = sizeof why};
+    *n_ids = 0;
+    skald_status status = skald_template_encode(NULL, n_ids, c->layout, &in, &why);
+    *ids = malloc((*n_ids + (size_t)1) * sizeof **ids);
+    if (!*ids) return no_memory(c);
+    if (status == SKALD_SHORT) status = skald_template_encode(*ids, n_ids, c->layout, &in, &why);
+    if (status == SKALD_OK && *n_ids) return 0;
+    free(*ids);
+    return status == SKALD_OK ? failure(s->command, "the conversation is empty")
+                              : skald_failure(s->command, status, &why);
+}
+
+/* The cache keeps what `ids` begins with, but at least one is read. Windows reach back only so far: then all is read. */
+static skald_status rewind_to(conversation *c, const int32_t *ids, uint32_t n_ids) {
+    answer *a = c->answer;
+    uint32_t n = 0;
+    while (n < c->n_held && n + 1 < n_ids && c->held[n] == ids[n]) n++;
+    skald_status status = skald_kv_cache_rewind(a->session->cache, a->seq, n);
+    if (status == SKALD_GONE) {
+        n = 0;
+        status = skald_kv_cache_release(a->session->cache, a->seq);
+        if (status == SKALD_OK) status = skald_kv_cache_open(&a->seq, a->session->cache);
+    }
+    if (status == SKALD_OK) c->n_held = n;
+    return status;
 }
 
 static void tell_end(const answer *a) {
@@ -63,33 +94,36 @@ static void tell_end(const answer *a) {
     if (a->end == ANSWER_STOPPED) fputs(a->read ? "(stopped)\n" : "(stopped before it was read; not said)\n", stderr);
 }
 
-/* Reads the line's tokens with the unread one in front and answers. 0 to go on, else the code to exit with; *over is
- * set when the context is full. */
-static int answer_line(conversation *c, const char *text, int *over) {
+/* What the cache holds after an answer: all that was read, and what was written but for the unread token. */
+static void note_held(conversation *c, const int32_t *ids, uint32_t n_ids) {
+    const answer *a = c->answer;
+    const uint32_t n_written = a->n_tokens - (a->unread >= 0);
+    memcpy(c->held, ids, n_ids * sizeof *ids);
+    if (n_written) memcpy(c->held + n_ids, a->ids, n_written * sizeof *ids);
+    c->n_held = n_ids + n_written;
+}
+
+/* Lays out, reads what is new and answers. 0 to go on, else the code to exit with; *over is set when the context is full. */
+static int answer_line(conversation *c, const char *line, int *over) {
     answer *a = c->answer;
-    int32_t *ids;
-    uint32_t n_ids, n_held;
-    int32_t unread = a->unread;
-    int code = session_encode(a->session, &ids, &n_ids, SKALD_ENCODE_SPECIAL, text, strlen(text));
+    int32_t *ids = NULL;
+    uint32_t n_ids = 0;
+    int code = add_message(c, "user", line);
+    if (code == 0) code = encode(c, &ids, &n_ids);
     if (code) return code;
-    int32_t *all = malloc((n_ids + (size_t)1) * sizeof *all);
-    if (!all) {
-        free(ids);
-        return failure(a->session->command, "no memory for the tokens of the text");
-    }
-    uint32_t n_front = unread >= 0;
-    all[0] = unread;
-    if (n_ids) memcpy(all + n_front, ids, n_ids * sizeof *ids);
-    free(ids);
-    *over = skald_kv_cache_length(&n_held, a->session->cache, a->seq) != SKALD_OK || n_ids + n_front > a->room - n_held;
+    *over = n_ids > a->room;
     if (!*over) {
-        code = answer_write(a, all, n_ids + n_front);
-        if (a->read) c->answered = 1;
-        else a->unread = unread;
+        const skald_status status = rewind_to(c, ids, n_ids);
+        code = status == SKALD_OK ? answer_write(a, ids + c->n_held, n_ids - c->n_held)
+                                  : failure(a->session->command, "the cache: %s", skald_status_text(status));
+        if (code == 0 && a->read) {
+            note_held(c, ids, n_ids);
+            code = add_message(c, "assistant", a->text ? a->text : "");
+        } else if (code == 0) forget_message(c);
         *over = a->read && a->end == ANSWER_FULL;
         tell_end(a);
     }
-    free(all);
+    free(ids);
     return code;
 }
 
@@ -122,26 +156,45 @@ static void watch_interrupts(void) {
     sigaction(SIGINT, &action, NULL);
 }
 
-int chat(answer *a) {
+static int open_layout(conversation *c, const chat_options *o) {
+    const session *s = c->answer->session;
+    skald_report why = {.size = sizeof why};
+    char *text = NULL;
+    size_t n_bytes = 0;
+    int code = o->template ? file_read(s->command, o->template, &text, &n_bytes) : 0;
+    if (code) return code;
+    const skald_status status = skald_template_create(&c->layout, s->model, text, n_bytes, &why);
+    free(text);
+    return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
+}
+
+static int begin(conversation *c, const chat_options *o) {
+    int code = open_layout(c, o);
+    if (code) return code;
+    c->held = malloc(c->answer->room * sizeof *c->held);
+    if (!c->held) return no_memory(c);
+    return o->system ? add_message(c, "system", o->system) : 0;
+}
+
+static void end(conversation *c) {
+    while (c->n_messages) forget_message(c);
+    free(c->messages);
+    free(c->held);
+    skald_template_free(c->layout);
+}
+
+int chat(answer *a, const chat_options *o) {
     conversation c = {.answer = a};
     char *line = NULL;
     size_t room = 0;
-    int code = 0, over = 0;
+    int code = begin(&c, o), over = 0;
     a->stop = &interrupted;
-    a->unread = -1;
     watch_interrupts();
-    while (code == 0 && !over && read_line(&line, &room)) {
-        skald_status status;
-        char *text = text_of_turn(&c, line, &status);
-        if (text) code = answer_line(&c, text, &over);
-        else if (status == SKALD_UNSUPPORTED)
-            code = failure(a->session->command, "this model has no conversation layout that skald knows: use -p");
-        else code = failure(a->session->command, "the line cannot be laid out: %s", skald_status_text(status));
-        free(text);
-    }
+    while (code == 0 && !over && read_line(&line, &room)) code = answer_line(&c, line, &over);
     if (over)
         fprintf(stderr, "The conversation has filled the context of %u tokens and ends here; -c makes more room.\n",
                 a->room);
     free(line);
+    end(&c);
     return code;
 }

@@ -3,7 +3,12 @@
 #define SKALD_PROGRAM_CHAT_H
 #include "answer.h"
 
+typedef struct chat_options {
+    const char *system;   /* said first; NULL: nothing */
+    const char *template; /* a file with a template; NULL: the model's own */
+} chat_options;
+
 /* Until Ctrl-D, Ctrl-C twice at the prompt, or the context is full. `a` is set up for an empty sequence. */
-int chat(answer *a);
+int chat(answer *a, const chat_options *o);
 
 #endif

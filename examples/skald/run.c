@@ -11,6 +11,7 @@
 typedef struct run_options {
     const char *model, *prompt, *file;
     int chat, ignore_end;
+    chat_options talk;
     uint32_t n_most, threads, room;
     skald_sampler_options sampler;
     skald_dtype cache_type;
@@ -24,6 +25,9 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"-f", OPTION_TEXT, &o->file, "FILE", "continue the text of a file; - is stdin, as is none of -p, -f, --chat",
          0, 0},
         {"--chat", OPTION_FLAG, &o->chat, NULL, "a conversation; Ctrl-C stops an answer, Ctrl-D ends", 0, 0},
+        {"--system", OPTION_TEXT, &o->talk.system, "TEXT", "what a conversation begins with", 0, 0},
+        {"--template", OPTION_TEXT, &o->talk.template, "FILE", "lay conversations out so, in place of the model's way",
+         0, 0},
         {"-n", OPTION_COUNT, &o->n_most, "N", "at most N tokens of answer (until the model ends)", 1, 0},
         {"--temp", OPTION_REAL, &o->sampler.temperature, "T", "draw at temperature T (0: the most likely token)", 0,
          1e6F},
@@ -42,9 +46,10 @@ static int read_options(run_options *o, int argc, char **argv) {
     const command_line line = {
         .command = "run",
         .usage = "-m MODEL [-p TEXT | -f FILE | --chat] [options]",
-        .about = "Continues a text, or holds a conversation. The answer goes to stdout, statistics go to stderr.\n"
-                 "Greedy unless --temp is given. SKALD_CPU=scalar|avx2|avxvnni|avx512|amx (ARM: scalar|neon|dotprod|i8mm)\n"
-                 "bounds the instruction set.",
+        .about =
+            "Continues a text, or holds a conversation. The answer goes to stdout, statistics go to stderr.\n"
+            "Greedy unless --temp is given. SKALD_CPU=scalar|avx2|avxvnni|avx512|amx (ARM: scalar|neon|dotprod|i8mm)\n"
+            "bounds the instruction set.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);
@@ -52,6 +57,8 @@ static int read_options(run_options *o, int argc, char **argv) {
     if (!o->model) return usage_error("run", "-m MODEL is missing");
     if ((o->prompt != NULL) + (o->file != NULL) + o->chat > 1)
         return usage_error("run", "one of -p, -f and --chat at a time");
+    if (!o->chat && (o->talk.system || o->talk.template))
+        return usage_error("run", "--system and --template are for --chat");
     if (!o->prompt && !o->file && !o->chat) {
         if (isatty(STDIN_FILENO)) return usage_error("run", "-p TEXT, -f FILE or --chat is missing");
         o->file = "-";
@@ -145,11 +152,12 @@ int command_run(int argc, char **argv) {
     if (code == 0) code = session_open(&s, o.model, 0);
     if (code == 0 && o.chat) {
         code = prepare(&a, &o, 0);
-        if (code == 0) code = chat(&a);
+        if (code == 0) code = chat(&a, &o.talk);
     } else if (code == 0) {
         code = run_prompt(&a, &o, started);
     }
     skald_sampler_free(a.sampler);
+    answer_close(&a);
     session_close(&s);
     return code ? code : output_end("run");
 }

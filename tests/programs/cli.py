@@ -75,6 +75,7 @@ class Usage(unittest.TestCase):
         self.refused("run", "-m", "x", "-p", "x", "--top-p", "1.5")
         self.refused("run", "-m", "x", "-p", "x", "--kv", "f64")
         self.refused("run", "-m", "x", "-p", "x", "--chat")
+        self.refused("run", "-m", "x", "-p", "x", "--system", "x")
         self.refused("run", "-m", "x", "-p", "x", "surprise")
         self.refused("bench", "-m", "x", "-b", "1,,2")
         self.refused("bench", "-m", "x", "-t", "0")
