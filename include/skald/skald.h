@@ -447,13 +447,18 @@ SKALD_API skald_status skald_kv_cache_free(skald_kv_cache *cache);
 
 /* An empty sequence. FULL: as many as allowed live already. */
 SKALD_API skald_status skald_kv_cache_open(skald_seq *out, skald_kv_cache *cache);
-/* Room for `n_tokens` more tokens of `seq` than it holds, so that a later step cannot be FULL. FULL: nothing was taken;
+/* Room for `n_tokens` more tokens of `seq` than it holds, so that a later step cannot be FULL unless it is forked. FULL: nothing was taken;
  * release or rewind a sequence, then call again. A step that needs more reserves by itself. */
 SKALD_API skald_status skald_kv_cache_reserve(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
 /* A new sequence with the first `n_tokens` tokens of `seq`. Shares pages; the one that both may write is copied at
- * the first write. ARGUMENT: `seq` holds fewer. FULL: as open. */
+ * the first write, by whoever writes first: that may need a page more than either has reserved. ARGUMENT: `seq` holds fewer.
+ * FULL: as open. GONE: as rewind. */
 SKALD_API skald_status skald_kv_cache_fork(skald_seq *out, skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
-/* Forgets all but the first `n_tokens` tokens and gives back the pages behind them. */
+/* Forgets all but the first `n_tokens` tokens and gives back the pages behind them. ARGUMENT: `seq` holds fewer.
+ * GONE: layers with a window keep what rows to come can see and SKALD_PAGE_TOKENS positions more, states the last two
+ * multiples of 16. So with windows every n_tokens from SKALD_PAGE_TOKENS before the longest the sequence has been (or was
+ * forked from) is kept, with states every one from 16 before, and 0 always; some before that. Where all layers see
+ * everything, nothing is ever gone. */
 SKALD_API skald_status skald_kv_cache_rewind(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
 /* Ends the sequence; pages that nobody shares are free again. */
 SKALD_API skald_status skald_kv_cache_release(skald_kv_cache *cache, skald_seq seq);
