@@ -483,6 +483,23 @@ typedef struct skald_kv_cache_stats {
 
 SKALD_API skald_status skald_kv_cache_get_stats(skald_kv_cache_stats *stats, skald_kv_cache *cache);
 
+/* Take the next n_bytes of a saved sequence, or give them. Anything but SKALD_OK ends the call with that status. */
+typedef skald_status (*skald_write_fn)(void *user, const void *from, size_t n_bytes);
+typedef skald_status (*skald_read_fn)(void *user, void *to, size_t n_bytes);
+
+/* Writes what `seq` holds, in order and in pieces: *n_bytes in all (may be NULL). `write` NULL: only tells n_bytes. What comes
+ * out depends neither on pages nor on other sequences; ids are the host's to keep. Asks for one layer's part of memory and
+ * gives it back. `seq` stays as it is. */
+SKALD_API skald_status skald_kv_cache_save(uint64_t *n_bytes, skald_kv_cache *cache, skald_seq seq, skald_write_fn write,
+                                           void *user, skald_report *why);
+/* A new sequence from what was saved, in this process or another: the next logits have the same bits. It can be rewound as far
+ * as the saved one could. Nothing changes unless all is right, to the sum at the end:
+ * FORMAT: no saved sequence, or a damaged one. UNSUPPORTED: of another model (told apart by header and a sample of each
+ * tensor), numerics, k_type or v_type, or longer than the cache has room for. FULL: as reserve. MEMORY; what `read` says.
+ * The sum is against damage: who can forge one can give a sequence any contents, but reach nothing else. */
+SKALD_API skald_status skald_kv_cache_restore(skald_seq *out, skald_kv_cache *cache, skald_read_fn read, void *user,
+                                              skald_report *why);
+
 /* What one token costs in a cache, from sizes alone:
  * latent_dim 0: n_layers * n_kv_heads * (head_dim_k + head_dim_v) elements, else n_layers * (latent_dim + latent_rope_dim)
  * (DeepSeek-V2, arXiv 2405.04434). 0: a type without whole blocks there. Any thread. */

@@ -2,6 +2,7 @@
 #include "base/report.h"
 #include "cache/cache.h"
 #include "model/model.h"
+#include "api/enter.h"
 #include "api/plan.h"
 #include <string.h>
 
@@ -146,6 +147,8 @@ static skald_status make(skald_kv_cache **out, skald_model *model, const skald_k
     store.groups = sizes->groups;
     skald_kv_cache *cache = carve(&c, &layers, &store);
     set_layers(&store, layers, groups, &model->config);
+    cache->n_layers = store.n_layers;
+    cache->layers = layers;
     cache->block_bytes = sizes->handle_bytes;
     cache->bytes_per_token = sizes->bytes_per_token;
     cache->page_bytes = sizes->page_bytes;
@@ -195,21 +198,6 @@ skald_status skald_kv_cache_free(skald_kv_cache *cache) {
 }
 
 /* ---- sequences */
-
-static skald_status enter(skald_kv_cache *cache) {
-    if (!cache) return SKALD_ARGUMENT;
-    skald_status status = sk_enter(&cache->busy);
-    if (status == SKALD_OK && atomic_load(&cache->paused)) {
-        sk_leave(&cache->busy);
-        status = SKALD_BUSY;
-    }
-    return status;
-}
-
-static skald_status leave(skald_kv_cache *cache, skald_status status) {
-    sk_leave(&cache->busy);
-    return status;
-}
 
 skald_status skald_kv_cache_open(skald_seq *out, skald_kv_cache *cache) {
     if (!out) return SKALD_ARGUMENT;

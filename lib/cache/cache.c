@@ -121,6 +121,7 @@ skald_status sk_cache_reserve(skald_kv_cache *cache, sk_sequence *s, uint32_t n_
 }
 
 bool sk_cache_reaches(const skald_kv_cache *cache, const sk_sequence *s, uint32_t n_tokens) {
+    if (n_tokens && n_tokens < s->least) return false;
     for (uint32_t g = 0; n_tokens && g < cache->n_groups; g++) {
         const sk_group *group = &cache->groups[g];
         if (sk_pages_first_seen(group, n_tokens) < group->holdings[index_of(cache, s)].begin) return false;
@@ -135,6 +136,7 @@ skald_status sk_cache_fork(skald_seq *out, skald_kv_cache *cache, const sk_seque
         sk_pages_share(cache, &cache->groups[g], index_of(cache, child), index_of(cache, s), n_tokens);
     sk_slots_share(cache, child, s, n_tokens);
     child->length = n_tokens;
+    child->least = n_tokens ? s->least : 0;
     *out = handle_of(cache, child);
     return SKALD_OK;
 }
@@ -144,6 +146,7 @@ void sk_cache_rewind(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens) {
         sk_pages_trim(cache, &cache->groups[g], index_of(cache, s), sk_pages_for(n_tokens));
     sk_slots_rewind(cache, s, n_tokens);
     s->length = n_tokens;
+    if (n_tokens == 0) s->least = 0;
     s->reserved = 0;
 }
 

@@ -27,6 +27,7 @@ typedef struct sk_sequence {
     uint32_t generation; /* tells a released handle from a living one */
     uint32_t length;     /* committed tokens */
     uint32_t reserved;   /* tokens that the caller asked room for, 0 or more than length */
+    uint32_t least;      /* restored with no more than a rewind to here needs; 0: with everything */
     uint32_t target;     /* the length that the step under way will give */
     uint32_t slot[2];    /* with the state at the last grid line up to length, and at the line before; SK_NONE */
     uint32_t work[2];    /* the same behind the passes of the step under way */
@@ -59,6 +60,8 @@ struct skald_kv_cache {
     uint64_t bytes_per_token;
     skald_dtype k_type, v_type;
     uint32_t n_sequences, n_groups, n_list;
+    uint32_t n_layers;
+    const skald_store_layer *layers; /* [n_layers] */
     sk_sequence *sequences; /* [n_sequences] */
     uint32_t *lists;        /* [n_groups][n_sequences][n_list] */
     sk_group groups[SK_MAX_GROUPS];

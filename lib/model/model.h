@@ -157,6 +157,7 @@ struct skald_model {
     uint32_t n_tensors;
     sk_model_tensor *tensors; /* [n_tensors] */
     uint64_t n_parameters, n_file_bytes;
+    uint64_t sample_sum; /* of some bytes of each tensor */
 };
 
 /* ---- families: rows of data and a function that reads the sizes */
@@ -361,4 +362,6 @@ skald_status sk_model_open(skald_model **out, skald_runtime *runtime, const skal
                            sk_model_check *check, const skald_source *parts, uint32_t n_parts, skald_report *why);
 
 const skald_allocator *sk_model_memory(const skald_model *model);
+/* Tells models apart whose sequences are not each other's: by their headers and a sample of each tensor. */
+uint64_t sk_model_fingerprint(const skald_model *model);
 #endif

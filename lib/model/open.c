@@ -4,6 +4,7 @@
  *     (scratch)           (scratch)   (one block)  (one buffer)
  */
 #include "base/report.h"
+#include "base/sum.h"
 #include "model/model.h"
 #include "model/read_vocab.h"
 #include <string.h>
@@ -216,6 +217,32 @@ static void name_kernels(skald_model *m, const opening *o) {
     }
 }
 
+/* The middle of each tensor: headers of two models that were tuned apart may be equal. */
+static skald_status sample_tensors(skald_model *m, const opening *o) {
+    skald_status status = SKALD_OK;
+    m->sample_sum = SK_SUM_BEGIN;
+    for (uint32_t i = 0; !o->options->vocabulary_only && i < m->n_tensors && status == SKALD_OK; i++) {
+        const sk_gguf_tensor *t = o->files.tensor[i];
+        char sample[64] = {0};
+        const uint64_t half = t->n_bytes / 2, left = t->n_bytes - half;
+        const size_t n = left < sizeof sample ? (size_t)left : sizeof sample;
+        status = sk_source_read(&o->files.source[t->part], sample, t->offset + half, n, o->why);
+        m->sample_sum = sk_sum(m->sample_sum, sample, sizeof sample);
+    }
+    return status;
+}
+
+uint64_t sk_model_fingerprint(const skald_model *model) {
+    uint64_t sum = model->sample_sum;
+    for (uint32_t i = 0; i < model->n_parts; i++)
+        sum = sk_sum(sum, model->part[i].header, (size_t)model->part[i].size.header_bytes);
+    for (uint32_t r = 0; r < model->config.n_rotations; r++) { /* which the host's options may choose */
+        const char *factors = model->config.rotation[r].factors;
+        if (factors) sum = sk_sum(sum, factors, strlen(factors));
+    }
+    return sum;
+}
+
 typedef struct {
     char *at;
     uint64_t n_bytes;
@@ -294,6 +321,7 @@ static skald_status make(skald_model **out, opening *o, sk_model_check *check) {
     m->block_bytes = o->model_bytes;
     sk_runtime_retain(o->runtime);
     if (status == SKALD_OK) name_kernels(m, o);
+    if (status == SKALD_OK) status = sample_tensors(m, o);
     if (status == SKALD_OK) status = load_weights(m, o, check);
     if (status == SKALD_OK) *out = m;
     else free_model(m);

@@ -13,11 +13,13 @@ static host_memory memory;
 typedef struct life {
     world w;
     skald_sampler *sampler;
-    skald_seq seq[2];
+    skald_seq seq[3];
     skald_report why;
     int32_t last;
     size_t n_text;
     char text[256];
+    size_t n_saved, n_read;
+    char saved[1 << 18];
 } life;
 
 static int32_t collect(void *user, const char *text, size_t n_bytes) {
@@ -62,7 +64,7 @@ static skald_status open_vocabulary(life *l) {
 static skald_status make_cache(life *l) {
     skald_kv_cache_options o;
     skald_kv_cache_options_init(&o, sizeof o);
-    o.n_tokens = 640, o.n_sequences = 2;
+    o.n_tokens = 640, o.n_sequences = 3;
     return skald_kv_cache_create(&l->w.cache, l->w.model, &o, &l->why);
 }
 
@@ -86,6 +88,32 @@ static skald_status open_sequence(life *l) { return skald_kv_cache_open(&l->seq[
 static skald_status read_prompt(life *l) { return world_read(&l->w, l->seq[0], 0, 200); }
 static skald_status fork_sequence(life *l) { return skald_kv_cache_fork(&l->seq[1], l->w.cache, l->seq[0], 150); }
 static skald_status read_fork(life *l) { return world_read(&l->w, l->seq[1], 500, 3); }
+
+static skald_status put(void *user, const void *from, size_t n_bytes) {
+    life *l = user;
+    if (n_bytes > sizeof l->saved - l->n_saved) return SKALD_SHORT;
+    memcpy(l->saved + l->n_saved, from, n_bytes);
+    l->n_saved += n_bytes;
+    return SKALD_OK;
+}
+
+static skald_status get(void *user, void *to, size_t n_bytes) {
+    life *l = user;
+    if (n_bytes > l->n_saved - l->n_read) return SKALD_END;
+    memcpy(to, l->saved + l->n_read, n_bytes);
+    l->n_read += n_bytes;
+    return SKALD_OK;
+}
+
+static skald_status save(life *l) {
+    l->n_saved = 0;
+    return skald_kv_cache_save(NULL, l->w.cache, l->seq[0], put, l, &l->why);
+}
+
+static skald_status restore(life *l) {
+    l->n_read = 0;
+    return skald_kv_cache_restore(&l->seq[2], l->w.cache, get, l, &l->why);
+}
 
 static skald_status choose(life *l) {
     return skald_sampler_choose(&l->last, l->sampler, skald_logits(l->w.context, 0), 153, NULL, 0);
@@ -117,7 +145,8 @@ static const struct {
     {"skald_context_create", make_context}, {"skald_sampler_create", make_sampler},
     {"skald_kv_cache_open", open_sequence}, {"skald_step", read_prompt},
     {"skald_kv_cache_fork", fork_sequence}, {"skald_step, fork", read_fork},
-    {"skald_sampler_choose", choose},       {"skald_encode", encode},
+    {"skald_sampler_choose", choose},       {"skald_kv_cache_save", save},
+    {"skald_kv_cache_restore", restore},    {"skald_encode", encode},
     {"skald_generate", generate},
 };
 

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- answer gguf json model template text vocab
+[ $# -gt 0 ] || set -- answer gguf json model state template text vocab
 folder=${FUZZ_DIR:-$root/build/fuzz}
 clang=${CLANG:-clang}
 
@@ -16,9 +16,9 @@ cmake -S "$root" -B "$folder/lib" -DCMAKE_C_COMPILER="$clang" -DCMAKE_BUILD_TYPE
 cmake --build "$folder/lib" --target skald_static -j "$(nproc)" >/dev/null
 
 flags="-std=c11 -O1 -g -DSKALD_STATIC -D_POSIX_C_SOURCE=200809L -I$root/include -I$root/lib -I$root/tests -I$root
-    -fno-sanitize-recover=all"
+    -DSK_TEST_DATA=\"$root/tests/golden/data\" -fno-sanitize-recover=all"
 library=$folder/lib/lib/libskald.a
-for target in answer gguf json model template text vocab; do mkdir -p "$folder/seeds/$target"; done
+for target in answer gguf json model state template text vocab; do mkdir -p "$folder/seeds/$target"; done
 $clang $flags -fsanitize=fuzzer-no-link,$sanitize "$here/make_seeds.c" "$library" -o "$folder/make_seeds" -lpthread -ldl
 "$folder/make_seeds" "$folder/seeds"
 

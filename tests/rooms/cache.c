@@ -1,8 +1,9 @@
-/* The cache against a model of what must hold: random sequences are opened, stepped, aborted, forked, rewound and released
+/* The cache against a model of what must hold: random sequences are opened, stepped, aborted, forked, saved, restored, rewound and released
  * while a device of plain arrays checks that every row finds what it may see, and nothing else. What nobody may see is
  * spoilt before each pass; every page and slot is counted after each call. */
 #include "batch/batch.h"
-#include "cache/cache.h"
+#include "base/sum.h"
+#include "cache/contents.h"
 #include "support/check.h"
 
 #define N_SEQUENCES 4u
@@ -43,6 +44,25 @@ static skald_status slot_copy(skald_store *to_store, uint32_t to, skald_store *f
     to_store->slots[to].state = from_store->slots[from].state;
     memcpy(to_store->slots[to].rows, from_store->slots[from].rows, n * sizeof(int32_t));
     return SKALD_OK;
+}
+
+/* A key, and the value too, is the id. */
+static skald_status move_part(struct skald_store *store, const skald_store_part *p, void *host, bool reading) {
+    void *kept = &device.pages[layers[p->layer].group][p->page][p->first];
+    size_t n_bytes = p->n * sizeof(int32_t);
+    if (copies_until_failure-- == 0) return SKALD_DEVICE;
+    if (p->part == SKALD_PART_STATE) kept = &store->slots[p->page].state, n_bytes = sizeof(uint64_t);
+    if (p->part == SKALD_PART_ROWS) kept = &store->slots[p->page].rows[p->first];
+    memcpy(reading ? host : kept, reading ? kept : host, n_bytes);
+    return SKALD_OK;
+}
+
+static skald_status part_read(void *to, skald_store *store, const skald_store_part *part) {
+    return move_part(store, part, to, true);
+}
+
+static skald_status part_write(skald_store *store, const skald_store_part *part, const void *from) {
+    return move_part(store, part, (void *)(uintptr_t)from, false);
 }
 
 /* ---- the model: the text of each sequence, and the longest it has been */
@@ -209,7 +229,8 @@ static void check_group(uint32_t group) {
         const sk_holding *h = &g->holdings[i];
         if (!s->living) continue;
         CHECK(h->shared_tail == SK_NONE && h->begin <= h->end);
-        CHECK_SAID(group ? h->end == sk_pages_for(s->length) : h->end >= sk_pages_for(s->length) && h->begin == 0,
+        CHECK_SAID(h->end == sk_pages_for(group || s->reserved < s->length ? s->length : s->reserved) &&
+                       (group || h->begin == 0),
                    "group %u holds [%u, %u) of %u tokens", group, h->begin, h->end, s->length);
         CHECK(h->begin * SKALD_PAGE_TOKENS <= (g->window && s->length >= g->window ? s->length - g->window + 1 : 0));
         for (uint32_t p = 0; p < N_LIST; p++) {
@@ -248,7 +269,7 @@ static void check_counts(void) {
 
 /* ---- what is done at random */
 
-static uint32_t n_steps, n_aborted, n_full, n_failed, n_gone, n_rewound, n_passes;
+static uint32_t n_steps, n_aborted, n_full, n_failed, n_gone, n_rewound, n_restored, n_passes;
 
 static text *any_text(bool living) {
     text *t = &texts[draw(N_SEQUENCES)];
@@ -272,6 +293,7 @@ static void release_one(void) {
 
 /* Mostly near the end, where it must be possible. */
 static uint32_t draw_length(const text *t) {
+    if (draw(8) == 0) return 0;
     const uint32_t back = draw(3) ? draw(150) : draw(t->length + 1);
     return back < t->length ? t->length - back : 0;
 }
@@ -300,6 +322,64 @@ static void fork_one(void) {
     CHECK_EQUAL(sk_cache_fork(&to->seq, cache, sk_cache_find(cache, from->seq), n), SKALD_OK);
 }
 
+static char saved[1 << 20], room[1 << 20];
+static size_t saved_at;
+
+static skald_status save_bytes(void *user, const void *from, size_t n_bytes) {
+    (void)user;
+    memcpy(saved + saved_at, from, n_bytes);
+    saved_at += n_bytes;
+    return SKALD_OK;
+}
+
+static skald_status give_bytes(void *user, void *to, size_t n_bytes) {
+    (void)user;
+    memcpy(to, saved + saved_at, n_bytes);
+    saved_at += n_bytes;
+    return SKALD_OK;
+}
+
+/* A copy by way of bytes is as good as a fork; it may fail on the way, and is then no more. */
+static void restore_one(void) {
+    text *from = any_text(true), *to = any_text(false);
+    if (!from || !to) return;
+    sk_sequence *s = sk_cache_find(cache, from->seq);
+    sk_passage out = {.write = save_bytes, .sum = SK_SUM_BEGIN}, in = {.read = give_bytes, .sum = SK_SUM_BEGIN};
+    const sk_extent e = sk_cache_extent(cache, s);
+    skald_seq seq;
+    CHECK(sk_contents_room(cache, &e) <= sizeof room && sk_contents_bytes(cache, &e) <= sizeof saved);
+    CHECK(sk_extent_is_possible(cache, &e));
+    saved_at = 0;
+    CHECK_EQUAL(sk_contents_save(cache, s, &out, room), SKALD_OK);
+    CHECK_EQUAL(saved_at, sk_contents_bytes(cache, &e));
+    saved_at = 0;
+    const bool fits = sk_pages_for(e.length) <= cache->groups[0].pages.n_free;
+    const skald_status status = sk_cache_open_filled(&seq, cache, &e);
+    CHECK_EQUAL(status, fits ? SKALD_OK : SKALD_FULL);
+    if (status != SKALD_OK) return;
+    s = sk_cache_find(cache, seq);
+    copies_until_failure = draw(4) ? UINT32_MAX : draw(4);
+    const skald_status filled = sk_contents_restore(cache, s, &e, &in, room);
+    CHECK(filled == SKALD_OK || (filled == SKALD_DEVICE && copies_until_failure == UINT32_MAX));
+    copies_until_failure = UINT32_MAX;
+    if (filled != SKALD_OK) {
+        sk_cache_release(cache, s);
+        return;
+    }
+    CHECK(in.sum == out.sum);
+    const sk_extent again = sk_cache_extent(cache, s);
+    CHECK(again.length == e.length && again.least >= e.least && again.n_states == e.n_states);
+    *to = *from;
+    to->seq = seq;
+    n_restored++;
+    if (e.least == 0 || cache->slots.n || draw(2)) return; /* else to the very border of what was saved */
+    CHECK(sk_cache_reaches(cache, s, e.least) || again.least > e.least);
+    CHECK(!sk_cache_reaches(cache, s, e.least - 1));
+    if (again.least > e.least) return;
+    sk_cache_rewind(cache, s, e.least);
+    to->length = e.least;
+}
+
 static void rewind_one(void) {
     text *t = any_text(true);
     if (!t) return;
@@ -324,7 +404,7 @@ static void reserve_one(void) {
 static uint32_t draw_tokens(void) {
     static const uint32_t few[] = {1, 1, 1, 2, 5, 15, 16, 17, 33};
     const uint32_t kind = draw(12);
-    return kind < 9 ? few[kind] : kind < 11 ? 1 + draw(400) : 1 + draw(2500);
+    return kind < 9 ? few[kind] : kind < 11 ? 1 + draw(400) : 1 + draw(5500);
 }
 
 /* Spans of some sequences; their ids are written behind the texts. Returns how many, 0 when they would not fit. */
@@ -394,7 +474,11 @@ static void live(uint32_t n_layers, uint32_t n_rows, uint32_t n_operations) {
     skald_store_group groups[SK_MAX_GROUPS];
     skald_store_plan plan = {
         .size = sizeof plan, .n_layers = n_layers, .layers = layers, .n_list = N_LIST, .n_sequences = N_SEQUENCES};
-    static const skald_backend backend = {.size = sizeof backend, .page_copy = page_copy, .slot_copy = slot_copy};
+    static const skald_backend backend = {.size = sizeof backend,
+                                          .page_copy = page_copy,
+                                          .slot_copy = slot_copy,
+                                          .part_read = part_read,
+                                          .part_write = part_write};
     static _Alignas(64) char memory[1 << 20];
     sk_cache_divide(&plan, layers, groups);
     sk_carver measured = {0}, c = {.base = memory};
@@ -407,19 +491,23 @@ static void live(uint32_t n_layers, uint32_t n_rows, uint32_t n_operations) {
     CHECK(c.used < sizeof memory);
     cache->backend = &backend;
     cache->store = &device;
+    cache->layers = layers;
+    cache->n_layers = n_layers;
+    cache->k_type = cache->v_type = SKALD_F32;
     memset(texts, 0, sizeof texts);
-    n_steps = n_aborted = n_full = n_failed = n_gone = n_rewound = n_passes = 0;
-    void (*const operations[])(void) = {open_one, open_one, release_one, fork_one, rewind_one, reserve_one,
-                                        step,     step,     step,        step,     step};
+    n_steps = n_aborted = n_full = n_failed = n_gone = n_rewound = n_restored = n_passes = 0;
+    void (*const operations[])(void) = {open_one,    open_one, release_one, fork_one, restore_one, rewind_one,
+                                        reserve_one, step,     step,        step,     step,        step};
     for (uint32_t i = 0; i < n_operations && sk_checks_failed == 0; i++) {
         operations[draw(sizeof operations / sizeof *operations)]();
         spoil(true);
         check_counts();
     }
     printf(
-        "%u groups, %u slots, %u rows: %u steps of %u passes, %u aborted, %u by a copy, %u too long; %u rewound, %u gone\n",
-        cache->n_groups, cache->slots.n, n_rows, n_steps, n_passes, n_aborted, n_failed, n_full, n_rewound, n_gone);
-    CHECK(n_steps > n_operations / 8 && n_aborted > 50 && n_full > 10 && n_rewound > 50);
+        "%u groups, %u slots, %u rows: %u steps of %u passes, %u aborted, %u by a copy, %u too long; %u rewound, %u gone, %u restored\n",
+        cache->n_groups, cache->slots.n, n_rows, n_steps, n_passes, n_aborted, n_failed, n_full, n_rewound, n_gone,
+        n_restored);
+    CHECK(n_steps > n_operations / 8 && n_aborted > 50 && n_full > 10 && n_rewound > 50 && n_restored > 20);
     for (uint32_t i = 0; i < N_SEQUENCES; i++)
         if (texts[i].seq) sk_cache_release(cache, sk_cache_find(cache, texts[i].seq));
     for (uint32_t g = 0; g < cache->n_groups; g++) CHECK_EQUAL(cache->groups[g].pages.n_free, cache->groups[g].pages.n);
@@ -429,7 +517,7 @@ static void live(uint32_t n_layers, uint32_t n_rows, uint32_t n_operations) {
 int main(void) {
     live(1, 100, 3000);            /* pages alone */
     live(N_LAYERS, 64, 6000);      /* windows */
-    live(N_LAYERS, 2048, 6000);    /* passes that a window cuts */
+    live(N_LAYERS, 6000, 6000);    /* passes that a window cuts */
     live(N_LAYERS + 1, 100, 6000); /* states too */
     CHECK_EQUAL(cache->n_groups, 3);
     CHECK_EQUAL(layers[3].group, 0);
