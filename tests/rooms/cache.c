@@ -507,14 +507,30 @@ static void live(uint32_t n_layers, uint32_t n_rows, uint32_t n_operations) {
         "%u groups, %u slots, %u rows: %u steps of %u passes, %u aborted, %u by a copy, %u too long; %u rewound, %u gone, %u restored\n",
         cache->n_groups, cache->slots.n, n_rows, n_steps, n_passes, n_aborted, n_failed, n_full, n_rewound, n_gone,
         n_restored);
-    CHECK(n_steps > n_operations / 8 && n_aborted > 50 && n_full > 10 && n_rewound > 50 && n_restored > 20);
+    CHECK(n_steps > n_operations / 8 && n_aborted > 50 && n_full > 10 && n_rewound > 50 && n_restored > 10);
     for (uint32_t i = 0; i < N_SEQUENCES; i++)
         if (texts[i].seq) sk_cache_release(cache, sk_cache_find(cache, texts[i].seq));
     for (uint32_t g = 0; g < cache->n_groups; g++) CHECK_EQUAL(cache->groups[g].pages.n_free, cache->groups[g].pages.n);
     CHECK_EQUAL(cache->slots.n_free, cache->slots.n);
 }
 
+/* Gemma 3 1B, f16, one sequence of 32 768 tokens: a KV head of 256, every sixth layer sees everything, the others 512. */
+static void count_gemma3(void) {
+    enum { N = 26, TOKEN = 2 * 256 * 2 };
+    skald_store_layer shape[N];
+    skald_store_group groups[SK_MAX_GROUPS];
+    skald_store_plan plan = {.size = sizeof plan, .n_layers = N, .layers = shape, .n_list = 256, .n_sequences = 1};
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < N; i++) shape[i] = (skald_store_layer){1, 256, 256, i % 6 == 5 ? 0 : 512, 0, 0, 0};
+    sk_cache_divide(&plan, shape, groups);
+    for (uint32_t i = 0; i < N; i++) n_bytes += (uint64_t)groups[shape[i].group].n_pages * SKALD_PAGE_TOKENS * TOKEN;
+    CHECK_EQUAL(groups[0].n_pages, 256);
+    CHECK_EQUAL(groups[1].n_pages, 16);
+    CHECK_EQUAL(n_bytes, 180355072); /* 872 415 232 without windows */
+}
+
 int main(void) {
+    count_gemma3();
     live(1, 100, 3000);            /* pages alone */
     live(N_LAYERS, 64, 6000);      /* windows */
     live(N_LAYERS, 6000, 6000);    /* passes that a window cuts */
