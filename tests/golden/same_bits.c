@@ -48,9 +48,10 @@ static const struct {
     test_model which;
     uint32_t n_caches; /* attention is tried with all of them once */
     bool has_states;   /* which reach back to the grid line before the last one */
-} models[] = {{"dense", TEST_MODEL_DENSE, N_CACHES, false},
-              {"experts", TEST_MODEL_EXPERTS, 2, false},
-              {"delta", TEST_MODEL_DELTA, 2, true}};
+} models[] = {{"dense", TEST_MODEL_DENSE, N_CACHES, false},  {"experts", TEST_MODEL_EXPERTS, 2, false},
+              {"delta", TEST_MODEL_DELTA, 2, true},          {"positions", TEST_MODEL_POSITIONS, 2, false},
+              {"caps", TEST_MODEL_CAPS, 2, false},           {"sinks", TEST_MODEL_SINKS, 2, false},
+              {"latent", TEST_MODEL_LATENT, N_CACHES, false}};
 #define N_MODELS (sizeof models / sizeof *models)
 
 static char *model; /* the one under test */
