@@ -17,6 +17,7 @@ typedef struct golden {
     int32_t tokens[N_TEXTS][MOST];
     float *want[N_TEXTS]; /* of the other engine */
     float *bits[N_TEXTS]; /* of the first run, which all others must equal */
+    uint32_t n_context;   /* positions that will be used, 0: what the file says */
     bool quantizes;       /* weights are integers, so that the CPU rounds rows to 8 bits */
     double deviation;
 } golden;
@@ -104,6 +105,7 @@ static inline session open_session(const golden *g, const device *d, const char 
     o.config = config ? config : d->config;
     o.device = d->name;
     o.level = d->level;
+    o.n_context = g->n_context;
     o.n_threads = 2;
     o.n_logits = N_TEXTS * MOST;
     if (!o.n_tokens) o.n_tokens = 1024;

@@ -15,7 +15,8 @@ typedef struct session_options {
     const skald_executor *executor;
     uint32_t n_threads;
     uint32_t in_place;
-    skald_dtype type; /* of the cache; 0 is SKALD_F32 */
+    uint32_t n_context; /* positions that will be used */
+    skald_dtype type;   /* of the cache; 0 is SKALD_F32 */
     uint64_t n_tokens;
     uint32_t n_sequences, n_rows, n_logits;
 } session_options;
@@ -48,6 +49,7 @@ static inline session session_open(const session_options *o) {
     skald_model_options_init(&model, sizeof model);
     model.device = o->device;
     model.in_place = o->in_place;
+    model.n_context = o->n_context;
     skald_source source = {.size = sizeof source, .path = o->path, .bytes = o->bytes, .n_bytes = o->n_bytes};
     session_must(skald_model_open(&s.model, s.runtime, &model, &why, &source, 1), "model", &why);
     skald_model_info info = {.size = sizeof info};
