@@ -68,6 +68,53 @@ static const bend bends[] = {
     {"qwen3next", "qwen3next.ssm.inner_size", UINT32_MAX, NULL},
     {"qwen3next", "qwen3next.rope.dimension_count", 7, NULL},
     {"qwen3next", "qwen3next.expert_shared_feed_forward_length", 0, NULL},
+    {"deepseek2_v3", "deepseek2.attention.kv_lora_rank", 0, NULL},
+    {"deepseek2_v3", "deepseek2.attention.q_lora_rank", UINT32_MAX, NULL},
+    {"deepseek2_v3", "deepseek2.attention.q_lora_rank", 33, "blk.0.attn_q_a.weight"},
+    {"deepseek2_v3", "deepseek2.attention.value_length_mla", 1025, NULL},
+    {"deepseek2_v3", "deepseek2.attention.head_count", 1025, NULL},
+    {"deepseek2_v3", "deepseek2.attention.head_count_kv", 2, NULL},
+    {"deepseek2_v3", "deepseek2.attention.key_length", 9, NULL},
+    {"deepseek2_v3", "deepseek2.attention.value_length", 9, NULL},
+    {"deepseek2_v3", "deepseek2.rope.dimension_count", 3, NULL},
+    {"deepseek2_v3", "deepseek2.rope.dimension_count", UINT32_MAX, NULL},
+    {"gpt2", "gpt2.attention.head_count", 0, NULL},
+    {"gpt2", "gpt2.attention.head_count", 4097, NULL},
+    {"gpt2", "gpt2.context_length", 0, NULL},
+    {"gpt2", "gpt2.context_length", UINT32_MAX, NULL},
+    {"gpt2", "gpt2.context_length", 17, "position_embd.weight"},
+    {"gpt2", "gpt2.block_count", 0, NULL},
+    {"gpt2", "gpt2.block_count", UINT32_MAX, NULL},
+    {"gpt2", "gpt2.embedding_length", 0, NULL},
+    {"gpt2", "gpt2.attention.layer_norm_epsilon", 0xbf800000u, NULL}, /* -1 */
+    {"qwen2", "qwen2.attention.head_count_kv", 0, NULL},
+    {"qwen2", "qwen2.attention.head_count_kv", UINT32_MAX, NULL},
+    {"qwen2", "qwen2.attention.head_count_kv", 3, NULL},
+    {"qwen2", "qwen2.attention.layer_norm_rms_epsilon", 0x7fc00000u, NULL}, /* NaN */
+    {"qwen2", "qwen2.rope.freq_base", 0, NULL},
+    {"qwen3", "qwen3.attention.key_length", 0, NULL},
+    {"qwen3", "qwen3.attention.key_length", 1025, NULL},
+    {"qwen3", "qwen3.attention.value_length", UINT32_MAX, NULL},
+    {"gemma2", "gemma2.attention.sliding_window", UINT32_MAX, NULL},
+    {"gemma2", "gemma2.attn_logit_softcapping", 0xbf800000u, NULL},  /* -1 */
+    {"gemma2", "gemma2.final_logit_softcapping", 0x7f800000u, NULL}, /* infinity */
+    {"gemma3", "gemma3.attention.sliding_window", UINT32_MAX, NULL},
+    {"gemma3", "gemma3.attention.key_length", 0, NULL},
+    {"gemma3", "gemma3.rope.freq_base_swa", 0, NULL},
+    {"gpt_oss", "gpt-oss.attention.sliding_window", UINT32_MAX, NULL},
+    {"phi3", "phi3.rope.dimension_count", 5, NULL}, /* odd */
+    {"phi3", "phi3.rope.dimension_count", 0, NULL},
+    {"phi3", "phi3.rope.scaling.original_context_length", 0, NULL},
+    {"phi3_long", "phi3.rope.scaling.original_context_length", 0, NULL},
+    {"phi3_long", "phi3.rope.scaling.attn_factor", 0, NULL},
+    {"phi3_long", "phi3.rope.dimension_count", 10, "rope_factors_long.weight"},
+    {"llama_linear", "llama.rope.scaling.factor", 0, NULL},
+    {"llama_linear", "llama.rope.dimension_count", 11, NULL},       /* odd */
+    {"llama_yarn", "llama.rope.scaling.factor", 0x3f000000u, NULL}, /* a half */
+    {"llama_yarn", "llama.rope.scaling.original_context_length", 0, NULL},
+    {"olmo2", "olmo2.attention.head_count", 0, NULL},
+    {"olmo2", "olmo2.attention.head_count", 5, "heads"},
+    {"smollm3", "smollm3.rope.dimension_count", 7, NULL}, /* odd */
 };
 
 static size_t read_model(unsigned char *to, const char *name) {
