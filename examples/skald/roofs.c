@@ -20,14 +20,16 @@ enum { MOST_THREADS = 256, LINE = 64, ACCUMULATORS = 12, ROUNDS = 2048 };
 
 #define TWELVE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
-/* The compiler may know nothing about `x`, so that nothing is moved out of the loop. */
+/* The compiler may know nothing about `x`: nothing is moved out of the loop, and accumulators that begin alike stay apart. */
 #define UNKNOWN(x, where) __asm__ volatile("" : "+" where(x))
 
 /* Each returns the operations it did. */
 typedef uint64_t multiply_loop(void);
 
 #if defined(__x86_64__)
-#define ZERO_512(i) __m512i s##i = _mm512_setzero_si512();
+#define ZERO_512(i)                                                                                                    \
+    __m512i s##i = _mm512_setzero_si512();                                                                             \
+    UNKNOWN(s##i, "v");
 #define DOT_512(i)  s##i = _mm512_dpbusd_epi32(s##i, a, b);
 #define KEEP_512(i) UNKNOWN(s##i, "v");
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) static uint64_t int8_avx512(void) {
@@ -41,7 +43,9 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) static uint64_t int8_avx5
     return (uint64_t)ROUNDS * ACCUMULATORS * 64 * 2;
 }
 
-#define ZERO_256(i) __m256i s##i = _mm256_setzero_si256();
+#define ZERO_256(i)                                                                                                    \
+    __m256i s##i = _mm256_setzero_si256();                                                                             \
+    UNKNOWN(s##i, "x");
 #define KEEP_256(i) UNKNOWN(s##i, "x");
 #define DOT_VNNI(i) s##i = _mm256_dpbusd_avx_epi32(s##i, a, b);
 __attribute__((target("avx2,avxvnni"))) static uint64_t int8_avxvnni(void) {
@@ -69,8 +73,10 @@ __attribute__((target("avx2"))) static uint64_t int8_avx2(void) {
     return (uint64_t)ROUNDS * ACCUMULATORS * 32 * 2;
 }
 
-#define ZERO_F512(i) __m512 s##i = _mm512_setzero_ps();
-#define FMA_512(i)   s##i = _mm512_fmadd_ps(a, b, s##i);
+#define ZERO_F512(i)                                                                                                   \
+    __m512 s##i = _mm512_setzero_ps();                                                                                 \
+    UNKNOWN(s##i, "v");
+#define FMA_512(i) s##i = _mm512_fmadd_ps(a, b, s##i);
 __attribute__((target("avx512f"))) static uint64_t fma_avx512(void) {
     __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
     TWELVE(ZERO_F512)
@@ -82,8 +88,10 @@ __attribute__((target("avx512f"))) static uint64_t fma_avx512(void) {
     return (uint64_t)ROUNDS * ACCUMULATORS * 16 * 2;
 }
 
-#define ZERO_F256(i) __m256 s##i = _mm256_setzero_ps();
-#define FMA_256(i)   s##i = _mm256_fmadd_ps(a, b, s##i);
+#define ZERO_F256(i)                                                                                                   \
+    __m256 s##i = _mm256_setzero_ps();                                                                                 \
+    UNKNOWN(s##i, "x");
+#define FMA_256(i) s##i = _mm256_fmadd_ps(a, b, s##i);
 __attribute__((target("avx2,fma"))) static uint64_t fma_avx2(void) {
     __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
     TWELVE(ZERO_F256)
