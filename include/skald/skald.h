@@ -7,6 +7,7 @@
  *   sampler   how a token is chosen from logits. One thread at a time.
  *   template  how a conversation is laid out. Never changes; threads share it.
  *   answer    what a model writes, as content, reasoning and calls of tools. One thread at a time.
+ *   engine    many requests at once on one model. One thread steps; any thread submits and cancels.
  *
  * Short way: skald_model_open_path, skald_generate.   Own loop: skald_step, skald_logits, skald_sampler_choose.
  * Own device: backend.h.
@@ -621,6 +622,113 @@ SKALD_API void skald_sampler_free(skald_sampler *sampler);
  * ARGUMENT: a logit is NaN, or every id is forbidden. */
 SKALD_API skald_status skald_sampler_choose(int32_t *id, skald_sampler *sampler, const float *logits, uint64_t position,
                                             const int32_t *history, uint32_t n_history);
+
+/* ---- engine: many requests ------------------------------------------------------------------------------------------ */
+
+/* Requests come and go while others run: all that run share each pass through the model (continuous batching, Orca, OSDI
+ * 2022), prompts are read in chunks beside answers that go on, and a beginning that some sequence has read already is
+ * shared and not computed again. An answer has the same ids as the request alone, whatever runs beside it.
+ *
+ * Threads: submit and cancel from any thread at any time; every other call from one thread at a time, a second one gets
+ * BUSY. A host's loop: skald_engine_step, then skald_engine_poll until END. */
+typedef struct skald_engine skald_engine;
+typedef uint64_t skald_request_id; /* never 0, never reused */
+
+typedef struct skald_engine_options {
+    uint32_t size;
+    uint32_t n_running;  /* requests in a step, at most; 0: 32 */
+    uint32_t n_requests; /* submitted and not yet told to have ended, at most; 0: 256, at most 32768 */
+    uint32_t n_kept;     /* sequences that are kept for their beginnings after they ended; 0: n_running */
+    uint64_t n_tokens;   /* room of the cache, in tokens; 0: n_running times the model's context, that at most 4096 */
+    uint64_t n_text;     /* ids of prompts and answers of all requests, at most; 0: 4 times the room of the cache */
+    uint32_t n_rows;     /* tokens that go through the model together; 0: 512 */
+    uint32_t n_prompt_rows; /* of them for prompts while others answer, so that those keep their pace; 0: 64 */
+    uint32_t no_sharing;    /* 1: each request computes all of its prompt, and nothing is kept */
+    uint32_t n_threads;     /* 0: all of the runtime's */
+    skald_dtype k_type;     /* of the cache; init sets SKALD_F16 */
+    skald_dtype v_type;
+} skald_engine_options;
+
+SKALD_API void skald_engine_options_init(skald_engine_options *options, uint32_t size);
+/* Makes an engine with a cache and a context of its own. All memory is asked for here; nothing is asked for later. */
+SKALD_API skald_status skald_engine_create(skald_engine **out, skald_model *model, const skald_engine_options *options,
+                                           skald_report *why);
+/* Requests that have not ended are forgotten. BUSY (and nothing freed): a call is running. */
+SKALD_API skald_status skald_engine_free(skald_engine *engine);
+
+/* A host's stage: looks at the logits of one position, and may change them, before the sampler does. Called by
+ * skald_engine_step once for each id of an answer, in order. `text` are the last n_text ids before it, at most 64. */
+typedef void (*skald_stage_fn)(void *user, float *logits, uint32_t n_vocab, uint64_t position, const int32_t *text,
+                               uint32_t n_text);
+
+#define SKALD_REQUEST_BIASES 64u /* most sampler.n_bias of a request; sampler.penalty_window is at most 64 too */
+
+typedef struct skald_request {
+    uint32_t size;
+    uint32_t n_prompt;
+    const int32_t *prompt; /* [n_prompt] ids, at least one; copied */
+    uint32_t n_tokens;     /* ids of the answer, at most; 0: only read the prompt, when no other request has work, and
+                              keep it for requests that begin with it (warm-up) */
+    int32_t priority;      /* the higher runs first, of equals the one submitted first; 0 is ordinary */
+    uint64_t deadline;     /* microseconds from now; then the request ends with what it has; 0: none */
+    const skald_sampler_options *sampler; /* NULL: greedy; copied */
+    skald_stage_fn stage;                 /* NULL: none */
+    void *stage_user;
+    uint32_t ignore_end; /* 1: ids that end a text do not end the answer */
+    uint32_t reserved;   /* 0 */
+} skald_request;
+
+/* Takes a request. FULL: n_requests are there already, or n_text ids; submit again when one has ended. ARGUMENT: an id out of
+ * the vocabulary, a sampler's field, or prompt and answer could never fit into the cache together. Any thread. */
+SKALD_API skald_status skald_engine_submit(skald_request_id *out, skald_engine *engine, const skald_request *request,
+                                           skald_report *why);
+/* The request ends soon, with what it has; what was read of its prompt is kept. ABSENT: it has ended. Any thread. */
+SKALD_API skald_status skald_engine_cancel(skald_engine *engine, skald_request_id request);
+
+/* Works for about so many microseconds, and at most about 250 more; 0: until one pass through the model is done.
+ *   OK       a pass was done; there may be more to do
+ *   PENDING  the time is used up
+ *   END      nothing to do until a request is submitted
+ *   DEVICE   the device failed; nothing changed */
+SKALD_API skald_status skald_engine_step(skald_engine *engine, uint32_t microseconds, skald_report *why);
+
+typedef uint32_t skald_event_kind;
+enum {
+    SKALD_EVENT_TOKEN = 1,     /* an id of the answer; one that ends the text is not told */
+    SKALD_EVENT_STOP = 2,      /* the request ended: the model ended the text */
+    SKALD_EVENT_LENGTH = 3,    /* n_tokens ids were given, or with n_tokens 0 the prompt is read */
+    SKALD_EVENT_CANCELLED = 4, /* skald_engine_cancel */
+    SKALD_EVENT_DEADLINE = 5,  /* its time was over */
+    SKALD_EVENT_FAILED = 6,    /* no id can be chosen: a logit is NaN, or all are forbidden */
+};
+
+typedef struct skald_event {
+    uint32_t size;
+    skald_event_kind kind;
+    skald_request_id request;
+    int32_t id;        /* of a TOKEN, else -1 */
+    uint32_t position; /* of it in prompt and answer; otherwise their length */
+} skald_event;
+
+/* The next thing that happened: of one request in order, ends last. END: nothing new. */
+SKALD_API skald_status skald_engine_poll(skald_event *event, skald_engine *engine);
+
+typedef struct skald_engine_stats {
+    uint32_t size;
+    uint32_t n_waiting, n_running; /* requests */
+    uint32_t n_kept;               /* sequences kept for their beginnings */
+    uint32_t n_pages, n_pages_free, n_pages_shared;
+    uint32_t reserved;
+    uint64_t n_submitted, n_ended, n_preempted; /* since the engine was made; preempted: its pages went to others */
+    uint64_t n_steps;
+    uint64_t n_prompt_read, n_prompt_shared; /* prompt tokens computed, and found in the cache */
+    uint64_t n_answered;                     /* ids of answers */
+    uint64_t queue_microseconds;             /* from submission to the first pass, of all requests together */
+    uint64_t first_microseconds;             /* from submission to the first id, likewise */
+    uint64_t n_first;                        /* requests that have a first id */
+} skald_engine_stats;
+
+SKALD_API skald_status skald_engine_get_stats(skald_engine_stats *stats, skald_engine *engine);
 
 /* ---- the short way ------------------------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@ static host_memory memory;
 typedef struct life {
     world w;
     skald_sampler *sampler;
+    skald_engine *engine;
     skald_seq seq[3];
     skald_report why;
     int32_t last;
@@ -135,6 +136,28 @@ static skald_status generate(life *l) {
     return skald_generate(l->w.model, "return the tokens", &o, collect, l, &l->why);
 }
 
+/* An engine asks for everything when it is made: two requests that share a beginning ask for nothing. */
+static skald_status make_engine(life *l) {
+    skald_engine_options o;
+    skald_engine_options_init(&o, sizeof o);
+    o.n_running = 2, o.n_tokens = 640, o.n_rows = 64;
+    return skald_engine_create(&l->engine, l->w.model, &o, &l->why);
+}
+
+static skald_status run_engine(life *l) {
+    int32_t ids[200];
+    skald_request request = {.size = sizeof request, .prompt = world_text(ids, &l->w, 0, 200), .n_tokens = 5};
+    skald_request_id id;
+    skald_event event = {.size = sizeof event};
+    skald_status status = SKALD_OK;
+    for (request.n_prompt = 190; request.n_prompt <= 200 && status == SKALD_OK; request.n_prompt += 10)
+        status = skald_engine_submit(&id, l->engine, &request, &l->why);
+    while (status == SKALD_OK) status = skald_engine_step(l->engine, 0, &l->why);
+    while (skald_engine_poll(&event, l->engine) == SKALD_OK)
+        if (event.kind == SKALD_EVENT_TOKEN) l->last = event.id;
+    return status == SKALD_END ? SKALD_OK : status;
+}
+
 static const struct {
     const char *name;
     skald_status (*call)(life *l);
@@ -147,7 +170,8 @@ static const struct {
     {"skald_kv_cache_fork", fork_sequence}, {"skald_step, fork", read_fork},
     {"skald_sampler_choose", choose},       {"skald_kv_cache_save", save},
     {"skald_kv_cache_restore", restore},    {"skald_encode", encode},
-    {"skald_generate", generate},
+    {"skald_generate", generate},           {"skald_engine_create", make_engine},
+    {"skald_engine_step", run_engine},
 };
 
 static void refused(const life *l, const char *name, uint64_t live_before) {
@@ -177,6 +201,7 @@ static bool live(life *l, long refuse_at, bool refuse_on) {
                    l->why.text);
         if (status != SKALD_OK) break;
     }
+    CHECK_EQUAL(skald_engine_free(l->engine), SKALD_OK);
     skald_sampler_free(l->sampler);
     world_close(&l->w);
     CHECK_SAID(memory.live == 0, "request %ld refused: %lld bytes are still out", refuse_at, (long long)memory.live);

@@ -1,0 +1,130 @@
+/* The loop over many requests: pick, run, choose, commit.
+ *
+ *     submit ──▶ asked ──▶ waiting ──▶ running ──▶ ended ──▶ kept ──▶ (free)
+ *     any thread           ▲    pages given    │   told       for its beginning
+ *                          └──── preempted ────┘
+ *
+ * Ids of prompts and answers lie in blocks of one arena; what a request may need is taken when it is submitted, so nothing
+ * can be missing later. Everything behind `lock` is shared with threads that submit; the rest belongs to the one that steps. */
+#ifndef SK_ENGINE_ENGINE_H
+#define SK_ENGINE_ENGINE_H
+#include "base/os/thread.h"
+#include "decode/sample.h"
+#include "model/model.h"
+#include "schedule/schedule.h"
+
+#define SK_TEXT_BLOCK 128u
+#define SK_SEEN_IDS   64u /* most ids of the past that a sampler or a stage looks at */
+
+typedef enum sk_request_state {
+    SK_REQUEST_FREE,
+    SK_REQUEST_WAITING,
+    SK_REQUEST_RUNNING,
+    SK_REQUEST_ENDED,
+    SK_REQUEST_KEPT
+} sk_request_state;
+
+typedef struct sk_request {
+    /* written by who submits it, while it is free for the one that steps */
+    skald_request_id id; /* behind the lock; 0: nobody can ask for it */
+    atomic_uint cancelled;
+    uint32_t n_prompt, n_most; /* ids of the prompt; of prompt and answer, at most */
+    uint32_t n_blocks;
+    uint32_t *blocks; /* of the arena, [n_blocks] */
+    int32_t priority;
+    bool is_warm, ignore_end;
+    uint64_t submitted, deadline; /* nanoseconds; 0: none */
+    sk_sampler sampler;
+    skald_logit_bias bias[SKALD_REQUEST_BIASES];
+    skald_stage_fn stage;
+    void *stage_user;
+    /* of the stepping thread alone */
+    struct {
+        sk_request_state state;
+        skald_event_kind reason; /* how it ended */
+        uint32_t n_text, n_told; /* ids it has, and those that were told or are of the prompt */
+        uint32_t n_read;         /* of them in the cache */
+        bool was_admitted;
+        skald_seq seq; /* 0: none */
+        uint64_t used; /* when its sequence was last of use, in steps */
+    } now;
+} sk_request;
+
+struct skald_engine {
+    atomic_uint busy;
+    skald_model *model;
+    uint64_t block_bytes;
+    skald_engine_options options;
+    uint32_t n_vocab;
+    skald_kv_cache *cache;
+    skald_context *context;
+    uint64_t n_cache_tokens;
+
+    sk_os_gate lock; /* of what follows, up to `arena` */
+    bool has_lock;
+    uint64_t n_ids;                        /* requests so far */
+    uint32_t n_free;                       /* entries */
+    uint32_t *free;                        /* [n_entries] */
+    uint32_t n_asked;                      /* submitted, not yet seen by a step */
+    uint32_t *asked;                       /* [n_entries], oldest first */
+    uint32_t n_living;                     /* submitted and not told to have ended */
+    uint32_t n_free_blocks, n_kept_blocks; /* kept_blocks_max of all are for kept texts alone */
+    uint32_t *free_blocks;                 /* [n_blocks] */
+
+    int32_t *arena; /* [n_blocks][SK_TEXT_BLOCK] */
+    uint32_t n_blocks, n_entries, kept_blocks_max;
+    sk_request *entries; /* [n_entries] */
+    uint32_t *waiting;   /* [n_entries] in order of importance; so is running */
+    uint32_t n_waiting, n_running, n_kept;
+    uint32_t *running; /* [n_running] */
+    uint32_t next_told;
+    uint32_t n_events; /* not told yet */
+
+    /* the step under way */
+    sk_turn *turns;    /* [n_running] */
+    skald_span *spans; /* [n_running] */
+    uint32_t *in_step; /* [n_running] entries of the spans */
+    int32_t *ids;      /* [n_rows] of the spans */
+    uint32_t n_spans;
+    uint32_t n_chosen; /* spans whose logits have been looked at */
+    uint32_t next_row; /* of the logits */
+    enum { SK_STEP_NONE, SK_STEP_RUNS, SK_STEP_CHOOSES } step;
+    float *logits; /* [n_vocab] a stage's, and the sampler's scratch */
+    uint32_t *order, *spare;
+    float *scratch;
+    skald_engine_stats stats;
+    skald_kv_cache_stats pages; /* as they were when they could last be counted */
+};
+
+/* texts.c: ids in blocks */
+int32_t sk_text_id(const skald_engine *e, const sk_request *r, uint32_t i);
+void sk_text_write(skald_engine *e, const sk_request *r, uint32_t first, const int32_t *ids, uint32_t n);
+void sk_text_read(int32_t *ids, const skald_engine *e, const sk_request *r, uint32_t first, uint32_t n);
+/* How many ids two texts begin with in common, at most n. */
+uint32_t sk_text_common(const skald_engine *e, const sk_request *a, const sk_request *b, uint32_t n);
+
+/* requests.c: entries, from submission until they are free again */
+skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint32_t n_vocab, uint64_t n_cache_tokens);
+skald_status sk_engine_submit(skald_request_id *out, skald_engine *e, const skald_request *request, skald_report *why);
+skald_status sk_engine_cancel(skald_engine *e, skald_request_id id);
+void sk_engine_take_asked(skald_engine *e);
+void sk_engine_wait(skald_engine *e, uint32_t entry);  /* into the queue, by importance; out of those that run */
+void sk_engine_start(skald_engine *e, uint32_t entry); /* the other way */
+void sk_engine_end(skald_engine *e, sk_request *r, skald_event_kind reason); /* waiting or running; tells it later */
+void sk_engine_free_entry(skald_engine *e, sk_request *r);
+/* The next thing to tell; false: nothing. */
+bool sk_engine_poll(skald_event *event, skald_engine *e);
+
+/* prefix.c: sequences that are useful beyond their request */
+/* A sequence for `r` with as much of its text as is in the cache already, and room for the rest. FULL: not now. PENDING:
+ * another request is about to read the same beginning. */
+skald_status sk_prefix_admit(skald_engine *e, sk_request *r);
+/* Gives up the sequence that was of no use for longest. False: there is none. */
+bool sk_prefix_evict(skald_engine *e);
+void sk_prefix_drop(skald_engine *e, sk_request *r);
+/* After an end was told: keeps it for its beginning. False: it is of no use, or there is no room. */
+bool sk_prefix_keep(skald_engine *e, sk_request *r);
+
+/* engine.c */
+skald_status sk_engine_step(skald_engine *e, uint32_t microseconds, skald_report *why);
+#endif

@@ -1,0 +1,219 @@
+/* Requests from submission until their entry is free again: the inbox that any thread may fill, the queue, and what is told. */
+#include "engine/engine.h"
+#include "base/os/os.h"
+#include "base/report.h"
+#include <string.h>
+
+static const skald_sampler_options greedy = {.size = sizeof greedy};
+
+static uint32_t blocks_for(uint64_t n_ids) { return (uint32_t)sk_divide_up(n_ids, SK_TEXT_BLOCK); }
+
+/* A kept text is at most what its sequence can hold, and all kept ones hold no more than the cache. */
+static uint32_t kept_blocks(const skald_engine_options *o, uint64_t n_cache_tokens) {
+    return o->no_sharing ? 0 : blocks_for(n_cache_tokens) + o->n_kept;
+}
+
+skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint32_t n_vocab, uint64_t n_cache_tokens) {
+    const uint32_t n_entries = o->n_requests + o->n_kept, most = blocks_for(n_cache_tokens);
+    const uint32_t n_blocks = blocks_for(o->n_text) + o->n_requests + kept_blocks(o, n_cache_tokens);
+    skald_engine *e = sk_carve(c, 1, sizeof *e, SK_CACHE_LINE), table = {.n_entries = n_entries, .n_blocks = n_blocks};
+    table.entries = sk_carve(c, n_entries, sizeof *table.entries, SK_CACHE_LINE);
+    uint32_t *lists = sk_carve(c, sk_mul(n_entries, most), sizeof *lists, SK_CACHE_LINE);
+    table.free = sk_carve(c, n_entries, sizeof *table.free, SK_CACHE_LINE);
+    table.asked = sk_carve(c, n_entries, sizeof *table.asked, SK_CACHE_LINE);
+    table.waiting = sk_carve(c, n_entries, sizeof *table.waiting, SK_CACHE_LINE);
+    table.running = sk_carve(c, o->n_running, sizeof *table.running, SK_CACHE_LINE);
+    table.free_blocks = sk_carve(c, n_blocks, sizeof *table.free_blocks, SK_CACHE_LINE);
+    table.arena = sk_carve(c, sk_mul(n_blocks, SK_TEXT_BLOCK), sizeof *table.arena, SK_CACHE_LINE);
+    table.turns = sk_carve(c, o->n_running, sizeof *table.turns, SK_CACHE_LINE);
+    table.spans = sk_carve(c, o->n_running, sizeof *table.spans, SK_CACHE_LINE);
+    table.in_step = sk_carve(c, o->n_running, sizeof *table.in_step, SK_CACHE_LINE);
+    table.ids = sk_carve(c, o->n_rows, sizeof *table.ids, SK_CACHE_LINE);
+    table.logits = sk_carve(c, n_vocab, sizeof *table.logits, SK_CACHE_LINE);
+    table.scratch = sk_carve(c, n_vocab, sizeof *table.scratch, SK_CACHE_LINE);
+    table.order = sk_carve(c, n_vocab, sizeof *table.order, SK_CACHE_LINE);
+    table.spare = sk_carve(c, n_vocab, sizeof *table.spare, SK_CACHE_LINE);
+    if (!e) return NULL;
+    *e = table;
+    e->options = *o, e->n_vocab = n_vocab, e->n_cache_tokens = n_cache_tokens;
+    e->n_free = n_entries, e->n_free_blocks = n_blocks, e->kept_blocks_max = kept_blocks(o, n_cache_tokens);
+    for (uint32_t i = 0; i < n_entries; i++)
+        e->free[i] = n_entries - 1 - i, e->entries[i].blocks = lists + (size_t)i * most;
+    for (uint32_t i = 0; i < n_blocks; i++) e->free_blocks[i] = n_blocks - 1 - i;
+    return e;
+}
+
+/* ---- submitting, on any thread */
+
+static skald_status check(const skald_engine *e, const skald_request *q, const skald_sampler_options *sampler,
+                          skald_report *why) {
+    if (!q->prompt || q->n_prompt == 0) return sk_fail(why, SKALD_ARGUMENT, "skald_request: a prompt of no ids");
+    if (q->reserved || q->ignore_end > 1)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: ignore_end is 0 or 1, reserved is 0");
+    if ((uint64_t)q->n_prompt + q->n_tokens > e->n_cache_tokens)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: %u + %u tokens can never fit into a cache of %llu",
+                       q->n_prompt, q->n_tokens, (unsigned long long)e->n_cache_tokens);
+    for (uint32_t i = 0; i < q->n_prompt; i++)
+        if (q->prompt[i] < 0 || (uint32_t)q->prompt[i] >= e->n_vocab)
+            return sk_fail(why, SKALD_ARGUMENT, "skald_request: prompt[%u] is %d, from 0 to %u expected", i,
+                           q->prompt[i], e->n_vocab - 1);
+    if (sampler->n_bias > SKALD_REQUEST_BIASES || sampler->penalty_window > SK_SEEN_IDS)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: sampler.n_bias and penalty_window are at most %u",
+                       SKALD_REQUEST_BIASES);
+    return sk_sampler_check(sampler, e->n_vocab, why);
+}
+
+static void fill(skald_engine *e, sk_request *r, const skald_request *q, const skald_sampler_options *sampler) {
+    atomic_store(&r->cancelled, 0);
+    r->n_prompt = q->n_prompt;
+    r->n_most = q->n_prompt + q->n_tokens;
+    r->priority = q->priority;
+    r->is_warm = q->n_tokens == 0;
+    r->ignore_end = q->ignore_end;
+    r->submitted = sk_os_nanoseconds();
+    r->deadline = q->deadline ? r->submitted + q->deadline * 1000 : 0;
+    r->stage = q->stage, r->stage_user = q->stage_user;
+    r->sampler = (sk_sampler){*sampler, e->n_vocab, e->scratch, e->order, e->spare};
+    if (sampler->n_bias) memcpy(r->bias, sampler->bias, sampler->n_bias * sizeof *r->bias);
+    r->sampler.options.bias = r->bias;
+    if (!sampler->penalty_window) r->sampler.options.penalty_window = SK_SEEN_IDS;
+    sk_text_write(e, r, 0, q->prompt, q->n_prompt);
+}
+
+skald_status sk_engine_submit(skald_request_id *out, skald_engine *e, const skald_request *q, skald_report *why) {
+    const skald_sampler_options *from = q->sampler;
+    skald_sampler_options sampler;
+    skald_status status = sk_options_copy(&sampler, sizeof sampler, &greedy, from, "skald_sampler_options", why);
+    if (status == SKALD_OK) status = check(e, q, &sampler, why);
+    if (status != SKALD_OK) return status;
+    const uint32_t n_blocks = blocks_for((uint64_t)q->n_prompt + q->n_tokens);
+    sk_os_gate_lock(&e->lock);
+    const uint32_t for_kept = e->kept_blocks_max - e->n_kept_blocks;
+    if (e->n_living == e->options.n_requests || e->n_free_blocks - for_kept < n_blocks) {
+        status = sk_fail(why, SKALD_FULL, "the engine holds %u requests and has room for %u ids", e->n_living,
+                         (e->n_free_blocks - for_kept) * SK_TEXT_BLOCK);
+    } else {
+        const uint32_t entry = e->free[--e->n_free];
+        sk_request *r = &e->entries[entry];
+        for (r->n_blocks = 0; r->n_blocks < n_blocks;) r->blocks[r->n_blocks++] = e->free_blocks[--e->n_free_blocks];
+        *out = r->id = ++e->n_ids << 16 | (entry + 1);
+        fill(e, r, q, &sampler);
+        e->asked[e->n_asked++] = entry;
+        e->n_living++;
+    }
+    sk_os_gate_unlock(&e->lock);
+    return status;
+}
+
+skald_status sk_engine_cancel(skald_engine *e, skald_request_id id) {
+    const uint32_t entry = (uint32_t)(id & 0xffffu) - 1;
+    skald_status status = SKALD_ABSENT;
+    if (entry >= e->n_entries) return status;
+    sk_os_gate_lock(&e->lock);
+    if (id && e->entries[entry].id == id) {
+        atomic_store(&e->entries[entry].cancelled, 1);
+        status = SKALD_OK;
+    }
+    sk_os_gate_unlock(&e->lock);
+    return status;
+}
+
+/* ---- the queue, on the stepping thread */
+
+/* More important first; the id grows with the time of submission. */
+static bool comes_before(const sk_request *a, const sk_request *b) {
+    if (a->is_warm != b->is_warm) return b->is_warm;
+    return a->priority != b->priority ? a->priority > b->priority : a->id >> 16 < b->id >> 16;
+}
+
+static void insert(const skald_engine *e, uint32_t *list, uint32_t *n, uint32_t entry) {
+    uint32_t i = (*n)++;
+    for (; i && comes_before(&e->entries[entry], &e->entries[list[i - 1]]); i--) list[i] = list[i - 1];
+    list[i] = entry;
+}
+
+static void take_out(uint32_t *list, uint32_t *n, uint32_t entry) {
+    uint32_t i = 0;
+    while (i < *n && list[i] != entry) i++;
+    if (i == *n) return;
+    for (--*n; i < *n; i++) list[i] = list[i + 1];
+}
+
+void sk_engine_wait(skald_engine *e, uint32_t entry) {
+    sk_request *r = &e->entries[entry];
+    if (r->now.state == SK_REQUEST_RUNNING) take_out(e->running, &e->n_running, entry);
+    r->now.state = SK_REQUEST_WAITING;
+    insert(e, e->waiting, &e->n_waiting, entry);
+}
+
+void sk_engine_start(skald_engine *e, uint32_t entry) {
+    sk_request *r = &e->entries[entry];
+    take_out(e->waiting, &e->n_waiting, entry);
+    r->now.state = SK_REQUEST_RUNNING;
+    insert(e, e->running, &e->n_running, entry);
+}
+
+void sk_engine_take_asked(skald_engine *e) {
+    sk_os_gate_lock(&e->lock);
+    for (uint32_t i = 0; i < e->n_asked; i++) {
+        sk_request *r = &e->entries[e->asked[i]];
+        memset(&r->now, 0, sizeof r->now);
+        r->now.n_text = r->now.n_told = r->n_prompt;
+        sk_engine_wait(e, e->asked[i]);
+    }
+    e->stats.n_submitted += e->n_asked;
+    e->n_asked = 0;
+    sk_os_gate_unlock(&e->lock);
+}
+
+void sk_engine_end(skald_engine *e, sk_request *r, skald_event_kind reason) {
+    const uint32_t entry = (uint32_t)(r - e->entries);
+    take_out(e->waiting, &e->n_waiting, entry);
+    take_out(e->running, &e->n_running, entry);
+    r->now.state = SK_REQUEST_ENDED;
+    r->now.reason = reason;
+    r->now.used = e->stats.n_steps;
+    e->stats.n_ended++;
+    e->n_events++;
+}
+
+/* ---- telling */
+
+void sk_engine_free_entry(skald_engine *e, sk_request *r) {
+    const bool was_kept = r->now.state == SK_REQUEST_KEPT;
+    sk_prefix_drop(e, r);
+    r->now.state = SK_REQUEST_FREE;
+    if (was_kept) e->n_kept--;
+    sk_os_gate_lock(&e->lock);
+    if (was_kept) e->n_kept_blocks -= r->n_blocks;
+    else e->n_living--;
+    while (r->n_blocks) e->free_blocks[e->n_free_blocks++] = r->blocks[--r->n_blocks];
+    e->free[e->n_free++] = (uint32_t)(r - e->entries);
+    r->id = 0;
+    sk_os_gate_unlock(&e->lock);
+}
+
+static skald_event event_of(const sk_request *r, skald_event_kind kind, int32_t id, uint32_t position) {
+    return (skald_event){.size = sizeof(skald_event), .kind = kind, .request = r->id, .id = id, .position = position};
+}
+
+/* One request after the other, so that a fast reader hears of all. */
+bool sk_engine_poll(skald_event *event, skald_engine *e) {
+    for (uint32_t i = 0; e->n_events && i < e->n_entries; i++) {
+        sk_request *r = &e->entries[e->next_told];
+        e->next_told = e->next_told + 1 < e->n_entries ? e->next_told + 1 : 0;
+        if (r->now.state == SK_REQUEST_FREE || r->now.state == SK_REQUEST_KEPT) continue;
+        if (r->now.n_told < r->now.n_text) {
+            *event = event_of(r, SKALD_EVENT_TOKEN, sk_text_id(e, r, r->now.n_told), r->now.n_told);
+            r->now.n_told++;
+        } else if (r->now.state == SK_REQUEST_ENDED) {
+            *event = event_of(r, r->now.reason, -1, r->now.n_text);
+            if (!sk_prefix_keep(e, r)) sk_engine_free_entry(e, r);
+        } else {
+            continue;
+        }
+        e->n_events--;
+        return true;
+    }
+    return false;
+}

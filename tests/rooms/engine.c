@@ -1,0 +1,463 @@
+/* Many requests at once: each has the ids, and its logits the bits, that it has alone; whatever shares its pages, takes them
+ * away, interrupts the step, or runs beside it. */
+#define SK_ALLOW_LIBC_MEMORY
+#include "schedule/schedule.h"
+#include "support/check.h"
+#include "support/world.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define MOST_REQUESTS 64
+#define MOST_IDS      700
+
+/* What a request is, and what came of it. */
+typedef struct wish {
+    int32_t prompt[MOST_IDS];
+    uint32_t n_prompt, n_tokens;
+    int32_t priority;
+    uint64_t deadline;
+    uint32_t seed; /* 0: greedy */
+    skald_request_id id;
+    int32_t answer[MOST_IDS];
+    uint32_t n_answer;
+    skald_event_kind end;
+    uint64_t bits; /* of all its logits */
+} wish;
+
+typedef struct engine {
+    world w;
+    skald_engine *at;
+} engine;
+
+static uint64_t mix(uint64_t hash, const float *logits, uint32_t n) {
+    const unsigned char *bytes = (const unsigned char *)logits;
+    for (size_t i = 0; i < n * sizeof *logits; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static void look(void *user, float *logits, uint32_t n_vocab, uint64_t position, const int32_t *text, uint32_t n_text) {
+    wish *q = user;
+    CHECK(position >= q->n_prompt);
+    CHECK(n_text <= 64 && n_text <= position && text[n_text - 1] >= 0);
+    q->bits = mix(q->bits, logits, n_vocab);
+}
+
+static skald_sampler_options sampler_of(const wish *q) {
+    skald_sampler_options o;
+    skald_sampler_options_init(&o, sizeof o);
+    if (!q->seed) return o;
+    o.temperature = 1.5f, o.top_k = 40, o.repetition = 1.1f, o.seed = q->seed;
+    return o;
+}
+
+/* ---- alone, by the calls that a host would use itself */
+
+static void run_alone(world *w, wish *q) {
+    skald_seq seq;
+    skald_sampler *sampler;
+    int32_t text[2 * MOST_IDS];
+    uint32_t n = q->n_prompt, read = 0;
+    const skald_sampler_options o = sampler_of(q);
+    q->n_answer = 0, q->bits = 1;
+    memcpy(text, q->prompt, n * sizeof *text);
+    CHECK_EQUAL(skald_sampler_create(&sampler, w->model, &o, NULL), SKALD_OK);
+    CHECK_EQUAL(skald_kv_cache_open(&seq, w->cache), SKALD_OK);
+    for (q->end = SKALD_EVENT_LENGTH; q->n_answer < q->n_tokens;) {
+        const skald_span span = {.size = sizeof span, .seq = seq, .tokens = text + read, .n_tokens = n - read};
+        int32_t id = -1;
+        if (!CHECK_EQUAL(skald_step(w->context, w->cache, NULL, NULL, &span, 1), SKALD_OK)) break;
+        q->bits = mix(q->bits, skald_logits(w->context, 0), w->info.n_vocab);
+        CHECK_EQUAL(skald_sampler_choose(&id, sampler, skald_logits(w->context, 0), n, text, n), SKALD_OK);
+        read = n;
+        text[n++] = q->answer[q->n_answer++] = id;
+    }
+    skald_kv_cache_release(w->cache, seq);
+    skald_sampler_free(sampler);
+}
+
+/* ---- in an engine */
+
+static skald_engine_options options_of(uint32_t n_running, uint32_t n_tokens) {
+    skald_engine_options o;
+    skald_engine_options_init(&o, sizeof o);
+    o.n_running = n_running, o.n_tokens = n_tokens, o.n_rows = 96, o.n_prompt_rows = 40, o.n_requests = MOST_REQUESTS,
+    o.n_text = 65536;
+    return o;
+}
+
+static engine open_engine(const skald_engine_options *o) {
+    engine e = {0};
+    skald_report why = {.size = sizeof why};
+    CHECK_EQUAL(world_open(&e.w, &(world_options){.n_tokens = 2048}), SKALD_OK);
+    CHECK_SAID(skald_engine_create(&e.at, e.w.model, o, &why) == SKALD_OK, "%s", why.text);
+    return e;
+}
+
+static void close_engine(engine *e) {
+    CHECK_EQUAL(skald_engine_free(e->at), SKALD_OK);
+    world_close(&e->w);
+}
+
+static skald_status submit(engine *e, wish *q) {
+    skald_report why = {.size = sizeof why};
+    const skald_sampler_options sampler = sampler_of(q);
+    const skald_request request = {.size = sizeof request,
+                                   .prompt = q->prompt,
+                                   .n_prompt = q->n_prompt,
+                                   .n_tokens = q->n_tokens,
+                                   .priority = q->priority,
+                                   .deadline = q->deadline,
+                                   .sampler = &sampler,
+                                   .stage = look,
+                                   .stage_user = q,
+                                   .ignore_end = 1};
+    q->n_answer = 0, q->bits = 1, q->end = 0;
+    return skald_engine_submit(&q->id, e->at, &request, &why);
+}
+
+static void poll_all(engine *e, wish *wishes, uint32_t n) {
+    skald_event event = {.size = sizeof event};
+    while (skald_engine_poll(&event, e->at) == SKALD_OK) {
+        uint32_t i = 0;
+        while (i < n && wishes[i].id != event.request) i++;
+        if (!CHECK_SAID(i < n, "an event of no request")) return;
+        wish *q = &wishes[i];
+        CHECK_EQUAL(q->end, 0);
+        CHECK_EQUAL(event.position, q->n_prompt + q->n_answer);
+        if (event.kind == SKALD_EVENT_TOKEN) q->answer[q->n_answer++] = event.id;
+        else q->end = event.kind;
+    }
+}
+
+static void run_all(engine *e, wish *wishes, uint32_t n, uint32_t microseconds) {
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; status != SKALD_END && i < 1000000; i++) {
+        status = skald_engine_step(e->at, microseconds, NULL);
+        if (!CHECK(status == SKALD_OK || status == SKALD_END || status == SKALD_PENDING)) return;
+        poll_all(e, wishes, n);
+    }
+    CHECK_EQUAL(status, SKALD_END);
+}
+
+static skald_engine_stats stats_of(engine *e) {
+    skald_engine_stats stats = {.size = sizeof stats};
+    CHECK_EQUAL(skald_engine_get_stats(&stats, e->at), SKALD_OK);
+    return stats;
+}
+
+/* Prompts that begin alike in groups, of very different lengths, some greedy and some drawn. */
+static void make_wishes(const world *w, wish *wishes, uint32_t n, uint32_t longest) {
+    for (uint32_t i = 0; i < n; i++) {
+        wish *q = &wishes[i];
+        const uint32_t group = i % 3, shared = group == 0 ? 0 : group == 1 ? longest / 2 : longest / 3 + 5;
+        memset(q, 0, sizeof *q);
+        q->n_prompt = 3 + (i * 7919u) % longest, q->n_tokens = 4 + (i * 31u) % 17, q->seed = i % 2 ? i : 0;
+        q->priority = (int32_t)(i % 5) - 2;
+        for (uint32_t k = 0; k < q->n_prompt; k++)
+            q->prompt[k] = world_id(w, k < shared ? 5000 * group + k : 100000 * (i + 1) + k);
+    }
+}
+
+static void compare(const wish *got, const wish *want, uint32_t n, const char *how) {
+    for (uint32_t i = 0; i < n; i++) {
+        CHECK_SAID(got[i].end == SKALD_EVENT_LENGTH, "%s: request %u ended with %u", how, i, got[i].end);
+        CHECK_SAID(got[i].n_answer == want[i].n_answer &&
+                       memcmp(got[i].answer, want[i].answer, want[i].n_answer * sizeof *want[i].answer) == 0,
+                   "%s: request %u has other ids", how, i);
+        CHECK_SAID(got[i].bits == want[i].bits, "%s: request %u has other logits", how, i);
+    }
+}
+
+/* ---- tests */
+
+static wish want[MOST_REQUESTS], got[MOST_REQUESTS];
+
+static void the_same_as_alone(void) {
+    static const struct {
+        const char *name;
+        uint32_t n_running, n_tokens, microseconds, no_sharing;
+    } ways[] = {
+        {"all at once", 40, 16384, 0, 0},
+        {"nothing shared", 40, 16384, 0, 1},
+        {"four at a time", 4, 16384, 0, 0},
+        {"few pages", 12, 1024, 0, 0},
+        {"few pages, nothing shared", 12, 1024, 0, 1},
+        {"steps interrupted", 12, 1024, 60, 0},
+    };
+    enum { N = 40 };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        skald_engine_options o = options_of(ways[i].n_running, ways[i].n_tokens);
+        o.no_sharing = ways[i].no_sharing;
+        engine e = open_engine(&o);
+        make_wishes(&e.w, got, N, 600);
+        if (i == 0) {
+            memcpy(want, got, sizeof want);
+            for (uint32_t k = 0; k < N; k++) run_alone(&e.w, &want[k]);
+        }
+        for (uint32_t k = 0; k < N; k++) CHECK_EQUAL(submit(&e, &got[k]), SKALD_OK);
+        run_all(&e, got, N, ways[i].microseconds);
+        compare(got, want, N, ways[i].name);
+        const skald_engine_stats s = stats_of(&e);
+        CHECK_EQUAL(s.n_ended, N);
+        CHECK_EQUAL(s.n_waiting + s.n_running, 0);
+        if (ways[i].no_sharing) CHECK_EQUAL(s.n_prompt_shared, 0);
+        else CHECK(s.n_prompt_shared > 1000);
+        close_engine(&e);
+    }
+}
+
+/* Answers that grow past the pages there are: the less important request gives way, and comes back to the same bits. */
+static void gives_way_and_comes_back(void) {
+    enum { N = 4 };
+    const skald_engine_options o = options_of(N, 1024);
+    engine e = open_engine(&o);
+    make_wishes(&e.w, got, N, 40);
+    for (uint32_t i = 0; i < N; i++) got[i].n_prompt = 120, got[i].n_tokens = 300;
+    for (uint32_t i = 0; i < N; i++)
+        for (uint32_t k = 0; k < 120; k++) got[i].prompt[k] = world_id(&e.w, 1000 * (i + 1) + k);
+    memcpy(want, got, sizeof want);
+    for (uint32_t k = 0; k < N; k++) run_alone(&e.w, &want[k]);
+    for (uint32_t k = 0; k < N; k++) CHECK_EQUAL(submit(&e, &got[k]), SKALD_OK);
+    run_all(&e, got, N, 0);
+    compare(got, want, N, "preempted");
+    CHECK(stats_of(&e).n_preempted > 0);
+    close_engine(&e);
+}
+
+/* Three that begin with the same 600 ids compute them once, also when they are submitted together. */
+static void computes_a_beginning_once(void) {
+    enum { N = 3, SHARED = 600, OWN = 10 };
+    const skald_engine_options o = options_of(8, 8192);
+    engine e = open_engine(&o);
+    for (uint32_t i = 0; i < N; i++) {
+        got[i] = (wish){.n_prompt = SHARED + OWN, .n_tokens = 3};
+        for (uint32_t k = 0; k < SHARED + OWN; k++)
+            got[i].prompt[k] = world_id(&e.w, k < SHARED ? k : 9000 * (i + 1) + k);
+    }
+    memcpy(want, got, sizeof want);
+    for (uint32_t k = 0; k < N; k++) run_alone(&e.w, &want[k]);
+    for (uint32_t k = 0; k < N; k++) CHECK_EQUAL(submit(&e, &got[k]), SKALD_OK);
+    run_all(&e, got, N, 0);
+    compare(got, want, N, "one beginning");
+    const skald_engine_stats s = stats_of(&e);
+    CHECK_EQUAL(s.n_prompt_read + s.n_prompt_shared, N * (SHARED + OWN));
+    CHECK(s.n_prompt_read <= SHARED + N * (OWN + 1) + 40); /* those behind begin when a chunk of it is there */
+    close_engine(&e);
+}
+
+/* Reading ahead: a request of no answer runs when nobody else does, and what it read is found. */
+static void warms_up(void) {
+    const skald_engine_options o = options_of(4, 4096);
+    engine e = open_engine(&o);
+    wish *warm = &got[0], *late = &got[1];
+    *warm = (wish){.n_prompt = 500};
+    for (uint32_t k = 0; k < 500; k++) warm->prompt[k] = world_id(&e.w, k);
+    *late = *warm;
+    late->n_prompt = 520, late->n_tokens = 5;
+    for (uint32_t k = 500; k < 520; k++) late->prompt[k] = world_id(&e.w, 7 * k);
+    want[1] = *late;
+    run_alone(&e.w, &want[1]);
+    CHECK_EQUAL(submit(&e, warm), SKALD_OK);
+    run_all(&e, got, 1, 0);
+    CHECK_EQUAL(warm->end, SKALD_EVENT_LENGTH);
+    CHECK_EQUAL(warm->n_answer, 0);
+    CHECK_EQUAL(stats_of(&e).n_kept, 1);
+    CHECK_EQUAL(submit(&e, late), SKALD_OK);
+    run_all(&e, got, 2, 0);
+    compare(late, &want[1], 1, "after a warm-up");
+    CHECK_EQUAL(stats_of(&e).n_prompt_shared, 500);
+    close_engine(&e);
+}
+
+/* A prompt cancelled at some place and submitted again with one more id computes only what it had not read. */
+static void cancels(void) {
+    const skald_engine_options o = options_of(4, 4096);
+    engine e = open_engine(&o);
+    wish *q = &got[0];
+    *q = (wish){.n_prompt = 600, .n_tokens = 5};
+    for (uint32_t k = 0; k <= 600; k++) q->prompt[k] = world_id(&e.w, k);
+    CHECK_EQUAL(submit(&e, q), SKALD_OK);
+    for (int i = 0; i < 5; i++) CHECK_EQUAL(skald_engine_step(e.at, 0, NULL), SKALD_OK); /* 480 ids of it */
+    CHECK_EQUAL(skald_engine_cancel(e.at, q->id), SKALD_OK);
+    run_all(&e, got, 1, 0);
+    CHECK_EQUAL(q->end, SKALD_EVENT_CANCELLED);
+    CHECK_EQUAL(skald_engine_cancel(e.at, q->id), SKALD_ABSENT);
+    CHECK_EQUAL(skald_engine_cancel(e.at, 0), SKALD_ABSENT);
+    q->n_prompt = 601;
+    want[0] = *q;
+    run_alone(&e.w, &want[0]);
+    CHECK_EQUAL(submit(&e, q), SKALD_OK);
+    run_all(&e, got, 1, 0);
+    compare(q, want, 1, "cancelled and submitted again");
+    CHECK_EQUAL(stats_of(&e).n_prompt_shared, 480);
+    CHECK_EQUAL(stats_of(&e).n_prompt_read, 480 + 121);
+    /* one that waits, and one whose time is over */
+    q->deadline = 1;
+    CHECK_EQUAL(submit(&e, q), SKALD_OK);
+    CHECK_EQUAL(submit(&e, &(wish){.n_prompt = 1, .n_tokens = 0}), SKALD_OK);
+    while (skald_engine_step(e.at, 0, NULL) != SKALD_END) {}
+    skald_event event = {.size = sizeof event};
+    uint32_t late = 0;
+    while (skald_engine_poll(&event, e.at) == SKALD_OK) late += event.kind == SKALD_EVENT_DEADLINE;
+    CHECK_EQUAL(late, 1);
+    close_engine(&e);
+}
+
+/* The only id that a bias leaves ends the text, unless the request says otherwise. */
+static void ends_a_text(void) {
+    const skald_engine_options o = options_of(2, 1024);
+    engine e = open_engine(&o);
+    int32_t end = 0;
+    while ((uint32_t)end < e.w.info.n_vocab && !skald_model_is_end(e.w.model, end)) end++;
+    CHECK_SAID((uint32_t)end < e.w.info.n_vocab, "the model has no end of text");
+    const skald_logit_bias only = {.id = end, .bias = 1e9f};
+    skald_sampler_options sampler;
+    skald_sampler_options_init(&sampler, sizeof sampler);
+    sampler.bias = &only, sampler.n_bias = 1;
+    for (uint32_t ignore = 0; ignore < 2; ignore++) {
+        wish *q = &got[0];
+        *q = (wish){.n_prompt = 5, .n_tokens = 4};
+        const skald_request request = {.size = sizeof request,
+                                       .prompt = q->prompt,
+                                       .n_prompt = 5,
+                                       .n_tokens = 4,
+                                       .sampler = &sampler,
+                                       .ignore_end = ignore};
+        CHECK_EQUAL(skald_engine_submit(&q->id, e.at, &request, NULL), SKALD_OK);
+        run_all(&e, q, 1, 0);
+        CHECK_EQUAL(q->end, ignore ? SKALD_EVENT_LENGTH : SKALD_EVENT_STOP);
+        CHECK_EQUAL(q->n_answer, ignore ? 4 : 0);
+        for (uint32_t i = 0; i < q->n_answer; i++) CHECK_EQUAL(q->answer[i], end);
+    }
+    close_engine(&e);
+}
+
+static void spoil(void *user, float *logits, uint32_t n_vocab, uint64_t position, const int32_t *text,
+                  uint32_t n_text) {
+    (void)user, (void)position, (void)text, (void)n_text;
+    memset(logits, 0xff, n_vocab * sizeof *logits);
+}
+
+static void says_no(void) {
+    skald_report why = {.size = sizeof why};
+    skald_engine_options o = options_of(2, 1024);
+    o.n_requests = 3;
+    engine e = open_engine(&o);
+    skald_request r = {.size = sizeof r, .prompt = got[0].prompt, .n_prompt = 10, .n_tokens = 1015};
+    skald_request_id id;
+    memset(got[0].prompt, 0, sizeof got[0].prompt);
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
+    CHECK(strstr(why.text, "never fit"));
+    r.n_tokens = 10, r.n_prompt = 0;
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
+    r.n_prompt = 10, got[0].prompt[9] = -1;
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
+    CHECK(strstr(why.text, "prompt[9]"));
+    got[0].prompt[9] = 0;
+    skald_sampler_options bad;
+    skald_sampler_options_init(&bad, sizeof bad);
+    bad.top_p = 2;
+    r.sampler = &bad;
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
+    bad.top_p = 0, bad.penalty_window = 65;
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
+    r.sampler = NULL, r.stage = spoil;
+    for (int i = 0; i < 3; i++) CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_OK);
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_FULL);
+    while (skald_engine_step(e.at, 0, NULL) != SKALD_END) {}
+    skald_event event = {.size = sizeof event};
+    uint32_t failed = 0;
+    while (skald_engine_poll(&event, e.at) == SKALD_OK) failed += event.kind == SKALD_EVENT_FAILED;
+    CHECK_EQUAL(failed, 3);
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_OK);
+    close_engine(&e);
+    o.n_rows = 1;
+    CHECK_EQUAL(world_open(&e.w, &(world_options){.n_tokens = 128}), SKALD_OK);
+    CHECK_EQUAL(skald_engine_create(&e.at, e.w.model, &o, &why), SKALD_ARGUMENT);
+    world_close(&e.w);
+}
+
+/* ---- from other threads */
+
+typedef struct submitter {
+    engine *e;
+    wish *wishes;
+    uint32_t n;
+    atomic_uint *left;
+} submitter;
+
+static void *submit_some(void *arg) {
+    submitter *s = arg;
+    for (uint32_t i = 0; i < s->n; i++) {
+        while (submit(s->e, &s->wishes[i]) == SKALD_FULL) {}
+        if (i % 4 == 3) skald_engine_cancel(s->e->at, s->wishes[i].id);
+    }
+    atomic_fetch_sub(s->left, 1);
+    return NULL;
+}
+
+static void foreign_threads(void) {
+    enum { THREADS = 3, EACH = 16 };
+    skald_engine_options o = options_of(6, 2048);
+    o.n_requests = 8;
+    engine e = open_engine(&o);
+    static wish wishes[THREADS * EACH];
+    pthread_t thread[THREADS];
+    submitter s[THREADS];
+    atomic_uint left = THREADS;
+    make_wishes(&e.w, wishes, THREADS * EACH, 100);
+    for (int i = 0; i < THREADS; i++) {
+        s[i] = (submitter){&e, wishes + i * EACH, EACH, &left};
+        pthread_create(&thread[i], NULL, submit_some, &s[i]);
+    }
+    uint32_t ended = 0, cancelled = 0;
+    while (atomic_load(&left) || skald_engine_step(e.at, 200, NULL) != SKALD_END) {
+        skald_event event = {.size = sizeof event};
+        if (atomic_load(&left)) skald_engine_step(e.at, 200, NULL);
+        while (skald_engine_poll(&event, e.at) == SKALD_OK) {
+            ended += event.kind != SKALD_EVENT_TOKEN;
+            cancelled += event.kind == SKALD_EVENT_CANCELLED;
+        }
+    }
+    skald_event event = {.size = sizeof event};
+    while (skald_engine_poll(&event, e.at) == SKALD_OK) {
+        ended += event.kind != SKALD_EVENT_TOKEN;
+        cancelled += event.kind == SKALD_EVENT_CANCELLED;
+    }
+    for (int i = 0; i < THREADS; i++) pthread_join(thread[i], NULL);
+    CHECK_EQUAL(ended, THREADS * EACH);
+    CHECK(cancelled <= THREADS * EACH / 4);
+    CHECK_EQUAL(stats_of(&e).n_submitted, THREADS * EACH);
+    close_engine(&e);
+}
+
+static void turns(void) {
+    sk_turn t[] = {{.n_left = 500},
+                   {.n_left = 1, .answers = true},
+                   {.n_left = 30},
+                   {.n_left = 9, .is_warm = true},
+                   {.n_left = 1, .answers = true}};
+    sk_schedule(t, 5, 96, 40);
+    CHECK(t[0].n == 40 && t[1].n == 1 && t[2].n == 0 && t[3].n == 0 && t[4].n == 1);
+    t[1].answers = t[4].answers = false;
+    sk_schedule(t, 5, 96, 40);
+    CHECK(t[0].n == 96 && t[1].n == 0 && t[2].n == 0 && t[3].n == 0 && t[4].n == 0);
+    sk_schedule(t + 3, 1, 96, 40);
+    CHECK_EQUAL(t[3].n, 9);
+    t[1].answers = t[4].answers = true;
+    sk_schedule(t, 5, 1, 40);
+    CHECK(t[0].n == 0 && t[1].n == 1 && t[4].n == 0);
+}
+
+int main(void) {
+    turns();
+    the_same_as_alone();
+    gives_way_and_comes_back();
+    computes_a_beginning_once();
+    warms_up();
+    cancels();
+    ends_a_text();
+    says_no();
+    foreign_threads();
+    return sk_checked();
+}
