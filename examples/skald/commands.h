@@ -8,5 +8,6 @@ int command_tokenize(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_batch(int argc, char **argv);
 
 #endif

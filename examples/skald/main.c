@@ -12,6 +12,7 @@ static const struct {
     const char *about;
 } commands[] = {
     {"run", command_run, "continue a text, or hold a conversation"},
+    {"batch", command_batch, "continue the texts of a file, many at once"},
     {"info", command_info, "what a model is: sizes, formats, kernels, memory"},
     {"tokenize", command_tokenize, "text to token ids"},
     {"eval", command_eval, "logits of all positions to a .npy file"},

@@ -162,7 +162,7 @@ int options_read(const command_line *line, int argc, char **argv) {
         }
         if (strcmp(argv[i], "--") == 0) break;
     }
-    int only_arguments = 0;
+    int only_arguments = 0, n_arguments = 0;
     for (int i = 0; i < argc; i++) {
         if (!only_arguments && strcmp(argv[i], "--") == 0) {
             only_arguments = 1;
@@ -171,8 +171,12 @@ int options_read(const command_line *line, int argc, char **argv) {
             if (code != GO_ON) return code;
         } else {
             if (!line->argument) return usage_error(line->command, "unexpected argument \"%s\"", argv[i]);
-            if (*line->argument) return usage_error(line->command, "one text at a time; put it in quotes");
-            *line->argument = argv[i];
+            if (n_arguments == (line->n_arguments ? line->n_arguments : 1))
+                return usage_error(line->command,
+                                   line->n_arguments ? "too many arguments: \"%s\""
+                                                     : "one text at a time; put it in quotes (\"%s\")",
+                                   argv[i]);
+            line->argument[n_arguments++] = argv[i];
         }
     }
     return GO_ON;

@@ -37,7 +37,8 @@ typedef struct command_line {
     const char *usage; /* what follows "skald COMMAND" */
     const char *about;
     const option *options;
-    const char **argument; /* receives one argument that is no option; NULL: none is taken */
+    const char **argument; /* receives arguments that are no options; NULL: none is taken */
+    int n_arguments;       /* how many; 0: one, a text */
 } command_line;
 
 enum { EXIT_USAGE = 2, GO_ON = -1 };

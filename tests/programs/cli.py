@@ -13,7 +13,7 @@ import unittest
 
 SKALD, SOURCE = sys.argv[1], sys.argv[2]
 TINY = os.path.join(SOURCE, "tests", "golden", "data", "tiny")
-COMMANDS = ["run", "info", "tokenize", "eval", "perplexity", "bench"]
+COMMANDS = ["run", "batch", "info", "tokenize", "eval", "perplexity", "bench"]
 WIDE = {"num_hidden_layers": 61, "num_attention_heads": 128, "num_key_value_heads": 128, "head_dim": 128,
         "hidden_size": 16384, "intermediate_size": 18432, "vocab_size": 129280, "max_position_embeddings": 4096,
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "torch_dtype": "float16"}
@@ -39,6 +39,56 @@ def read_npy(path):
     assert data[:8] == b"\x93NUMPY\x01\x00" and (10 + length) % 64 == 0 and header.endswith("\n")
     shape = tuple(map(int, re.search(r"'shape': \((\d+), (\d+)\)", header).groups()))
     return header, shape, data[10 + length:]
+
+
+class Batch(unittest.TestCase):
+    """Many answers at once are those of one at a time, in order, and a killed run goes on to the same file."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.file = lambda name: os.path.join(self.folder.name, name)
+        texts = [f"{word} {number} " * (1 + number % 7) for number in range(20) for word in ("the sea", "return")]
+        with open(self.file("in.jsonl"), "w", encoding="utf-8") as file:
+            for text in texts:
+                file.write(json.dumps({"text": text}) + "\n")
+        self.texts = texts
+
+    def batch(self, out, *more, code=0):
+        done = skald("batch", "-m", tiny("llama_gqa_tied"), "-n", "9", *more, self.file("in.jsonl"), self.file(out))
+        self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+        return done.stderr
+
+    def lines(self, name):
+        with open(self.file(name), encoding="utf-8") as file:
+            return file.read().splitlines(keepends=True)
+
+    def test_each_is_what_run_says(self):
+        self.batch("out.jsonl", "--running", "7", "-c", "1024")
+        lines = self.lines("out.jsonl")
+        self.assertEqual(len(lines), len(self.texts))
+        for text, line in list(zip(self.texts, lines))[::6]:
+            alone = skald("run", "-m", tiny("llama_gqa_tied"), "-n", "9", "-p", text)
+            self.assertEqual(json.loads(line)["text"] + "\n", alone.stdout)
+
+    def test_goes_on_where_it_was_killed(self):
+        for more in ([], ["--temp", "1.5", "--seed", "3"]):
+            self.batch("whole.jsonl", "--running", "5", *more)
+            whole = self.lines("whole.jsonl")
+            with open(self.file("cut.jsonl"), "w", encoding="utf-8") as file:
+                file.write("".join(whole[:13]) + whole[13][:9])
+            self.batch("cut.jsonl", "--running", "3", *more)
+            self.assertEqual(self.lines("cut.jsonl"), whole)
+            os.remove(self.file("whole.jsonl"))
+
+    def test_what_does_not_fit_is_named(self):
+        with open(self.file("in.jsonl"), "a", encoding="utf-8") as file:
+            file.write("{}\n")
+        self.assertIn("line 41", self.batch("out.jsonl", code=1))
+        self.assertIn("never fit", self.batch("other.jsonl", "-c", "8", "-n", "500", code=1))
+        with open(self.file("long.jsonl"), "w", encoding="utf-8") as file:
+            file.write("{}\n" * 99)
+        self.assertIn("belong together", self.batch("long.jsonl", code=1))
 
 
 class Usage(unittest.TestCase):

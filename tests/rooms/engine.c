@@ -269,6 +269,51 @@ static void warms_up(void) {
     close_engine(&e);
 }
 
+/* One at a time: the more important first, of equals the one submitted first, and reading ahead last of all. */
+static void keeps_the_order(void) {
+    static const int32_t priority[] = {0, 0, 5, -1, 0};
+    static const uint32_t wanted[] = {2, 1, 4, 3, 0};
+    const skald_engine_options o = options_of(1, 1024);
+    engine e = open_engine(&o);
+    uint32_t n = 0;
+    make_wishes(&e.w, got, 5, 50);
+    for (uint32_t i = 0; i < 5; i++) {
+        got[i].priority = priority[i];
+        if (i == 0) got[i].n_tokens = 0; /* reads ahead */
+        CHECK_EQUAL(submit(&e, &got[i]), SKALD_OK);
+    }
+    while (skald_engine_step(e.at, 0, NULL) != SKALD_END) {
+        uint32_t ended = 0, first = 0;
+        poll_all(&e, got, 5);
+        for (uint32_t i = 0; i < 5; i++) ended += got[i].end != 0;
+        if (ended == n) continue;
+        CHECK_EQUAL(ended, n + 1);
+        while (first < 5 && (!got[first].end || got[first].bits == 2)) first++;
+        CHECK_EQUAL(first, wanted[n]);
+        got[first].bits = 2; /* it was counted */
+        n = ended;
+    }
+    CHECK_EQUAL(n, 5);
+    close_engine(&e);
+}
+
+/* While somebody answers, reading ahead holds no pages. */
+static void reads_ahead_alone(void) {
+    const skald_engine_options o = options_of(4, 2048);
+    engine e = open_engine(&o);
+    make_wishes(&e.w, got, 2, 50);
+    got[0].n_tokens = 6, got[1].n_tokens = 0;
+    CHECK_EQUAL(submit(&e, &got[0]), SKALD_OK);
+    CHECK_EQUAL(skald_engine_step(e.at, 0, NULL), SKALD_OK);
+    CHECK_EQUAL(submit(&e, &got[1]), SKALD_OK);
+    CHECK_EQUAL(skald_engine_step(e.at, 0, NULL), SKALD_OK);
+    CHECK_EQUAL(stats_of(&e).n_running, 1);
+    CHECK_EQUAL(stats_of(&e).n_waiting, 1);
+    run_all(&e, got, 2, 0);
+    CHECK_EQUAL(got[1].end, SKALD_EVENT_LENGTH);
+    close_engine(&e);
+}
+
 /* A prompt cancelled at some place and submitted again with one more id computes only what it had not read. */
 static void cancels(void) {
     const skald_engine_options o = options_of(4, 4096);
@@ -455,6 +500,8 @@ int main(void) {
     gives_way_and_comes_back();
     computes_a_beginning_once();
     warms_up();
+    keeps_the_order();
+    reads_ahead_alone();
     cancels();
     ends_a_text();
     says_no();
