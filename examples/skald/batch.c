@@ -112,7 +112,7 @@ static int write_answers(batch *b) {
     for (; b->n_written < b->n_submitted && b->jobs[b->n_written].end; b->n_written++) {
         job *j = &b->jobs[b->n_written];
         fputs("{\"text\": ", b->out);
-        json_write_text(b->out, j->text ? j->text : "");
+        json_write_bytes(b->out, j->text ? j->text : "", j->n_bytes);
         fprintf(b->out, ", \"end\": \"%s\", \"ids\": %u}\n", j->end, j->n_answer);
         free(j->text);
         j->text = NULL;

@@ -195,10 +195,11 @@ static int character_length(const unsigned char *s) {
     return more + 1;
 }
 
-void json_write_text(FILE *file, const char *text) {
+void json_write_bytes(FILE *file, const char *text, size_t n_bytes) {
+    const unsigned char *s = (const unsigned char *)text, *end = s + n_bytes;
     fputc('"', file);
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = character_length(s);
+    while (s < end) {
+        int n = *s ? character_length(s) : 1;
         if (n == 0) fputs("\\ufffd", file);
         else if (*s == '"' || *s == '\\') fprintf(file, "\\%c", *s);
         else if (*s < 0x20) fprintf(file, "\\u%04x", *s);
@@ -207,6 +208,8 @@ void json_write_text(FILE *file, const char *text) {
     }
     fputc('"', file);
 }
+
+void json_write_text(FILE *file, const char *text) { json_write_bytes(file, text, strlen(text)); }
 
 void json_write_ids(FILE *file, const int32_t *ids, size_t n_ids) {
     fputc('[', file);

@@ -55,6 +55,7 @@ static void make_spans(skald_engine *e) {
 
 static void look_around(skald_engine *e) {
     const uint64_t now = sk_os_nanoseconds();
+    sk_prefix_release_dropped(e);
     sk_engine_take_asked(e);
     end_some(e, e->waiting, &e->n_waiting, now);
     end_some(e, e->running, &e->n_running, now);

@@ -85,9 +85,10 @@ struct skald_engine {
     skald_span *spans; /* [n_running] */
     uint32_t *in_step; /* [n_running] entries of the spans */
     int32_t *ids;      /* [n_rows] of the spans */
-    uint32_t n_spans;
-    uint32_t n_chosen; /* spans whose logits have been looked at */
-    uint32_t next_row; /* of the logits */
+    uint32_t n_spans, n_dropped;
+    skald_seq *dropped; /* [n_running + n_kept] while it ran */
+    uint32_t n_chosen;  /* spans whose logits have been looked at */
+    uint32_t next_row;  /* of the logits */
     enum { SK_STEP_NONE, SK_STEP_RUNS, SK_STEP_CHOOSES } step;
     float *logits; /* [n_vocab] a stage's, and the sampler's scratch */
     uint32_t *order, *spare;
@@ -122,6 +123,8 @@ skald_status sk_prefix_admit(skald_engine *e, sk_request *r);
 /* Gives up the sequence that was of no use for longest. False: there is none. */
 bool sk_prefix_evict(skald_engine *e);
 void sk_prefix_drop(skald_engine *e, sk_request *r);
+/* Between two calls of a step the cache takes no others: what was dropped meanwhile is released before the next one. */
+void sk_prefix_release_dropped(skald_engine *e);
 /* After an end was told: keeps it for its beginning. False: it is of no use, or there is no room. */
 bool sk_prefix_keep(skald_engine *e, sk_request *r);
 

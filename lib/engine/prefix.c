@@ -44,9 +44,14 @@ static bool evict(skald_engine *e, const sk_request * not ) {
 bool sk_prefix_evict(skald_engine *e) { return evict(e, NULL); }
 
 void sk_prefix_drop(skald_engine *e, sk_request *r) {
-    if (r->now.seq) skald_kv_cache_release(e->cache, r->now.seq);
+    if (r->now.seq && e->step == SK_STEP_RUNS) e->dropped[e->n_dropped++] = r->now.seq;
+    else if (r->now.seq) skald_kv_cache_release(e->cache, r->now.seq);
     r->now.seq = 0;
     r->now.n_read = 0;
+}
+
+void sk_prefix_release_dropped(skald_engine *e) {
+    while (e->n_dropped) skald_kv_cache_release(e->cache, e->dropped[--e->n_dropped]);
 }
 
 /* An empty sequence, or one that begins like `source`. */

@@ -28,6 +28,7 @@ skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint3
     table.turns = sk_carve(c, o->n_running, sizeof *table.turns, SK_CACHE_LINE);
     table.spans = sk_carve(c, o->n_running, sizeof *table.spans, SK_CACHE_LINE);
     table.in_step = sk_carve(c, o->n_running, sizeof *table.in_step, SK_CACHE_LINE);
+    table.dropped = sk_carve(c, o->n_running + o->n_kept, sizeof *table.dropped, SK_CACHE_LINE);
     table.ids = sk_carve(c, o->n_rows, sizeof *table.ids, SK_CACHE_LINE);
     table.logits = sk_carve(c, n_vocab, sizeof *table.logits, SK_CACHE_LINE);
     table.scratch = sk_carve(c, n_vocab, sizeof *table.scratch, SK_CACHE_LINE);

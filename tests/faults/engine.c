@@ -1,6 +1,7 @@
 /* A long life of engines: thousands of requests with small caches, cancels, deadlines and steps that are cut short. Each
  * request ends once, nothing is asked of the host after creation, nothing is left at the end.
  * An argument says how many requests (3000). */
+#define _POSIX_C_SOURCE 200809L
 #define SK_ALLOW_LIBC_MEMORY
 #include "support/check.h"
 #include "support/memory.h"
