@@ -12,10 +12,10 @@
 typedef struct tensor {
     const char *name;
     uint32_t n_in, n_out; /* n_out 0: a vector */
-    float gain; /* standard deviation of an output whose inputs have 1; of a vector around 0; 0: around `mean` */
+    float gain;           /* standard deviation of an output whose inputs have 1; of a vector around 0;
+                   0: a vector around 1, below 0: around this */
     skald_dtype type[N_LAYERS];
     uint32_t n_experts; /* as many matrices; 0: one */
-    float mean;         /* of a vector; 0: 1 */
 } tensor;
 
 /* A number of the architecture's; 0: it is `x`. */
@@ -86,29 +86,29 @@ static const tensor attention_latent[] = {
 
 /* Three layers of the gated delta rule, 8 states of 32 by 32 over 4 keys, then gated attention with 8 heads of 64. */
 static const tensor attention_delta[] = {
-    {"attn_norm.weight", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0, 0},
-    {"attn_qkv.weight", 512, 512, 1.0f, {SKALD_Q4_K, SKALD_Q5_0, SKALD_Q8_0}, 0, 0},
-    {"attn_gate.weight", 512, 256, 1.5f, {SKALD_Q8_0, SKALD_F16, SKALD_Q4_1}, 0, 0},
-    {"ssm_alpha.weight", 512, 8, 1.0f, {SKALD_F32, SKALD_F32, SKALD_Q8_0}, 0, 0},
-    {"ssm_beta.weight", 512, 8, 1.0f, {SKALD_F32, SKALD_Q8_0, SKALD_F32}, 0, 0},
-    {"ssm_conv1d.weight", 4, 512, 1.5f, {SKALD_F32, SKALD_F32, SKALD_F32}, 0, 0},
-    {"ssm_a", 8, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0, -0.5f},
-    {"ssm_dt.bias", 8, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0, -2.0f},
-    {"ssm_norm.weight", 32, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0, 0},
-    {"ssm_out.weight", 256, 512, 1.5f, {SKALD_Q6_K, SKALD_Q4_K, SKALD_F16}, 0, 0},
-    {"post_attention_norm.weight", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0, 0},
+    {"attn_norm.weight", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {"attn_qkv.weight", 512, 512, 1.0f, {SKALD_Q4_K, SKALD_Q5_0, SKALD_Q8_0}, 0},
+    {"attn_gate.weight", 512, 256, 1.5f, {SKALD_Q8_0, SKALD_F16, SKALD_Q4_1}, 0},
+    {"ssm_alpha.weight", 512, 8, 1.0f, {SKALD_F32, SKALD_F32, SKALD_Q8_0}, 0},
+    {"ssm_beta.weight", 512, 8, 1.0f, {SKALD_F32, SKALD_Q8_0, SKALD_F32}, 0},
+    {"ssm_conv1d.weight", 4, 512, 1.5f, {SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {"ssm_a", 8, 0, -0.5f, {SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {"ssm_dt.bias", 8, 0, -2.0f, {SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {"ssm_norm.weight", 32, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0},
+    {"ssm_out.weight", 256, 512, 1.5f, {SKALD_Q6_K, SKALD_Q4_K, SKALD_F16}, 0},
+    {"post_attention_norm.weight", 512, 0, 0, {SKALD_F32, SKALD_F32, SKALD_F32}, 0},
     {0},
 };
 
 static const tensor attention_gated[] = {
-    {"attn_norm.weight", 512, 0, 0, {[3] = SKALD_F32}, 0, 0},
-    {"attn_q.weight", 512, 1024, 1.5f, {[3] = SKALD_Q4_K}, 0, 0},
-    {"attn_k.weight", 512, 128, 1.5f, {[3] = SKALD_Q6_K}, 0, 0},
-    {"attn_v.weight", 512, 128, 1.0f, {[3] = SKALD_Q5_0}, 0, 0},
-    {"attn_q_norm.weight", 64, 0, 0, {[3] = SKALD_F32}, 0, 0},
-    {"attn_k_norm.weight", 64, 0, 0, {[3] = SKALD_F32}, 0, 0},
-    {"attn_output.weight", 512, 512, 1.5f, {[3] = SKALD_Q8_0}, 0, 0},
-    {"post_attention_norm.weight", 512, 0, 0, {[3] = SKALD_F32}, 0, 0},
+    {"attn_norm.weight", 512, 0, 0, {[3] = SKALD_F32}, 0},
+    {"attn_q.weight", 512, 1024, 1.5f, {[3] = SKALD_Q4_K}, 0},
+    {"attn_k.weight", 512, 128, 1.5f, {[3] = SKALD_Q6_K}, 0},
+    {"attn_v.weight", 512, 128, 1.0f, {[3] = SKALD_Q5_0}, 0},
+    {"attn_q_norm.weight", 64, 0, 0, {[3] = SKALD_F32}, 0},
+    {"attn_k_norm.weight", 64, 0, 0, {[3] = SKALD_F32}, 0},
+    {"attn_output.weight", 512, 512, 1.5f, {[3] = SKALD_Q8_0}, 0},
+    {"post_attention_norm.weight", 512, 0, 0, {[3] = SKALD_F32}, 0},
     {0},
 };
 
@@ -210,14 +210,21 @@ typedef struct recipe {
 } recipe;
 
 static const recipe recipes[TEST_MODEL_END] = {
-    [TEST_MODEL_DENSE] = {"llama", 768, 8, 2, keys, first, {attention, fed}, last},
-    [TEST_MODEL_EXPERTS] = {"llama", 256, 8, 2, keys_experts, first, {attention, fed_experts}, last},
-    [TEST_MODEL_POSITIONS] =
-        {"gpt2", 768, 8, 8, keys_positions, first_positions, {attention_positions, fed_positions}, last_positions},
-    [TEST_MODEL_CAPS] = {"gemma2", 768, 8, 2, keys_caps, first_caps, {attention_caps, fed_caps}, last},
-    [TEST_MODEL_SINKS] = {"gpt-oss", 256, 8, 2, keys_sinks, first, {attention_sinks, fed_sinks}, last},
+    [TEST_MODEL_DENSE] = {"llama", 768, 8, 2, keys, first, {attention, fed}, last, NULL},
+    [TEST_MODEL_EXPERTS] = {"llama", 256, 8, 2, keys_experts, first, {attention, fed_experts}, last, NULL},
+    [TEST_MODEL_POSITIONS] = {"gpt2",
+                              768,
+                              8,
+                              8,
+                              keys_positions,
+                              first_positions,
+                              {attention_positions, fed_positions},
+                              last_positions,
+                              NULL},
+    [TEST_MODEL_CAPS] = {"gemma2", 768, 8, 2, keys_caps, first_caps, {attention_caps, fed_caps}, last, NULL},
+    [TEST_MODEL_SINKS] = {"gpt-oss", 256, 8, 2, keys_sinks, first, {attention_sinks, fed_sinks}, last, NULL},
     [TEST_MODEL_DELTA] = {"qwen35", 768, 8, 2, keys_delta, first, {attention_delta, fed}, last, attention_gated},
-    [TEST_MODEL_LATENT] = {"deepseek2", 768, 4, 1, keys_latent, first, {attention_latent, fed}, last},
+    [TEST_MODEL_LATENT] = {"deepseek2", 768, 4, 1, keys_latent, first, {attention_latent, fed}, last, NULL},
 };
 
 /* Where a block keeps its f16 scale and minimum, and what random quants come to. */
@@ -260,9 +267,10 @@ static void write_floats(sk_gguf_writer *w, const tensor *t, skald_dtype type, u
         uint32_t r[4];
         unsigned char bytes[4];
         random_words(r, number, (uint32_t)i, 0);
-        const double spread = around_zero(r) * (t->n_out ? deviation : t->gain != 0.0f ? (double)t->gain : 0.1);
-        const double mean = t->mean != 0.0f ? (double)t->mean : 1.0;
-        const double x = t->n_out || t->gain != 0.0f ? spread : mean * (1.0 + spread);
+        const bool around_mean = !t->n_out && t->gain <= 0.0f;
+        const double mean = t->gain < 0.0f ? (double)t->gain : 1.0;
+        const double spread = around_zero(r) * (t->n_out ? deviation : around_mean ? 0.1 : (double)t->gain);
+        const double x = around_mean ? mean * (1.0 + spread) : spread;
         const uint32_t bits = sk_bits((float)x);
         if (type == SKALD_F16) put_half(bytes, x);
         else put_words(bytes, &bits, 4);
