@@ -45,7 +45,7 @@ eval_logits() { # title, program with its emulator
 
 # The kernel tests beside everything else; what fails stands in a file.
 kernels() { # build, model of qemu
-    for test in rows attend matmul; do
+    for test in rows attend matmul delta gates; do
         log=$folder/kernels-$2-$test.txt
         qemu-aarch64-static -cpu "$2" "$folder/$1/tests/test_kernels_$test" >"$log" 2>&1 ||
             { echo "test_kernels_$test on $2:" && tail -n 20 "$log"; } >>"$folder/kernels.txt"
@@ -56,7 +56,7 @@ targets=
 build native -DCMAKE_C_COMPILER=gcc
 build clang -DCMAKE_C_COMPILER=clang
 build clang-aarch64 -DCMAKE_TOOLCHAIN_FILE="$root/tests/support/aarch64.cmake" -DCMAKE_C_COMPILER=clang
-targets="test_kernels_rows test_kernels_attend test_kernels_matmul"
+targets="test_kernels_rows test_kernels_attend test_kernels_matmul test_kernels_delta test_kernels_gates"
 build aarch64 -DCMAKE_TOOLCHAIN_FILE="$root/tests/support/aarch64.cmake"
 grep -E ' (model|f32 A 24|f16 A 136) ' "$hashes" >"$folder/want.txt"
 sed -n 's/^eval //p' "$hashes" >"$folder/want_eval.txt"
