@@ -2,6 +2,7 @@
  * an automaton that cuts a text without losing or inventing a byte. */
 #include "text/decode.h"
 #include "text/encode.h"
+#include <stdbool.h>
 #include <string.h>
 
 #define ROOM 4096
@@ -98,10 +99,17 @@ static void stream(const int32_t *ids, uint32_t n_ids, const char *text, size_t 
     must(at == n_bytes);
 }
 
+/* A text that begins with it gets no second one. */
+static bool gets_bos(uint32_t flags, const char *text, size_t n_bytes) {
+    const sk_string bos = tokens[N_TOKENS - N_OTHERS];
+    const bool is_there = n_bytes >= bos.n_bytes && memcmp(text, bos.text, bos.n_bytes) == 0;
+    return flags & SKALD_ENCODE_BOS && !(flags & SKALD_ENCODE_SPECIAL && is_there);
+}
+
 static void there_and_back(uint32_t flags, const char *text, size_t n_bytes) {
     static int32_t ids[ROOM + 1], few[8];
     static char back[ROOM + 16];
-    uint32_t n_ids = ROOM + 1, n_few = 8, bos = flags & SKALD_ENCODE_BOS ? 1 : 0;
+    uint32_t n_ids = ROOM + 1, n_few = 8, bos = gets_bos(flags, text, n_bytes);
     must(sk_encode(ids, &n_ids, &vocabulary, &sk_libc_allocator, flags, text, n_bytes) == SKALD_OK);
     must(n_ids <= n_bytes + bos);
     skald_status s = sk_encode(few, &n_few, &vocabulary, &sk_libc_allocator, flags, text, n_bytes);
