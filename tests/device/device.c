@@ -146,6 +146,8 @@ static skald_status open_device(skald_device **out, const skald_backend *backend
     *d = settings;
     void *region = mmap(NULL, (size_t)d->region_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     d->region = region;
+    /* Every op opens and shuts all of it, which is quick where pages are large; without them it is only slower. */
+    if (region != MAP_FAILED) (void)madvise(region, (size_t)d->region_bytes, MADV_HUGEPAGE);
     if (region != MAP_FAILED && start_worker(d)) {
         skald_status status = device_do(d, begin_memory, NULL);
         if (status == SKALD_OK) return *out = d, SKALD_OK;
