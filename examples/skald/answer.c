@@ -57,6 +57,13 @@ void answer_close(answer *a) {
     free(a->text);
 }
 
+static skald_status put_text(answer *a, const char *text, size_t n_bytes) {
+    if (a->parser) return skald_answer_push(a->parser, text, n_bytes);
+    fwrite(text, 1, n_bytes, stdout);
+    fflush(stdout);
+    return keep_text(a, text, n_bytes);
+}
+
 /* The complete characters after `id`; -1 for those of a character that never became complete. */
 static skald_status write_token(answer *a, skald_decoder *decoder, int32_t id) {
     char small[256], *text = small;
@@ -66,11 +73,7 @@ static skald_status write_token(answer *a, skald_decoder *decoder, int32_t id) {
         text = malloc(n_bytes);
         status = text ? skald_decoder_push(text, &n_bytes, decoder, a->session->model, id) : SKALD_MEMORY;
     }
-    if (status == SKALD_OK) {
-        fwrite(text, 1, n_bytes, stdout);
-        fflush(stdout);
-        status = keep_text(a, text, n_bytes);
-    }
+    if (status == SKALD_OK) status = put_text(a, text, n_bytes);
     if (text != small) free(text);
     return status;
 }
@@ -112,7 +115,7 @@ static skald_status write_tokens(answer *a, skald_decoder *decoder, skald_report
 
 int answer_write(answer *a, const int32_t *ids, uint32_t n_ids) {
     skald_report why = {.size = sizeof why};
-    skald_decoder decoder = {0};
+    skald_decoder decoder = {.flags = a->parser ? SKALD_DECODE_SPECIAL : 0};
     a->n_tokens = 0;
     a->n_text = 0;
     a->unread = -1;
@@ -129,7 +132,7 @@ int answer_write(answer *a, const int32_t *ids, uint32_t n_ids) {
     if (a->read) {
         skald_status flushed = write_token(a, &decoder, -1);
         if (status == SKALD_OK) status = flushed;
-        fputc('\n', stdout);
+        if (!a->parser) fputc('\n', stdout);
     }
     return status == SKALD_OK ? 0 : skald_failure(a->session->command, status, &why);
 }

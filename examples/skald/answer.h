@@ -19,6 +19,7 @@ typedef struct answer {
     uint32_t n_most; /* tokens of an answer; 0: as many as there is room */
     int ignore_end;
     const volatile sig_atomic_t *stop; /* not 0: stop as soon as possible; NULL: nobody asks */
+    skald_answer *parser;              /* hears the text in place of stdout, control tokens too; NULL: none */
 
     /* What became of it. */
     answer_end end;
@@ -31,7 +32,7 @@ typedef struct answer {
     double read_seconds, first_time, last_time; /* how long, and when */
 } answer;
 
-/* Appends `ids` to the sequence and writes the answer to stdout. 0, or the code to exit with after a complaint. */
+/* Appends `ids` to the sequence and writes the answer to stdout or the parser. 0, or the code to exit with after a complaint. */
 int answer_write(answer *a, const int32_t *ids, uint32_t n_ids);
 void answer_close(answer *a);
 

@@ -184,10 +184,10 @@ const char *json_take_text(char *line, size_t *n_bytes) {
 }
 
 /* Length of the well-formed UTF-8 character at `s`, 0 when there is none. */
-static int character_length(const unsigned char *s) {
+static int character_length(const unsigned char *s, const unsigned char *end) {
     if (s[0] < 0x80) return 1;
     int more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 : 1;
-    if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || end - s <= more) return 0;
     for (int i = 1; i <= more; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
     if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
@@ -199,7 +199,7 @@ void json_write_bytes(FILE *file, const char *text, size_t n_bytes) {
     const unsigned char *s = (const unsigned char *)text, *end = s + n_bytes;
     fputc('"', file);
     while (s < end) {
-        int n = *s ? character_length(s) : 1;
+        int n = character_length(s, end);
         if (n == 0) fputs("\\ufffd", file);
         else if (*s == '"' || *s == '\\') fprintf(file, "\\%c", *s);
         else if (*s < 0x20) fprintf(file, "\\u%04x", *s);

@@ -23,7 +23,7 @@ const char *json_take_text(char *line, size_t *n_bytes);
 
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_write_text(FILE *file, const char *text);
-void json_write_bytes(FILE *file, const char *text, size_t n_bytes); /* a NUL stands behind them */
+void json_write_bytes(FILE *file, const char *text, size_t n_bytes);
 void json_write_ids(FILE *file, const int32_t *ids, size_t n_ids);
 
 #endif

@@ -28,6 +28,9 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"--system", OPTION_TEXT, &o->talk.system, "TEXT", "what a conversation begins with", 0, 0},
         {"--template", OPTION_TEXT, &o->talk.template, "FILE", "lay conversations out so, in place of the model's way",
          0, 0},
+        {"--tools", OPTION_TEXT, &o->talk.tools, "FILE", "tools that the model may call, as a list of JSON", 0, 0},
+        {"--json-events", OPTION_FLAG, &o->talk.json_events, NULL,
+         "an answer's events, a line of JSON each; lines of {...} on stdin are messages", 0, 0},
         {"-n", OPTION_COUNT, &o->n_most, "N", "at most N tokens of answer (until the model ends)", 1, 0},
         {"--temp", OPTION_REAL, &o->sampler.temperature, "T", "draw at temperature T (0: the most likely token)", 0,
          1e6F},
@@ -49,7 +52,10 @@ static int read_options(run_options *o, int argc, char **argv) {
         .about =
             "Continues a text, or holds a conversation. The answer goes to stdout, statistics go to stderr.\n"
             "Greedy unless --temp is given. SKALD_CPU=scalar|avx2|avxvnni|avx512|amx (ARM: scalar|neon|dotprod|i8mm)\n"
-            "bounds the instruction set.",
+            "bounds the instruction set.\n\n"
+            "With --json-events stdout has lines of {\"event\": content|reasoning|arguments, \"text\"}, {call, \"id\", \"name\"},\n"
+            "{call_end} and {end, \"reason\": finished|limit|full|stopped, \"tokens\"}; a line on stdin that begins with {\n"
+            "is a message: {\"role\": \"tool\", \"content\": \"...\", \"tool_call_id\": \"call00001\"}.",
         .options = table,
     };
     int code = options_read(&line, argc, argv);
@@ -57,8 +63,8 @@ static int read_options(run_options *o, int argc, char **argv) {
     if (!o->model) return usage_error("run", "-m MODEL is missing");
     if ((o->prompt != NULL) + (o->file != NULL) + o->chat > 1)
         return usage_error("run", "one of -p, -f and --chat at a time");
-    if (!o->chat && (o->talk.system || o->talk.template))
-        return usage_error("run", "--system and --template are for --chat");
+    if (!o->chat && (o->talk.system || o->talk.template || o->talk.tools || o->talk.json_events))
+        return usage_error("run", "--system, --template, --tools and --json-events are for --chat");
     if (!o->prompt && !o->file && !o->chat) {
         if (isatty(STDIN_FILENO)) return usage_error("run", "-p TEXT, -f FILE or --chat is missing");
         o->file = "-";

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- answer gguf json model state template text vocab
+[ $# -gt 0 ] || set -- answer conversation gguf json model state template text vocab
 folder=${FUZZ_DIR:-$root/build/fuzz}
 clang=${CLANG:-clang}
 
@@ -18,15 +18,20 @@ cmake --build "$folder/lib" --target skald_static -j "$(nproc)" >/dev/null
 flags="-std=c11 -O1 -g -DSKALD_STATIC -D_POSIX_C_SOURCE=200809L -I$root/include -I$root/lib -I$root/tests -I$root
     -DSK_TEST_DATA=\"$root/tests/golden/data\" -fno-sanitize-recover=all"
 library=$folder/lib/lib/libskald.a
-for target in answer gguf json model state template text vocab; do mkdir -p "$folder/seeds/$target"; done
+for target in answer conversation gguf json model state template text vocab; do mkdir -p "$folder/seeds/$target"; done
 $clang $flags -fsanitize=fuzzer-no-link,$sanitize "$here/make_seeds.c" "$library" -o "$folder/make_seeds" -lpthread -ldl
 "$folder/make_seeds" "$folder/seeds"
 
-# A template, a NUL and a conversation; a family, where to cut, and an answer.
+# A template, a NUL and a conversation; the number of a template and a conversation; a family, where to cut, and an answer.
 data=$root/tests/golden/data
 for file in "$data"/chat/*.jinja; do
     { cat "$file"; printf '\0'; sed -n 3p "$data/chat/conversations.jsonl"; } >"$folder/seeds/template/$(basename "$file")"
 done
+n=0
+while IFS= read -r line; do
+    printf "\\$(printf %o $n)%s" "$line" >"$folder/seeds/conversation/$n"
+    n=$((n + 1))
+done <"$data/chat/conversations.jsonl"
 printf '\1\177<tool_call>{"name": "f", "arguments": {"a": [1, "}"]}}</tool_call>x' >"$folder/seeds/answer/hermes"
 printf '\2\177<|python_tag|>{"name": "f", "parameters": {}}' >"$folder/seeds/answer/llama3"
 printf '\3\177[TOOL_CALLS] [{"name": "f", "arguments": {}}][TOOL_CALLS]f[ARGS]{}' >"$folder/seeds/answer/mistral"

@@ -11,6 +11,9 @@ import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import parrot  # noqa: E402
+
 SKALD, SOURCE = sys.argv[1], sys.argv[2]
 TINY = os.path.join(SOURCE, "tests", "golden", "data", "tiny")
 COMMANDS = ["run", "batch", "info", "tokenize", "eval", "perplexity", "bench"]
@@ -89,6 +92,86 @@ class Batch(unittest.TestCase):
         with open(self.file("long.jsonl"), "w", encoding="utf-8") as file:
             file.write("{}\n" * 99)
         self.assertIn("belong together", self.batch("long.jsonl", code=1))
+
+
+class Events(unittest.TestCase):
+    """skald run --chat --json-events: what a model says becomes events, and the conversation keeps it as a message."""
+    LAYOUT = ("{# <tool_call> #}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+              "{% if messages[-1].content == 'show' or messages[-1].role == 'tool' %}"
+              "{{ raise_exception(messages|tojson ~ tools|tojson) }}{% endif %}")
+    CALLS = ["<tool_call>", '\n{"na', 'me": "get_', "größe", '", "arg', 'uments": {"city": "P', 'aris \\"ü\\""}}',
+             "\n</tool_call>"]
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = lambda name: os.path.join(folder.name, name)
+        with open(self.file("tools.json"), "w", encoding="utf-8") as file:
+            file.write('[{"name": "get"}]\n')
+
+    def chat(self, says, *more, text="hello\n", begins="<|assistant|>", code=0):
+        parrot.write(self.file("parrot.gguf"), begins, says, self.LAYOUT + begins)
+        done = skald("run", "-m", self.file("parrot.gguf"), "--chat", "--json-events", *more, text=text)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    def test_reasoning_content_and_a_call(self):
+        events, _ = self.chat(["<think>", "\nhm", "</think>", "\n\nLet me", "  see"] + self.CALLS)
+        self.assertEqual(events, [
+            {"event": "reasoning", "text": "hm"}, {"event": "content", "text": "Let me"}, {"event": "content", "text": "  see"},
+            {"event": "call", "id": "call00001", "name": "get_größe"}, {"event": "arguments", "text": '{"city": "P'},
+            {"event": "arguments", "text": 'aris \\"ü\\""}'}, {"event": "call_end"},
+            {"event": "end", "reason": "finished", "tokens": 13}])
+
+    def test_reasons_and_what_was_cut_off(self):
+        events, errors = self.chat(self.CALLS, "-n", "6")
+        self.assertEqual([e["event"] for e in events], ["call", "arguments", "end"])
+        self.assertEqual(events[-1], {"event": "end", "reason": "limit", "tokens": 6})
+        self.assertIn("cut off", errors)
+        events, _ = self.chat(self.CALLS, "-c", "15")
+        self.assertEqual(events[-1]["reason"], "full")
+        events, _ = self.chat(["a"], "-c", "4")
+        self.assertEqual(events, [{"event": "end", "reason": "full", "tokens": 0}])
+
+    def test_reasoning_that_the_layout_opens(self):
+        events, _ = self.chat(["\nhm ", "</think>", "yes"], begins="<|think|><think>")
+        self.assertEqual([e["event"] for e in events], ["reasoning", "content", "end"])
+
+    def test_the_conversation_keeps_calls_and_takes_results(self):
+        result = {"role": "tool", "content": "12°", "tool_call_id": "call00001"}
+        events, errors = self.chat(["Well."] + self.CALLS, "--tools", self.file("tools.json"), code=1,
+                                   text="a \"b\"\n" + json.dumps(result, ensure_ascii=False) + "\n")
+        self.assertEqual(events[-1]["reason"], "finished")
+        made = {"id": "call00001", "type": "function", "function": {"name": "get_größe", "arguments": {"city": 'Paris "ü"'}}}
+        kept = [{"role": "user", "content": 'a "b"'}, {"role": "assistant", "content": "Well.", "tool_calls": [made]}, result]
+        want = json.dumps(kept, ensure_ascii=False) + '[{"name": "get"}]'
+        self.assertIn("the template refuses: " + want[:200], errors)
+
+    def test_calls_are_numbered_on_and_cut_off_ones_are_not_kept(self):
+        events, _ = self.chat(self.CALLS, text="a\nb\n")
+        self.assertEqual([e["id"] for e in events if e["event"] == "call"], ["call00001", "call00002"])
+        _, errors = self.chat(self.CALLS, "-n", "6", text="a\nshow\n", code=1)
+        self.assertIn('{"role": "assistant", "content": ""}, {"role": "user", "content": "show"}]', errors)
+
+    def test_bad_json_has_a_place(self):
+        with open(self.file("bad.json"), "w", encoding="utf-8") as file:
+            file.write('[{"name": }]')
+        _, errors = self.chat(["a"], "--tools", self.file("bad.json"), code=1)
+        self.assertRegex(errors, "bad.json: JSON at byte [0-9]+: ")
+        events, errors = self.chat(["a"], text='{"role": "user", "content"}\n', code=1)
+        self.assertEqual(events, [])
+        self.assertRegex(errors, "JSON at byte [0-9]+: ")
+
+    def test_text_without_events(self):
+        self.chat(["<think>", "hm", "</think>", "yes"])
+        done = skald("run", "-m", self.file("parrot.gguf"), "--chat", text="hello\n")
+        self.assertEqual((done.returncode, done.stdout), (0, "<think>hm</think>yes\n"), done.stderr)
+
+    def test_only_in_a_conversation(self):
+        for option in (["--json-events"], ["--tools", "x"], ["--system", "x"], ["--template", "x"]):
+            done = skald("run", "-m", "x", "-p", "x", *option)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("--chat", done.stderr)
 
 
 class Usage(unittest.TestCase):
