@@ -1,0 +1,252 @@
+"""Many requests at once on one model: a loop of the host's own, or one for asyncio."""
+from __future__ import annotations
+
+import asyncio
+import ctypes as c
+import enum
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Sequence as Ids
+
+from ._abi import EngineOptions, EngineStats as _Stats, Event as _Event, Request as _Request, StageFn, lib, sized
+from ._handle import Guard, Owner, created
+from ._info import DType, EngineStats, told
+from ._sampler import Sampling, sampler_options
+from ._status import END, OK, PENDING, AbsentError, DeviceError, Full, SkaldError, check, error, report
+
+if TYPE_CHECKING:
+    from ._model import Model
+
+Stage = Callable[["memoryview[float]", int, "list[int]"], Any]
+
+
+class Happened(enum.IntEnum):
+    """What an event tells; all but TOKEN end their request."""
+
+    TOKEN = 1
+    STOP = 2
+    LENGTH = 3
+    CANCELLED = 4
+    DEADLINE = 5
+    FAILED = 6
+
+
+@dataclass(frozen=True)
+class Event:
+    """As skald_event: `id` of a TOKEN, else -1."""
+
+    kind: Happened
+    request: int
+    id: int
+    position: int
+
+
+class Engine(Owner):
+    """submit and cancel from any thread; step and poll from one at a time:
+
+        request = engine.submit(ids, n_tokens=64)
+        for event in engine.run(): ...
+    """
+
+    def __init__(self, model: Model, *, n_running: int = 0, n_requests: int = 0, n_kept: int = 0, n_tokens: int = 0,
+                 n_text: int = 0, n_rows: int = 0, n_prompt_rows: int = 0, sharing: bool = True, n_threads: int = 0,
+                 k_type: DType = DType.F16, v_type: DType = DType.F16) -> None:
+        options = sized(EngineOptions, "skald_engine_options_init")
+        given = {"n_running": n_running, "n_requests": n_requests, "n_kept": n_kept, "n_tokens": n_tokens, "n_text": n_text,
+                 "n_rows": n_rows, "n_prompt_rows": n_prompt_rows, "no_sharing": not sharing, "n_threads": n_threads,
+                 "k_type": k_type, "v_type": v_type}
+        for name, value in given.items():
+            setattr(options, name, value)
+        super().__init__(created(lib.skald_engine_create, lib.skald_engine_free, model._handle, model._pointer,
+                                 c.byref(options)))
+        self.model = model
+        self._guard, self._why, self._event = Guard(), report(), sized(_Event)
+        self._stages: dict[int, Any] = {}  # callbacks of requests that have not ended
+
+    def submit(self, prompt: str | Ids[int], *, n_tokens: int, sampling: Sampling | None = None, priority: int = 0,
+               deadline: float = 0.0, ignore_end: bool = False, stage: Stage | None = None) -> int:
+        """Takes a request and gives its number. `deadline` in seconds from now; `stage` gets (logits, position, last ids)
+        before each choice and may change the logits. Full: submit again when a request has ended."""
+        ids = self.model.encode(prompt, special=True, bos=True) if isinstance(prompt, str) else prompt
+        array, why, number = (c.c_int32 * len(ids))(*ids), report(), c.c_uint64()
+        request, chosen = sized(_Request), sampler_options(sampling)
+        request.prompt, request.n_prompt, request.n_tokens = c.addressof(array), len(array), n_tokens
+        request.priority, request.deadline, request.ignore_end = priority, round(deadline * 1e6), ignore_end
+        request.sampler = c.addressof(chosen)
+        if stage:
+            request.stage = self._stage(stage)
+        check(lib.skald_engine_submit(c.byref(number), self._pointer, c.byref(request), c.byref(why)), why)
+        if stage:
+            self._stages[number.value] = request.stage
+        return number.value
+
+    def _stage(self, stage: Stage) -> Any:
+        def look(_: Any, logits: int, n_vocab: int, position: int, text: int, n_text: int) -> None:
+            row = memoryview((c.c_float * n_vocab).from_address(logits)).cast("B").cast("f")
+            stage(row, position, list((c.c_int32 * n_text).from_address(text)) if n_text else [])
+
+        return StageFn(lambda *a: self._guard.run(look, *a) and None)
+
+    def cancel(self, request: int) -> bool:
+        """The request ends soon, with what it has. False: it has ended already."""
+        try:
+            check(lib.skald_engine_cancel(self._pointer, request))
+        except AbsentError:
+            return False
+        return True
+
+    def step(self, microseconds: int = 0) -> bool:
+        """Works for about so long, 0: until one pass is done. False: nothing to do until a request is submitted."""
+        status = lib.skald_engine_step(self._pointer, microseconds, c.byref(self._why))
+        self._guard.check(OK if status in (PENDING, END) else status, self._why)
+        return bool(status != END)
+
+    def poll(self) -> Event | None:
+        """The next thing that happened."""
+        event = self._event
+        status = lib.skald_engine_poll(c.byref(event), self._pointer)
+        if status == END:
+            return None
+        check(status)
+        told = Event(Happened(event.kind), event.request, event.id, event.position)
+        if told.kind != Happened.TOKEN:
+            self._stages.pop(told.request, None)
+        return told
+
+    def events(self) -> Iterator[Event]:
+        """What happened until now."""
+        while event := self.poll():
+            yield event
+
+    def run(self) -> Iterator[Event]:
+        """Steps until nothing is left to do, and tells what happens."""
+        more = True
+        while more:
+            more = self.step()
+            yield from self.events()
+
+    @property
+    def stats(self) -> EngineStats:
+        stats = sized(_Stats)
+        check(lib.skald_engine_get_stats(c.byref(stats), self._pointer))
+        return told(EngineStats, stats)
+
+
+class AsyncEngine:
+    """An engine with a thread that steps it, for asyncio:
+
+        async with AsyncEngine(model) as engine:
+            async for text in engine.stream("The sea is", n_tokens=64): ...
+
+    A task that is cancelled, or that leaves the iterator, cancels its request. Options are those of Engine."""
+
+    def __init__(self, model: Model, **options: Any) -> None:
+        self._engine = Engine(model, **options)
+        self._queues: dict[int, asyncio.Queue[Any]] = {}
+        self._wake, self._ended = threading.Event(), asyncio.Event()
+        self._lock = threading.Lock()  # of the engine's calls of one thread
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> AsyncEngine:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="skald engine", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._thread:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self._engine.close()
+
+    def _work(self) -> None:
+        """The stepping thread: hands on what happens, sleeps when nothing is left to do."""
+        more = True
+        while not self._closing:
+            if not more:
+                self._wake.wait()
+                self._wake.clear()
+            try:
+                with self._lock:
+                    more = self._engine.step(2000)
+                    events = list(self._engine.events())
+            except BaseException as failed:  # a stage's exception, or the device: all who wait hear it
+                events, more = [], not isinstance(failed, DeviceError)
+                self._tell(self._fail, failed)
+            if events:
+                self._tell(self._hand_on, events)
+
+    def _tell(self, function: Callable[..., None], argument: Any) -> None:
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, argument)
+
+    def _hand_on(self, events: list[Event]) -> None:
+        for event in events:
+            if queue := self._queues.get(event.request):
+                queue.put_nowait(event)
+            if event.kind != Happened.TOKEN:
+                self._ended.set()
+
+    def _fail(self, failed: BaseException) -> None:
+        for queue in self._queues.values():
+            queue.put_nowait(failed)
+
+    async def tokens(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[int]:
+        """The ids of an answer; arguments as Engine.submit. Waits while the engine is full. An end by deadline or length
+        ends the iterator; a choice that cannot be made raises."""
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        number = await self._submit(queue, prompt, request)
+        ended = False
+        try:
+            while True:
+                event = await queue.get()
+                if isinstance(event, BaseException):
+                    raise event
+                ended = event.kind != Happened.TOKEN
+                if event.kind == Happened.FAILED:
+                    raise SkaldError("no id can be chosen: a logit is NaN, or all are forbidden")
+                if ended:
+                    return
+                yield event.id
+        finally:
+            del self._queues[number]
+            if not ended:
+                self._engine.cancel(number)
+
+    async def _submit(self, queue: asyncio.Queue[Any], prompt: str | Ids[int], request: dict[str, Any]) -> int:
+        while True:
+            self._ended.clear()
+            try:
+                number = self._engine.submit(prompt, **request)
+            except Full:
+                await self._ended.wait()
+                continue
+            self._queues[number] = queue  # events come through this event loop, so none can be earlier
+            self._wake.set()
+            return number
+
+    async def stream(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[str]:
+        """The text of an answer, whole characters."""
+        decoder, ids = self._engine.model.decoder(), self.tokens(prompt, **request)
+        try:
+            async for id in ids:
+                if text := decoder.push(id):
+                    yield text
+            if text := decoder.end():
+                yield text
+        finally:
+            await ids.aclose()  # type: ignore[attr-defined]
+
+    async def generate(self, prompt: str | Ids[int], **request: Any) -> str:
+        """The whole text of an answer."""
+        return "".join([text async for text in self.stream(prompt, **request)])
+
+    async def stats(self) -> EngineStats:
+        def ask() -> EngineStats:
+            with self._lock:
+                return self._engine.stats
+
+        return await asyncio.get_running_loop().run_in_executor(None, ask)

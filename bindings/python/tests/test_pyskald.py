@@ -1,0 +1,431 @@
+"""pyskald on a small model. PYSKALD_LIBRARY names the library, SKALD_TEST_DATA the folder tests/golden/data."""
+from __future__ import annotations
+
+import array
+import asyncio
+import gc
+import io
+import json
+import os
+import struct
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import pyskald
+from pyskald import DType, Happened, Kind, Role, Sampling, Span
+
+DATA = Path(os.environ["SKALD_TEST_DATA"])
+TINY = DATA / "tiny" / "llama_gqa_tied"
+PATH = TINY / "model-f32.gguf"
+LAYOUT = (DATA / "chat" / "smollm2.jinja").read_text()
+DRAWN = Sampling(temperature=0.9, top_k=40, top_p=0.95, seed=7, repetition=1.1)
+
+
+def golden(index: int) -> tuple[list[int], list[float]]:
+    """A text's ids, and all its logits as another engine computed them."""
+    raw = (TINY / f"logits_{index}.npy").read_bytes()
+    start = 10 + struct.unpack_from("<H", raw, 8)[0]
+    return json.loads((TINY / "tokens.json").read_text())["sequences"][index], array.array("f", raw[start:]).tolist()
+
+
+class Models(unittest.TestCase):
+    def setUp(self) -> None:
+        self.model = pyskald.Model(PATH)
+
+    def test_sources(self) -> None:
+        data = PATH.read_bytes()
+
+        class File:
+            def __len__(self) -> int:
+                return len(data)
+
+            def read_at(self, offset: int, n: int) -> bytes:
+                return data[offset:offset + n]
+
+        want = self.model.generate("the sea", n_tokens=8)
+        for source in (str(PATH), data, bytearray(data), File(), [PATH]):
+            self.assertEqual(pyskald.Model(source).generate("the sea", n_tokens=8), want)
+        for options in ({"map": True}, {"in_place": True}):
+            self.assertEqual(pyskald.Model(PATH, **options).generate("the sea", n_tokens=8), want)
+
+    def test_bytes_in_place_are_held(self) -> None:
+        data = bytearray(PATH.read_bytes())
+        model = pyskald.Model(data, in_place=True)
+        gc.collect()
+        with self.assertRaises(BufferError):
+            data.append(0)
+        model.close()
+        data.append(0)
+
+    def test_reader_that_fails(self) -> None:
+        class File:
+            def __len__(self) -> int:
+                return 1 << 20
+
+            def read_at(self, offset: int, n: int) -> bytes:
+                raise KeyError("no such thing")
+
+        with self.assertRaises(KeyError):
+            pyskald.Model(File())
+
+    def test_errors_are_classes_with_sentences(self) -> None:
+        with self.assertRaises(pyskald.ReadError):
+            pyskald.Model("/nowhere/model.gguf")
+        with self.assertRaisesRegex(pyskald.FormatError, "GGUF") as caught:
+            pyskald.Model(b"no model at all")
+        self.assertEqual(caught.exception.status, -3)
+        self.assertIsInstance(caught.exception, ValueError)
+        with self.assertRaisesRegex(pyskald.ArgumentError, "cpu_level|level"):
+            pyskald.Runtime(cpu_level="abacus")
+        with self.assertRaises(pyskald.CancelledError):
+            pyskald.Model(PATH, progress=lambda done: True)
+        with self.assertRaises(ZeroDivisionError):
+            pyskald.Model(PATH, progress=lambda done: 1 / 0)
+
+    def test_what_it_is(self) -> None:
+        info = self.model.info
+        self.assertEqual((info.architecture, info.device), ("llama", "cpu"))
+        self.assertEqual(self.model.metadata["general.architecture"], "llama")
+        tensors = list(self.model.tensors())
+        self.assertEqual(sum(t.n_bytes for t in tensors), info.n_file_bytes)
+        self.assertIn("token_embd.weight", [t.name for t in tensors])
+        self.assertTrue(self.model.kernels())
+        self.assertEqual(self.model.kv_bytes_per_token(),
+                         info.n_layers * info.n_kv_heads * (info.head_dim_k + info.head_dim_v) * 2)
+        runtime = pyskald.Runtime(threads=1)
+        self.assertEqual(runtime.inspect(PATH).n_vocab, info.n_vocab)
+        plan = runtime.memory_plan(PATH, n_tokens=256, n_rows=8)
+        self.assertGreater(plan.peak_bytes, plan.weights_bytes)
+
+    def test_text(self) -> None:
+        text = "the sea, the sky – déjà vu"
+        ids = self.model.encode(text)
+        self.assertEqual(self.model.decode(ids), text)
+        self.assertEqual(self.model.decode_bytes(ids), text.encode())
+        decoder = self.model.decoder()
+        pieces = [decoder.push(id) for id in ids]
+        self.assertEqual("".join(pieces) + decoder.end(), text)
+        end = self.model.ends[0]
+        self.assertTrue(self.model.is_end(end))
+        name = self.model.decode([end], special=True)
+        self.assertEqual(self.model.encode(name, special=True), [end])
+        self.assertNotEqual(self.model.encode(name, special=True, stranger=b"\1" * len(name)), [end])
+        self.assertIsNone(self.model.token(Role.FIM_MIDDLE))
+        self.assertEqual(self.model.encode("a" * 5000), self.model.encode(b"a" * 5000))
+
+    def test_log_lives_as_long_as_who_may_write_it(self) -> None:
+        lines: list[str] = []
+        model = pyskald.Model(PATH, runtime=pyskald.Runtime(log=lambda level, text: lines.append(text)))
+        gc.collect()
+        model.generate("the sea", n_tokens=2)
+
+    def test_share_and_close(self) -> None:
+        other = self.model.share()
+        self.model.close()
+        with self.assertRaisesRegex(ValueError, "closed"):
+            self.model.encode("a")
+        self.assertTrue(other.encode("a"))
+
+    def test_formats(self) -> None:
+        self.assertEqual(pyskald.dtype_name(DType.Q4_K), "Q4_K")
+        self.assertIsNone(pyskald.dtype_name(9999))
+        self.assertEqual(pyskald.dtype_bytes(DType.Q8_0, 64), 68)
+        block = struct.pack("<e32b", 0.5, *range(-16, 16))
+        self.assertEqual(list(pyskald.dtype_to_f32(DType.Q8_0, block, 32)), [0.5 * i for i in range(-16, 16)])
+        with self.assertRaises(pyskald.ArgumentError):
+            pyskald.dtype_to_f32(DType.Q8_0, block, 64)
+
+
+class Steps(unittest.TestCase):
+    def setUp(self) -> None:
+        self.model = pyskald.Model(PATH)
+        self.cache = self.model.cache(n_tokens=2048, n_sequences=8, k_type=DType.F32, v_type=DType.F32)
+        self.context = self.model.context()
+
+    def test_logits_are_another_engine_s(self) -> None:
+        ids, want = golden(1)
+        with self.cache.open() as seq:
+            self.assertTrue(self.context.step([Span(seq, ids[:-1], pyskald.NONE)]))
+            self.context.feed(seq, ids[-1:])
+            self.assertEqual(len(seq), len(ids))
+            row = self.context.logits()
+            n = self.model.info.n_vocab
+            self.assertEqual(len(row), n)
+            self.assertLess(max(abs(a - b) for a, b in zip(row, want[-n:])), 1e-4)
+            self.assertEqual(self.context.argmax(), row.tolist().index(max(row)))
+            self.assertEqual(self.context.choose(self.model.sampler(), len(ids), ids), self.context.argmax())
+
+    def test_views_outlive_the_context(self) -> None:
+        with self.cache.open() as seq:
+            self.context.feed(seq, [5, 17])
+        row = self.context.logits()
+        best = self.context.argmax()
+        freed, free = [], self.context._handle._free
+        self.context._handle._free = lambda pointer: freed.append(free(pointer))
+        self.context.close()
+        gc.collect()
+        self.assertEqual(freed, [])
+        self.assertEqual(row.tolist().index(max(row)), best)
+        del row
+        self.assertEqual(freed, [0])
+        with self.assertRaises(ValueError):
+            self.context.argmax()
+
+    def test_numpy_if_it_is_there(self) -> None:
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("numpy is missing")
+        with self.cache.open() as seq:
+            self.context.feed(seq, [5, 17])
+            row = numpy.asarray(self.context.logits())
+            self.assertEqual(int(row.argmax()), self.context.argmax())
+            address = row.__array_interface__["data"][0]
+            self.assertEqual(numpy.asarray(self.context.logits()).__array_interface__["data"][0], address)
+            row[3] = 1e9
+            self.assertEqual(self.model.sampler().choose(row, 0), 3)
+
+    def test_mixture_and_embeddings(self) -> None:
+        alone = self.cache.open()
+        self.context.feed(alone, [1, 2, 3])
+        want = self.context.logits().tolist()
+        a, b = self.cache.open(), self.cache.open()
+        self.context.step([Span(a, [9, 8]), Span(b, [1, 2, 3], pyskald.ALL)])
+        self.assertEqual(self.context.logits(3).tolist(), want)
+        with self.assertRaises(IndexError):
+            self.context.logits(4)
+        rows = array.array("f", [0.25] * 2 * self.model.info.n_embd)
+        self.context.step([Span(a, embeddings=rows)])
+        self.assertEqual(len(a), 4)
+
+    def test_time_and_cancel(self) -> None:
+        want = self.cache.open()
+        self.context.feed(want, range(200))
+        bits = self.context.logits().tolist()
+        seq = self.cache.open()
+        done = self.context.step([Span(seq, list(range(200)))], microseconds=1)
+        self.assertFalse(done)
+        with self.assertRaises(pyskald.BusyError):
+            len(seq)
+        self.context.cancel()
+        self.assertEqual(len(seq), 0)
+        done, n = self.context.step([Span(seq, list(range(200)))], microseconds=1), 0
+        while not done:
+            done, n = self.context.go_on(microseconds=1), n + 1
+        self.assertGreater(n, 1)
+        self.assertEqual(self.context.logits().tolist(), bits)
+        with self.assertRaises(pyskald.CancelledError):
+            self.context.step([Span(seq, list(range(200)))], progress=lambda done: True)
+        self.assertEqual(len(seq), 200)
+
+    def test_a_paused_step_is_freed_in_any_order(self) -> None:
+        seq = self.cache.open()
+        self.assertFalse(self.context.step([Span(seq, list(range(200)))], microseconds=1))
+        self.cache.close()
+        del self.cache, seq
+        gc.collect()
+        self.context.cancel()
+
+    def test_fork_rewind_save(self) -> None:
+        a = self.cache.open()
+        self.context.feed(a, [1, 2, 3, 4])
+        b = a.fork(2)
+        self.context.feed(b, [3, 4])
+        bits = self.context.logits().tolist()
+        saved, file = b.save(), io.BytesIO()
+        b.save(file)
+        self.assertEqual(file.getvalue(), saved)
+        file.seek(0)
+        for source in (saved, file):
+            again = self.cache.restore(source)
+            again.rewind(3)
+            self.context.feed(again, [4])
+            self.assertEqual(self.context.logits().tolist(), bits)
+            again.release()
+        with self.assertRaises(pyskald.FormatError):
+            self.cache.restore(saved[:-1] + b"?")
+        with self.assertRaises(pyskald.ReadError):
+            self.cache.restore(saved[:-1])
+        a.reserve(100)
+        self.assertEqual(self.cache.stats.n_sequences, 2)
+        with self.assertRaises(pyskald.ArgumentError):
+            a.rewind(99)
+        small = self.model.cache(n_tokens=128).open()
+        with self.assertRaises(pyskald.Full):
+            self.context.feed(small, [1] * 200)
+
+    def test_ops(self) -> None:
+        ops = list(self.context.ops())
+        self.assertTrue(any("attend" in op for op in ops), ops)
+
+    def test_two_threads(self) -> None:
+        """The GIL is released while a step runs; a second thread in the same context hears Busy."""
+        seq, other, heard = self.cache.open(), self.cache.open(), []
+        thread = threading.Thread(target=lambda: self.context.feed(seq, [1] * 1500))
+        thread.start()
+        while thread.is_alive():
+            try:
+                self.context.feed(other, [1])
+            except pyskald.BusyError:
+                heard.append("busy")
+            time.sleep(0)
+        thread.join()
+        self.assertIn("busy", heard)
+
+
+class Answers(unittest.TestCase):
+    def setUp(self) -> None:
+        self.model = pyskald.Model(PATH)
+
+    def test_stream_is_generate(self) -> None:
+        for sampling in (None, DRAWN):
+            want = self.model.generate("the sea", n_tokens=40, sampling=sampling)
+            self.assertEqual("".join(self.model.stream("the sea", n_tokens=40, sampling=sampling)), want)
+        heard: list[str] = []
+        self.model.generate("the sea", n_tokens=40, say=lambda piece: heard.append(piece) or len(heard) == 2)
+        self.assertEqual(len(heard), 2)
+        with self.assertRaises(ZeroDivisionError):
+            self.model.generate("the sea", n_tokens=4, say=lambda piece: 1 / 0)
+        with self.assertRaises(ValueError):
+            self.model.generate("a\0b")
+
+    def test_sampling(self) -> None:
+        forbidden = self.model.encode("a")[0]
+        never = Sampling(temperature=1.5, seed=1, bias={forbidden: float("-inf")})
+        engine = self.model.engine(n_running=1)
+        engine.submit([1, 2], n_tokens=200, sampling=never, ignore_end=True)
+        self.assertNotIn(forbidden, [e.id for e in engine.run()])
+        with self.assertRaisesRegex(pyskald.ArgumentError, "temperature"):
+            self.model.sampler(Sampling(temperature=-1))
+
+    def test_template(self) -> None:
+        layout = self.model.template(LAYOUT)
+        turns = [{"role": "user", "content": "hi <|im_end|>"}]
+        text, stranger = layout.render_guarded(turns)
+        self.assertEqual(text, layout.render(turns))
+        self.assertTrue(text.endswith("<|im_start|>assistant\n"))
+        self.assertEqual(len(stranger), len(text.encode()))
+        at = text.index("hi")
+        self.assertEqual(stranger[at:at + 13], b"\1" * 13)
+        self.assertEqual(layout.encode(turns), self.model.encode(text, special=True, stranger=stranger))
+        tools = self.model.template("{{ tools[0].name }} {{ extra }} {{ messages[0].content }}")
+        self.assertEqual(tools.render(turns[:1], tools=[{"name": "look"}], extra=3), "look 3 hi <|im_end|>")
+        with self.assertRaisesRegex(pyskald.FormatError, "line|1:"):
+            self.model.template("{% for %}")
+        with self.assertRaises(pyskald.UnsupportedError):
+            pyskald.chat_format(self.model, turns)
+
+    def test_answer(self) -> None:
+        said = 'Well.\n<tool_call>{"name": "look", "arguments": {"at": "sea"}}</tool_call>'
+        answer = self.model.answer(family="hermes")
+        pieces = [p for letter in said for p in answer.push(letter)] + answer.end()
+        kinds = [p.kind for p in pieces]
+        self.assertEqual(kinds[-2:], [Kind.CALL_END, Kind.END])
+        self.assertEqual("".join(p.text for p in pieces if p.kind == Kind.CONTENT).strip(), "Well.")
+        arguments = "".join(p.text for p in pieces if p.kind == Kind.ARGUMENTS)
+        self.assertEqual(json.loads(arguments), {"at": "sea"})
+        with self.assertRaises(pyskald.UnsupportedError):
+            self.model.answer(family="klingon")
+
+    def test_chat_reads_only_what_is_new(self) -> None:
+        with self.model.chat(system="be brief", template=LAYOUT, n_tokens=12, sampling=DRAWN) as chat:
+            first = "".join(chat.ask("the sea?"))
+            self.assertEqual(chat.messages[-1], {"role": "assistant", "content": first})
+            first_prompt = len(chat._template.encode(chat.messages[:2]))
+            read, feed = [], chat._loop._context.feed
+            chat._loop._context.feed = lambda seq, ids: read.append(len(ids)) or feed(seq, ids)
+            "".join(chat.ask("the sky?"))
+            self.assertLessEqual(read[0], len(chat._template.encode(chat.messages[:-1])) - first_prompt)
+            fresh = self.model.chat(template=LAYOUT, n_tokens=12, sampling=DRAWN)
+            fresh.messages = [dict(m) for m in chat.messages[:-1]]
+            self.assertEqual("".join(fresh.reply()), chat.messages[-1]["content"])
+            for _ in chat.ask("stop"):
+                break
+            self.assertEqual(chat.messages[-1]["role"], "assistant")
+
+    def test_chat_calls(self) -> None:
+        chat = self.model.chat(template=LAYOUT, family="hermes", n_tokens=1)
+        chat._note([pyskald.Piece(Kind.CALL, "look"), pyskald.Piece(Kind.ARGUMENTS, '{"at":'),
+                    pyskald.Piece(Kind.ARGUMENTS, ' 1}'), pyskald.Piece(Kind.CALL_END, "")])
+        self.assertEqual(chat.calls, [pyskald.Call("look", {"at": 1})])
+        chat.result("look", {"seen": "a ship"})
+        self.assertEqual([m["role"] for m in chat.messages], ["assistant", "tool"])
+
+
+class Engines(unittest.TestCase):
+    def setUp(self) -> None:
+        self.model = pyskald.Model(PATH)
+
+    def text(self, ids: list[int]) -> str:
+        decoder = self.model.decoder()
+        return "".join(decoder.push(id) for id in ids) + decoder.end()
+
+    def test_answers_as_if_alone(self) -> None:
+        prompts = ["the sea", "the sky", "the sea and"]
+        engine = self.model.engine(n_running=4, n_tokens=2048)
+        requests = {engine.submit(p, n_tokens=24, sampling=DRAWN): p for p in prompts}
+        answers: dict[int, list[int]] = {r: [] for r in requests}
+        ends = {}
+        for event in engine.run():
+            if event.kind == Happened.TOKEN:
+                answers[event.request].append(event.id)
+            else:
+                ends[event.request] = event.kind
+        for request, prompt in requests.items():
+            self.assertEqual(self.text(answers[request]), self.model.generate(prompt, n_tokens=24, sampling=DRAWN))
+            self.assertIn(ends[request], (Happened.STOP, Happened.LENGTH))
+        self.assertEqual(engine.stats.n_ended, 3)
+        self.assertFalse(engine.step())
+
+    def test_stage_cancel_deadline(self) -> None:
+        engine = self.model.engine(n_running=2, n_requests=2)
+
+        def only_seven(logits: memoryview[float], position: int, last: list[int]) -> None:
+            for i in range(len(logits)):
+                logits[i] = 1.0 if i == 7 else 0.0
+
+        one = engine.submit([1, 2], n_tokens=5, stage=only_seven, ignore_end=True)
+        two = engine.submit([1, 2], n_tokens=400, ignore_end=True)
+        with self.assertRaises(pyskald.Full):
+            engine.submit([1], n_tokens=1)
+        self.assertTrue(engine.cancel(two))
+        events = list(engine.run())
+        self.assertEqual([e.id for e in events if e.request == one and e.id >= 0], [7] * 5)
+        self.assertIn(Happened.CANCELLED, [e.kind for e in events if e.request == two])
+        self.assertFalse(engine.cancel(two))
+        late = engine.submit([1, 2], n_tokens=400, ignore_end=True, deadline=1e-6)
+        self.assertEqual([e.kind for e in engine.run() if e.request == late][-1], Happened.DEADLINE)
+        engine.submit([1, 2], n_tokens=5, stage=lambda *_: 1 / 0)
+        with self.assertRaises(ZeroDivisionError):
+            list(engine.run())
+
+    def test_asyncio(self) -> None:
+        want = self.model.generate("the sea", n_tokens=24)
+
+        async def main() -> None:
+            async with pyskald.AsyncEngine(self.model, n_running=2, n_requests=3, n_tokens=2048) as engine:
+                texts = await asyncio.gather(*(engine.generate("the sea", n_tokens=24) for _ in range(6)))
+                self.assertEqual(texts, [want] * 6)
+                task = asyncio.ensure_future(engine.generate("the sky", n_tokens=900, ignore_end=True))
+                await asyncio.sleep(0.05)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                while (await engine.stats()).n_ended < 7:
+                    await asyncio.sleep(0.01)
+                self.assertLess((await engine.stats()).n_answered, 6 * 24 + 900)
+                async for _ in engine.tokens("the sky", n_tokens=900, ignore_end=True):
+                    break
+                self.assertEqual(await engine.generate("the sea", n_tokens=24), want)
+                with self.assertRaises(pyskald.ArgumentError):
+                    await engine.generate([10**9], n_tokens=1)
+                with self.assertRaises(ZeroDivisionError):
+                    await engine.generate("the sea", n_tokens=4, stage=lambda *_: 1 / 0)
+
+        asyncio.run(main())
+
+
+if __name__ == "__main__":
+    unittest.main()
