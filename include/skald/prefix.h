@@ -28,6 +28,7 @@
 #define skald_engine_cancel         SKALD_NAME(skald_engine_cancel)
 #define skald_engine_create         SKALD_NAME(skald_engine_create)
 #define skald_engine_free           SKALD_NAME(skald_engine_free)
+#define skald_engine_get_plan       SKALD_NAME(skald_engine_get_plan)
 #define skald_engine_get_stats      SKALD_NAME(skald_engine_get_stats)
 #define skald_engine_options_init   SKALD_NAME(skald_engine_options_init)
 #define skald_engine_poll           SKALD_NAME(skald_engine_poll)

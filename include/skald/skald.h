@@ -207,6 +207,7 @@ typedef struct skald_memory_plan {
     uint64_t stack_bytes;   /* of the runtime's worker threads, all together */
     uint64_t device_bytes;  /* on the device, where it is not host memory; a pass may take scratch on top */
     uint64_t cache_bytes_per_token;
+    uint64_t engine_bytes; /* of an engine besides its cache and its context */
 } skald_memory_plan;
 
 /* ---- model -------------------------------------------------------------------------------------------------------- */
@@ -491,8 +492,8 @@ typedef skald_status (*skald_read_fn)(void *user, void *to, size_t n_bytes);
 /* Writes what `seq` holds, in order and in pieces: *n_bytes in all (may be NULL). `write` NULL: only tells n_bytes. What comes
  * out depends neither on pages nor on other sequences; ids are the host's to keep. Asks for one layer's part of memory and
  * gives it back. `seq` stays as it is. */
-SKALD_API skald_status skald_kv_cache_save(uint64_t *n_bytes, skald_kv_cache *cache, skald_seq seq, skald_write_fn write,
-                                           void *user, skald_report *why);
+SKALD_API skald_status skald_kv_cache_save(uint64_t *n_bytes, skald_kv_cache *cache, skald_seq seq,
+                                           skald_write_fn write, void *user, skald_report *why);
 /* A new sequence from what was saved, in this process or another: the next logits have the same bits. It can be rewound as far
  * as the saved one could. Nothing changes unless all is right, to the sum at the end:
  * FORMAT: no saved sequence, or a damaged one. UNSUPPORTED: of another model (told apart by header and a sample of each
@@ -653,6 +654,11 @@ SKALD_API void skald_engine_options_init(skald_engine_options *options, uint32_t
 /* Makes an engine with a cache and a context of its own. All memory is asked for here; nothing is asked for later. */
 SKALD_API skald_status skald_engine_create(skald_engine **out, skald_model *model, const skald_engine_options *options,
                                            skald_report *why);
+/* What open and skald_engine_create together will ask for, from the header of the file: cache_bytes and context_bytes are of the
+ * engine's own. NULL options are the defaults. */
+SKALD_API skald_status skald_engine_get_plan(skald_memory_plan *plan, skald_runtime *runtime,
+                                             const skald_model_options *model, const skald_engine_options *engine,
+                                             skald_report *why, const skald_source *parts, uint32_t n_parts);
 /* Requests that have not ended are forgotten. BUSY (and nothing freed): a call is running. */
 SKALD_API skald_status skald_engine_free(skald_engine *engine);
 

@@ -1,4 +1,5 @@
 /* The door to lib/engine. */
+#include "api/plan.h"
 #include "base/fpmode.h"
 #include "base/report.h"
 #include "engine/engine.h"
@@ -10,11 +11,11 @@ void skald_engine_options_init(skald_engine_options *options, uint32_t size) {
     sk_options_init(options, size, &defaults, sizeof defaults);
 }
 
-static skald_status read_options(skald_engine_options *o, const skald_model *model, const skald_engine_options *from,
+static skald_status read_options(skald_engine_options *o, const sk_config *config, const skald_engine_options *from,
                                  skald_report *why) {
     skald_status status = sk_options_copy(o, sizeof *o, &defaults, from, "skald_engine_options", why);
     if (status != SKALD_OK) return status;
-    const uint64_t trained = model->config.n_context, context = trained && trained < 4096 ? trained : 4096;
+    const uint64_t trained = config->n_context, context = trained && trained < 4096 ? trained : 4096;
     if (o->n_running == 0) o->n_running = 32;
     if (o->n_requests == 0) o->n_requests = 256;
     if (o->n_kept == 0) o->n_kept = o->n_running;
@@ -34,19 +35,27 @@ static skald_status read_options(skald_engine_options *o, const skald_model *mod
     return SKALD_OK;
 }
 
-static skald_status make_parts(skald_engine *e, skald_report *why) {
-    const skald_engine_options *o = &e->options;
-    skald_kv_cache_options cache;
-    skald_context_options context;
-    skald_kv_cache_options_init(&cache, sizeof cache);
-    skald_context_options_init(&context, sizeof context);
-    cache.n_tokens = o->n_tokens, cache.n_sequences = o->n_running + o->n_kept;
-    cache.k_type = o->k_type, cache.v_type = o->v_type;
-    context.n_rows = o->n_rows, context.n_logits = o->n_running, context.n_threads = o->n_threads;
+skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const skald_engine_options *options,
+                            skald_report *why) {
+    skald_engine_options *o = &out->options;
+    skald_status status = read_options(o, config, options, why);
+    if (status != SKALD_OK) return status;
+    skald_kv_cache_options_init(&out->cache, sizeof out->cache);
+    skald_context_options_init(&out->context, sizeof out->context);
+    out->cache.n_tokens = o->n_tokens, out->cache.n_sequences = o->n_running + o->n_kept;
+    out->cache.k_type = o->k_type, out->cache.v_type = o->v_type;
+    out->context.n_rows = o->n_rows, out->context.n_logits = o->n_running, out->context.n_threads = o->n_threads;
+    sk_carver c = {0};
+    sk_engine_carve(&c, o, config->n_vocab, o->n_tokens);
+    out->handle_bytes = c.broken ? UINT64_MAX : c.used;
+    return SKALD_OK;
+}
+
+static skald_status make_parts(skald_engine *e, const sk_engine_sizes *sizes, skald_report *why) {
     e->has_lock = sk_os_gate_open(&e->lock);
     if (!e->has_lock) return sk_fail(why, SKALD_MEMORY, "the system has no lock for an engine");
-    skald_status status = skald_kv_cache_create(&e->cache, e->model, &cache, why);
-    return status == SKALD_OK ? skald_context_create(&e->context, e->model, &context, why) : status;
+    skald_status status = skald_kv_cache_create(&e->cache, e->model, &sizes->cache, why);
+    return status == SKALD_OK ? skald_context_create(&e->context, e->model, &sizes->context, why) : status;
 }
 
 static void unmake(skald_engine *e) {
@@ -62,20 +71,19 @@ skald_status skald_engine_create(skald_engine **out, skald_model *model, const s
                                  skald_report *why) {
     if (!out || !model) return sk_fail(why, SKALD_ARGUMENT, "skald_engine_create: out or model is NULL");
     *out = NULL;
-    skald_engine_options o;
+    sk_engine_sizes sizes;
     if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
-    skald_status status = read_options(&o, model, options, why);
+    skald_status status = sk_engine_plan(&sizes, &model->config, options, why);
     if (status != SKALD_OK) return status;
-    sk_carver c = {0};
-    sk_engine_carve(&c, &o, model->config.n_vocab, o.n_tokens);
-    const uint64_t bytes = c.broken ? UINT64_MAX : c.used;
-    c = (sk_carver){.base = sk_allocate_zeroed(sk_model_memory(model), 1, bytes, SKALD_MEMORY_HANDLE)};
+    const skald_engine_options *o = &sizes.options;
+    const uint64_t bytes = sizes.handle_bytes;
+    sk_carver c = {.base = sk_allocate_zeroed(sk_model_memory(model), 1, bytes, SKALD_MEMORY_HANDLE)};
     if (!c.base) return sk_fail(why, SKALD_MEMORY, "no memory for an engine: %llu bytes", (unsigned long long)bytes);
-    skald_engine *e = sk_engine_carve(&c, &o, model->config.n_vocab, o.n_tokens);
+    skald_engine *e = sk_engine_carve(&c, o, model->config.n_vocab, o->n_tokens);
     e->model = model;
     e->block_bytes = bytes;
     skald_model_retain(model);
-    status = make_parts(e, why);
+    status = make_parts(e, &sizes, why);
     if (status == SKALD_OK) *out = e;
     else unmake(e);
     return status;

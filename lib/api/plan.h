@@ -24,4 +24,15 @@ typedef struct sk_context_sizes {
 skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend, skald_device *device,
                              const sk_config *config, const skald_runtime *runtime,
                              const skald_context_options *options, skald_report *why);
+
+/* Options of an engine with their defaults filled in, and what it makes its cache and its context with. */
+typedef struct sk_engine_sizes {
+    skald_engine_options options;
+    skald_kv_cache_options cache;
+    skald_context_options context;
+    uint64_t handle_bytes; /* asked of the host's allocator */
+} sk_engine_sizes;
+
+skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const skald_engine_options *options,
+                            skald_report *why);
 #endif

@@ -292,6 +292,53 @@ static void check_plan(const wish *o) {
     CHECK_EQUAL(memory.n_mistakes, 0);
 }
 
+/* The same of an engine: what it, its cache and its context ask for, and the peak. */
+static void check_engine_plan(const char *path, const skald_engine_options *o) {
+    skald_runtime *runtime = NULL;
+    skald_model *model = NULL;
+    skald_engine *engine = NULL;
+    skald_memory_plan plan = {.size = sizeof plan};
+    skald_runtime_options r;
+    const skald_source source = {.size = sizeof source, .path = path};
+    memory_init(&memory);
+    skald_runtime_options_init(&r, sizeof r);
+    r.allocator = &memory.allocator, r.n_threads = 2;
+    CHECK_EQUAL(skald_runtime_create(&runtime, &r, NULL), SKALD_OK);
+    const uint64_t own = memory.live;
+    CHECK_EQUAL(skald_engine_get_plan(&plan, runtime, NULL, o, NULL, &source, 1), SKALD_OK);
+    CHECK_EQUAL(memory.live, own);
+    memory_mark(&memory);
+    CHECK_EQUAL(skald_model_open(&model, runtime, NULL, NULL, &source, 1), SKALD_OK);
+    const uint64_t opened = memory.live;
+    CHECK_EQUAL(skald_engine_create(&engine, model, o, NULL), SKALD_OK);
+    CHECK(plan.engine_bytes > 0 && plan.cache_bytes > 0 && plan.context_bytes > 0);
+    CHECK_EQUAL(memory.live - opened, plan.engine_bytes + plan.cache_bytes + plan.context_bytes);
+    CHECK_EQUAL(memory.peak - own, plan.peak_bytes);
+    CHECK_EQUAL(skald_engine_free(engine), SKALD_OK);
+    skald_model_release(model);
+    skald_runtime_release(runtime);
+    CHECK_EQUAL(memory.live, 0);
+}
+
+static void check_engine_plans(void) {
+    skald_engine_options o;
+    skald_engine_options_init(&o, sizeof o);
+    check_engine_plan(WORLD_MODEL, NULL);
+    o.n_running = 3, o.n_kept = 9, o.n_requests = 70, o.n_tokens = 1000, o.n_text = 777, o.n_rows = 31;
+    o.k_type = SKALD_BF16, o.v_type = SKALD_F32;
+    check_engine_plan(WORLD_MODEL, &o);
+    o.no_sharing = 1;
+    check_engine_plan(WORLD_OTHER_MODEL, &o);
+    o.n_rows = 1; /* each that runs needs one */
+    skald_runtime *runtime = NULL;
+    skald_memory_plan plan = {.size = sizeof plan};
+    const skald_source source = {.size = sizeof source, .path = WORLD_MODEL};
+    CHECK_EQUAL(skald_runtime_create(&runtime, NULL, NULL), SKALD_OK);
+    CHECK_EQUAL(skald_engine_get_plan(&plan, runtime, NULL, &o, NULL, &source, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(skald_engine_get_plan(NULL, runtime, NULL, NULL, NULL, &source, 1), SKALD_ARGUMENT);
+    skald_runtime_release(runtime);
+}
+
 static void check_plans(void) {
     static const wish wishes[] = {
         {WORLD_MODEL, 1, 0, 0, 0, 0, SKALD_F16, 0},
@@ -369,6 +416,7 @@ int main(void) {
     check_refusals(false);
     check_refusals(true);
     check_plans();
+    check_engine_plans();
     check_steps();
     return sk_checked();
 }
