@@ -7,6 +7,8 @@
  *   sampler   how a token is chosen from logits. One thread at a time.
  *   template  how a conversation is laid out. Never changes; threads share it.
  *   answer    what a model writes, as content, reasoning and calls of tools. One thread at a time.
+ *   grammar   what an answer may say. Never changes; threads share it.
+ *   matcher   how far one answer has come in a grammar. One thread at a time.
  *   engine    many requests at once on one model. One thread steps; any thread submits and cancels.
  *
  * Short way: skald_model_open_path, skald_generate.   Own loop: skald_step, skald_logits, skald_sampler_choose.
@@ -624,6 +626,55 @@ SKALD_API void skald_sampler_free(skald_sampler *sampler);
 SKALD_API skald_status skald_sampler_choose(int32_t *id, skald_sampler *sampler, const float *logits, uint64_t position,
                                             const int32_t *history, uint32_t n_history);
 
+/* ---- what an answer may say ---------------------------------------------------------------------------------------- */
+
+/* A grammar, compiled for the vocabulary of one model. Before a token is chosen, a matcher forbids those by which the text
+ * could not become one of the grammar; so it always does, whatever the logits, and it can never come to a place from where
+ * there is no way on (docs/constraints.md). */
+typedef struct skald_grammar skald_grammar;
+typedef struct skald_matcher skald_matcher;
+
+typedef uint32_t skald_grammar_kind;
+enum {
+    SKALD_GRAMMAR_RULES = 0, /* rules in the manner of BNF, as llama.cpp's GBNF; the text is what `root` says */
+};
+
+typedef struct skald_grammar_options {
+    uint32_t size;
+    skald_grammar_kind kind;
+    uint64_t cache_bytes; /* arena for masks and what leads to them; 0: 16 MiB; at least what one token may need */
+} skald_grammar_options;
+
+SKALD_API void skald_grammar_options_init(skald_grammar_options *options, uint32_t size);
+/* Compiles n_bytes of text, which is not kept. All memory is asked for here, but for the trie of the vocabulary, which is
+ * made with the first grammar of a model and freed with the model.
+ * FORMAT: malformed, with the rule or keyword, and line and column, or a JSON pointer. UNSUPPORTED: well formed, but this
+ * library cannot make sure of it; likewise. Nothing that a grammar asks for is ever passed over. Any thread. */
+SKALD_API skald_status skald_grammar_create(skald_grammar **out, skald_model *model, const char *text, size_t n_bytes,
+                                            const skald_grammar_options *options, skald_report *why);
+/* One more owner; one less, the last one frees. Any thread, release not from a callback. */
+SKALD_API void skald_grammar_retain(skald_grammar *grammar);
+SKALD_API void skald_grammar_release(skald_grammar *grammar);
+
+/* At the beginning of an answer. */
+SKALD_API skald_status skald_matcher_create(skald_matcher **out, skald_grammar *grammar, skald_report *why);
+/* `to` becomes a copy of `from`, of the same grammar: for a beam, or to try something. ARGUMENT: of another grammar. */
+SKALD_API skald_status skald_matcher_copy(skald_matcher *to, const skald_matcher *from);
+SKALD_API void skald_matcher_free(skald_matcher *matcher);
+
+/* Copies a row of n_vocab logits to `to` (which may be the row itself) with -INFINITY for every token that may not come
+ * next; the ids that end a text may come where the grammar may end. n_left: tokens that the answer may have from here on, the
+ * one that ends it not counted. Only those are left after which it can end in time, so that it is whole when n_left has come
+ * down to 0; where it was too late for that from the beginning, and for 0, there is no such bound.
+ * END: the text is whole and nothing can follow; only ids that end a text are left. */
+SKALD_API skald_status skald_matcher_mask(float *to, skald_matcher *matcher, const float *logits, uint32_t n_left);
+/* The answer goes on with `id`. OK; END: likewise, and now nothing can follow. ARGUMENT: `id` may not come here. */
+SKALD_API skald_status skald_matcher_accept(skald_matcher *matcher, int32_t id);
+/* 1 when the text is one of the grammar as it is, else 0. */
+SKALD_API int32_t skald_matcher_may_end(const skald_matcher *matcher);
+/* Tokens that surely suffice to bring the text to an end, the one that ends it not counted. */
+SKALD_API uint32_t skald_matcher_least(const skald_matcher *matcher);
+
 /* ---- engine: many requests ------------------------------------------------------------------------------------------ */
 
 /* Requests come and go while others run: all that run share each pass through the model (continuous batching, Orca, OSDI
@@ -682,10 +733,14 @@ typedef struct skald_request {
     void *stage_user;
     uint32_t ignore_end; /* 1: ids that end a text do not end the answer */
     uint32_t reserved;   /* 0 */
+    /* What the answer may say; NULL: anything. The stage looks first, then the grammar, then the sampler. The answer ends
+     * with STOP where the grammar ends, whatever ignore_end says, and it is whole when it ends with LENGTH. */
+    skald_grammar *grammar;
 } skald_request;
 
 /* Takes a request. FULL: n_requests are there already, or n_text ids; submit again when one has ended. ARGUMENT: an id out of
- * the vocabulary, a sampler's field, or prompt and answer could never fit into the cache together. Any thread. */
+ * the vocabulary, a sampler's field, a grammar of another model or whose shortest text needs more than n_tokens, or prompt and
+ * answer could never fit into the cache together. Any thread. */
 SKALD_API skald_status skald_engine_submit(skald_request_id *out, skald_engine *engine, const skald_request *request,
                                            skald_report *why);
 /* The request ends soon, with what it has; what was read of its prompt is kept. ABSENT: it has ended. Any thread. */

@@ -60,6 +60,7 @@ static skald_status make_parts(skald_engine *e, const sk_engine_sizes *sizes, sk
 
 static void unmake(skald_engine *e) {
     skald_model *model = e->model;
+    for (uint32_t i = 0; i < e->n_entries; i++) skald_grammar_release(e->entries[i].grammar);
     skald_context_free(e->context);
     skald_kv_cache_free(e->cache);
     if (e->has_lock) sk_os_gate_close(&e->lock);

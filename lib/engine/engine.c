@@ -121,7 +121,8 @@ static void add_id(skald_engine *e, sk_request *r, int32_t id) {
     sk_text_write(e, r, r->now.n_text++, &id, 1);
     e->stats.n_answered++;
     e->n_events++;
-    if (r->now.n_text == r->n_most) sk_engine_end(e, r, SKALD_EVENT_LENGTH);
+    if (sk_constrain_take(r, id)) sk_engine_end(e, r, SKALD_EVENT_STOP);
+    else if (r->now.n_text == r->n_most) sk_engine_end(e, r, SKALD_EVENT_LENGTH);
 }
 
 static void choose(skald_engine *e, sk_request *r, const float *logits) {
@@ -133,9 +134,10 @@ static void choose(skald_engine *e, sk_request *r, const float *logits) {
         r->stage(r->stage_user, e->logits, e->n_vocab, r->now.n_text, seen, n);
         logits = e->logits;
     }
+    logits = sk_constrain_mask(e, r, logits);
     skald_status status = sk_sampler_choose(&id, &r->sampler, logits, r->now.n_text, seen, n);
     if (status != SKALD_OK) sk_engine_end(e, r, SKALD_EVENT_FAILED);
-    else if (!r->ignore_end && skald_model_is_end(e->model, id)) sk_engine_end(e, r, SKALD_EVENT_STOP);
+    else if ((!r->ignore_end || r->grammar) && skald_model_is_end(e->model, id)) sk_engine_end(e, r, SKALD_EVENT_STOP);
     else add_id(e, r, id);
 }
 

@@ -10,6 +10,7 @@
 #define SK_ENGINE_ENGINE_H
 #include "base/os/thread.h"
 #include "decode/sample.h"
+#include "grammar/grammar.h"
 #include "model/model.h"
 #include "schedule/schedule.h"
 
@@ -38,6 +39,7 @@ typedef struct sk_request {
     skald_logit_bias bias[SKALD_REQUEST_BIASES];
     skald_stage_fn stage;
     void *stage_user;
+    skald_grammar *grammar; /* one of its owners, until the end was told; NULL: none */
     /* of the stepping thread alone */
     struct {
         sk_request_state state;
@@ -45,6 +47,7 @@ typedef struct sk_request {
         uint32_t n_text, n_told; /* ids it has, and those that were told or are of the prompt */
         uint32_t n_read;         /* of them in the cache */
         bool was_admitted;
+        sk_matcher *matcher; /* while it runs and has a grammar */
         skald_seq seq; /* 0: none */
         uint64_t used; /* when its sequence was last of use, in steps */
     } now;
@@ -93,6 +96,9 @@ struct skald_engine {
     float *logits; /* [n_vocab] a stage's, and the sampler's scratch */
     uint32_t *order, *spare;
     float *scratch;
+    sk_matcher *matchers; /* [n_running] */
+    uint32_t n_free_matchers;
+    sk_matcher **free_matchers; /* [n_running] */
     skald_engine_stats stats;
     skald_kv_cache_stats pages; /* as they were when they could last be counted */
 };
@@ -127,6 +133,15 @@ void sk_prefix_drop(skald_engine *e, sk_request *r);
 void sk_prefix_release_dropped(skald_engine *e);
 /* After an end was told: keeps it for its beginning. False: it is of no use, or there is no room. */
 bool sk_prefix_keep(skald_engine *e, sk_request *r);
+
+/* constrain.c: what an answer may say. A matcher belongs to a request while that runs; who gave way and comes back goes
+ * through the grammar again with what it has said. */
+void sk_constrain_start(skald_engine *e, sk_request *r);
+void sk_constrain_stop(skald_engine *e, sk_request *r);
+/* The logits, without those that the grammar forbids. */
+const float *sk_constrain_mask(skald_engine *e, sk_request *r, const float *logits);
+/* The answer goes on with `id`. True: nothing can follow. */
+bool sk_constrain_take(sk_request *r, int32_t id);
 
 /* engine.c */
 skald_status sk_engine_step(skald_engine *e, uint32_t microseconds, skald_report *why);

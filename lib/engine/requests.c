@@ -30,6 +30,8 @@ skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint3
     table.in_step = sk_carve(c, o->n_running, sizeof *table.in_step, SK_CACHE_LINE);
     table.dropped = sk_carve(c, o->n_running + o->n_kept, sizeof *table.dropped, SK_CACHE_LINE);
     table.ids = sk_carve(c, o->n_rows, sizeof *table.ids, SK_CACHE_LINE);
+    table.matchers = sk_carve(c, o->n_running, sizeof *table.matchers, SK_CACHE_LINE);
+    table.free_matchers = sk_carve(c, o->n_running, sizeof *table.free_matchers, SK_CACHE_LINE);
     table.logits = sk_carve(c, n_vocab, sizeof *table.logits, SK_CACHE_LINE);
     table.scratch = sk_carve(c, n_vocab, sizeof *table.scratch, SK_CACHE_LINE);
     table.order = sk_carve(c, n_vocab, sizeof *table.order, SK_CACHE_LINE);
@@ -40,11 +42,23 @@ skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint3
     e->n_free = n_entries, e->n_free_blocks = n_blocks, e->kept_blocks_max = kept_blocks(o, n_cache_tokens);
     for (uint32_t i = 0; i < n_entries; i++)
         e->free[i] = n_entries - 1 - i, e->entries[i].blocks = lists + (size_t)i * most;
+    for (; e->n_free_matchers < o->n_running; e->n_free_matchers++)
+        e->free_matchers[e->n_free_matchers] = &e->matchers[e->n_free_matchers];
     for (uint32_t i = 0; i < n_blocks; i++) e->free_blocks[i] = n_blocks - 1 - i;
     return e;
 }
 
 /* ---- submitting, on any thread */
+
+static skald_status check_grammar(const skald_engine *e, const skald_request *q, skald_report *why) {
+    if (!q->grammar) return SKALD_OK;
+    if (q->grammar->model != e->model)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: the grammar was compiled for another model");
+    if (q->n_tokens && q->grammar->least > q->n_tokens)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: the grammar's shortest text needs %u tokens, n_tokens is %u",
+                       q->grammar->least, q->n_tokens);
+    return SKALD_OK;
+}
 
 static skald_status check(const skald_engine *e, const skald_request *q, const skald_sampler_options *sampler,
                           skald_report *why) {
@@ -61,7 +75,7 @@ static skald_status check(const skald_engine *e, const skald_request *q, const s
     if (sampler->n_bias > SKALD_REQUEST_BIASES || sampler->penalty_window > SK_SEEN_IDS)
         return sk_fail(why, SKALD_ARGUMENT, "skald_request: sampler.n_bias and penalty_window are at most %u",
                        SKALD_REQUEST_BIASES);
-    return sk_sampler_check(sampler, e->n_vocab, why);
+    return check_grammar(e, q, why) == SKALD_OK ? sk_sampler_check(sampler, e->n_vocab, why) : SKALD_ARGUMENT;
 }
 
 static void fill(skald_engine *e, sk_request *r, const skald_request *q, const skald_sampler_options *sampler) {
@@ -74,6 +88,7 @@ static void fill(skald_engine *e, sk_request *r, const skald_request *q, const s
     r->submitted = sk_os_nanoseconds();
     r->deadline = q->deadline ? r->submitted + q->deadline * 1000 : 0;
     r->stage = q->stage, r->stage_user = q->stage_user;
+    skald_grammar_retain(r->grammar = q->grammar);
     r->sampler = (sk_sampler){*sampler, e->n_vocab, e->scratch, e->order, e->spare};
     if (sampler->n_bias) memcpy(r->bias, sampler->bias, sampler->n_bias * sizeof *r->bias);
     r->sampler.options.bias = r->bias;
@@ -143,6 +158,7 @@ static void take_out(uint32_t *list, uint32_t *n, uint32_t entry) {
 void sk_engine_wait(skald_engine *e, uint32_t entry) {
     sk_request *r = &e->entries[entry];
     if (r->now.state == SK_REQUEST_RUNNING) take_out(e->running, &e->n_running, entry);
+    sk_constrain_stop(e, r);
     r->now.state = SK_REQUEST_WAITING;
     insert(e, e->waiting, &e->n_waiting, entry);
 }
@@ -151,6 +167,7 @@ void sk_engine_start(skald_engine *e, uint32_t entry) {
     sk_request *r = &e->entries[entry];
     take_out(e->waiting, &e->n_waiting, entry);
     r->now.state = SK_REQUEST_RUNNING;
+    sk_constrain_start(e, r);
     insert(e, e->running, &e->n_running, entry);
 }
 
@@ -171,6 +188,7 @@ void sk_engine_end(skald_engine *e, sk_request *r, skald_event_kind reason) {
     const uint32_t entry = (uint32_t)(r - e->entries);
     take_out(e->waiting, &e->n_waiting, entry);
     take_out(e->running, &e->n_running, entry);
+    sk_constrain_stop(e, r);
     r->now.state = SK_REQUEST_ENDED;
     r->now.reason = reason;
     r->now.used = e->stats.n_steps;
@@ -209,6 +227,8 @@ bool sk_engine_poll(skald_event *event, skald_engine *e) {
             r->now.n_told++;
         } else if (r->now.state == SK_REQUEST_ENDED) {
             *event = event_of(r, r->now.reason, -1, r->now.n_text);
+            skald_grammar_release(r->grammar);
+            r->grammar = NULL;
             if (!sk_prefix_keep(e, r)) sk_engine_free_entry(e, r);
         } else {
             continue;

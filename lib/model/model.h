@@ -3,6 +3,7 @@
 #define SK_MODEL_MODEL_H
 #include "base/runtime.h"
 #include "file/files.h"
+#include "text/trie.h"
 #include "text/vocab.h"
 
 #define SK_MAX_LAYERS    1024u
@@ -150,6 +151,7 @@ struct skald_model {
     skald_buffer **in_place; /* [n_parts] the files themselves, or NULLs */
     sk_source *source;       /* [n_parts] what they lie in */
     sk_vocab *vocab;         /* NULL: the file has no tokenizer */
+    _Atomic(sk_trie *) trie; /* of the vocabulary; NULL until a grammar asks for it */
     uint32_t n_parts;
     sk_gguf *part; /* [n_parts] over copies of the headers in this block */
     uint32_t n_keys;
@@ -362,6 +364,8 @@ skald_status sk_model_open(skald_model **out, skald_runtime *runtime, const skal
                            sk_model_check *check, const skald_source *parts, uint32_t n_parts, skald_report *why);
 
 const skald_allocator *sk_model_memory(const skald_model *model);
+/* The trie of the vocabulary, made when it is asked for first. Any thread. */
+skald_status sk_model_trie(const sk_trie **out, skald_model *model, skald_report *why);
 /* Tells models apart whose sequences are not each other's: by their headers and a sample of each tensor. */
 uint64_t sk_model_fingerprint(const skald_model *model);
 #endif

@@ -304,6 +304,7 @@ static void free_model(skald_model *m) {
         if (m->in_place[i]) m->backend->buffer_free(m->in_place[i]);
         sk_source_close(&m->source[i]);
     }
+    sk_trie_free(atomic_load(&m->trie), &runtime->memory);
     sk_release(&runtime->memory, m, m->block_bytes);
     skald_runtime_release(runtime);
 }
@@ -346,3 +347,19 @@ void skald_model_release(skald_model *model) {
 }
 
 const skald_allocator *sk_model_memory(const skald_model *model) { return &model->runtime->memory; }
+
+/* Two threads may both make one; the second gives its own back. */
+skald_status sk_model_trie(const sk_trie **out, skald_model *m, skald_report *why) {
+    sk_trie *made = atomic_load(&m->trie), *there = NULL;
+    if (!m->vocab) return sk_fail(why, SKALD_UNSUPPORTED, "the model has no tokenizer");
+    if (!made) {
+        const skald_status status = sk_trie_create(&made, m->vocab, sk_model_memory(m), why);
+        if (status != SKALD_OK) return status;
+        if (!atomic_compare_exchange_strong(&m->trie, &there, made)) {
+            sk_trie_free(made, sk_model_memory(m));
+            made = there;
+        }
+    }
+    *out = made;
+    return SKALD_OK;
+}
