@@ -636,7 +636,8 @@ typedef struct skald_matcher skald_matcher;
 
 typedef uint32_t skald_grammar_kind;
 enum {
-    SKALD_GRAMMAR_RULES = 0, /* rules in the manner of BNF, as llama.cpp's GBNF; the text is what `root` says */
+    SKALD_GRAMMAR_RULES = 0,       /* rules in the manner of BNF, as llama.cpp's GBNF; the text is what `root` says */
+    SKALD_GRAMMAR_JSON_SCHEMA = 1, /* JSON that is valid against a schema (draft 2020-12) */
 };
 
 typedef struct skald_grammar_options {

@@ -35,7 +35,7 @@ skald_status skald_grammar_create(skald_grammar **out, skald_model *model, const
     skald_grammar_options o;
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_grammar_options", why);
     if (status != SKALD_OK) return status;
-    if (o.kind > SKALD_GRAMMAR_RULES)
+    if (o.kind > SKALD_GRAMMAR_JSON_SCHEMA)
         return sk_fail(why, SKALD_UNSUPPORTED, "skald_grammar_options: no kind of grammar has the number %u", o.kind);
     uint64_t mode = sk_fp_enter();
     status = create(out, model, text, n_bytes, &o, why);

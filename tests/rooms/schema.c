@@ -1,0 +1,197 @@
+/* JSON Schema: which texts are valid, what is refused, and with which place. `test_rooms_schema SCHEMAS TEXTS N`, by hand
+ * through tests/golden/schemas.py, writes N answers for each schema of a file of lines, from logits of three kinds. */
+#include "support/grammar.h"
+#include "support/check.h"
+
+static words w;
+
+static skald_grammar *compile(const char *text, size_t n, skald_report *why) {
+    const skald_grammar_options o = {.size = sizeof o, .kind = SKALD_GRAMMAR_JSON_SCHEMA, .cache_bytes = 1};
+    skald_grammar *g;
+    sk_grammar_create(&g, &w.host, &o, text, n, why);
+    return g;
+}
+
+/* ---- what is valid */
+
+static const struct {
+    const char *schema, *yes, *no; /* texts, each ended by \001 */
+} schemas[] = {
+    {"{\"type\":\"integer\",\"minimum\":-5,\"maximum\":123}", "-5\0010\00199\001123\001100\001-1\001",
+     "-6\001124\001-0\00100\0011.0\001200\001"},
+    {"{\"type\":\"integer\",\"exclusiveMinimum\":9}", "10\00111\00199999\001", "9\0010\001-1\001"},
+    {"{\"type\":\"integer\",\"maximum\":-1}", "-1\001-10\001-987\001", "0\0011\001-0\001"},
+    {"{\"type\":\"number\",\"minimum\":1.25,\"exclusiveMaximum\":3}",
+     "1.25\0011.3\0012\0012.999\0011.250\0011.2501\001", "1.2\0013\0013.0\0011\0011.24999\0011.\001"},
+    {"{\"type\":\"number\",\"exclusiveMinimum\":0,\"maximum\":0.5}", "0.5\0010.1\0010.001\0010.50\001",
+     "0\0010.0\0010.51\0010.\001-0.1\001"},
+    {"{\"type\":\"number\"}", "0\001-1.5\0011e5\0012.5E-10\001", "01\001.5\0011.\001+1\001"},
+    {"{\"type\":\"integer\",\"multipleOf\":7}", "0\00114\001-21\001700\001", "1\00115\001-0\001"},
+    {"{\"type\":\"string\",\"minLength\":1,\"maxLength\":3}",
+     "\"a\"\001\"\303\251b\344\270\200\"\001\"\\n\\u0041\\/\"\001",
+     "\"\"\001\"abcd\"\001\"\\ud800\"\001\"\n\"\001\"\\x\"\001"},
+    {"{\"type\":\"string\",\"pattern\":\"^a\\\\d+|z$\"}", "\"a1\"\001\"a12xyz\"\001\"qqz\"\001",
+     "\"b\"\001\"az1\"\001"},
+    {"{\"type\":\"string\",\"pattern\":\"^[^a\\\\\\\"]$\"}", "\"b\"\001\"\\\\\"\001\"\\n\"\001",
+     "\"a\"\001\"\\\"\"\001"},
+    {"{\"type\":\"string\",\"format\":\"date\"}", "\"2024-02-28\"\001\"1999-12-31\"\001",
+     "\"2024-02-30\"\001\"0000-01-01\"\001\"2024-13-01\"\001"},
+    {"{\"type\":\"string\",\"format\":\"uuid\"}", "\"2eb8aa08-aa98-11ea-b4aa-73b441d16380\"\001", "\"2eb8aa08\"\001"},
+    {"{\"enum\":[\"ab\",\"abc\",\"b\\\"\",1,1.5,null,[1,{\"x\":true}]]}",
+     "\"ab\"\001\"abc\"\001\"b\\\"\"\0011\0011.5\001null\001[1,{\"x\":true}]\001", "\"a\"\0012\001\"b\"\001[1]\001"},
+    {"{\"type\":\"string\",\"enum\":[\"a\",1],\"const\":\"a\"}", "\"a\"\001", "1\001"},
+    {"{\"type\":\"array\",\"items\":{\"type\":\"null\"},\"minItems\":1,\"maxItems\":3}",
+     "[null]\001[null,null]\001[ null, null,\n  null ]\001", "[]\001[null,null,null,null]\001[1]\001[null,]\001"},
+    {"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"null\"},{\"type\":\"boolean\"}],\"items\":false}",
+     "[]\001[null]\001[null,true]\001", "[true]\001[null,true,1]\001"},
+    {"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"null\"}],\"items\":{\"type\":\"integer\"},\"minItems\":2}",
+     "[null,1]\001[null,1,2,3]\001", "[null]\001[]\001[1,1]\001"},
+    {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"type\":\"boolean\"}},\"required\":[\"b\"],\"additionalProperties\":false}",
+     "{\"b\":true}\001{\"a\":null,\"b\":false}\001{ \"a\": null, \"b\": false }\001",
+     "{}\001{\"a\":null}\001{\"b\":true,\"c\":1}\001{\"b\":1}\001{,\"b\":true}\001{\"b\":true,}\001"},
+    {"{\"type\":\"object\",\"properties\":{\"ab\":{\"type\":\"null\"}},\"additionalProperties\":{\"type\":\"integer\"}}",
+     "{}\001{\"ab\":null}\001{\"a\":1}\001{\"abc\":2,\"x\":3}\001{\"ab\":null,\"\":1}\001{\"\303\251\":1}\001",
+     "{\"ab\":1}\001{\"\\u0061b\":1}\001{\"x\":null}\001"},
+    {"{\"type\":\"object\",\"patternProperties\":{\"^x\":{\"type\":\"null\"}},\"additionalProperties\":false}",
+     "{}\001{\"x\":null,\"xy\":null}\001", "{\"y\":null}\001{\"x\":1}\001"},
+    {"{\"type\":\"object\",\"properties\":{\"xa\":{\"type\":[\"null\",\"integer\"]}},\"patternProperties\":{\"^x\":{\"type\":\"null\"}}}",
+     "{}\001{\"xa\":null}\001", "{\"xa\":1}\001"},
+    {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"type\":\"null\"}},\"additionalProperties\":false,\"minProperties\":1,\"maxProperties\":1}",
+     "{\"a\":null}\001{\"b\":null}\001", "{}\001{\"a\":null,\"b\":null}\001"},
+    {"{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"integer\",\"minimum\":3}],\"maximum\":5}", "null\0013\0015\001",
+     "2\0016\001"},
+    {"{\"oneOf\":[{\"type\":\"null\"},{\"type\":\"boolean\"}]}", "null\001true\001", "1\001"},
+    {"{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"a\"}},\"required\":[\"k\"],\"additionalProperties\":false},{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"b\"}},\"required\":[\"k\"],\"additionalProperties\":false}]}",
+     "{\"k\":\"a\"}\001{\"k\":\"b\"}\001", "{\"k\":\"c\"}\001{}\001"},
+    {"{\"allOf\":[{\"type\":[\"integer\",\"string\"]},{\"minimum\":3}],\"type\":[\"integer\",\"null\"]}", "3\001",
+     "2\001null\001\"a\"\001"},
+    {"{\"$ref\":\"#/$defs/list\",\"$defs\":{\"list\":{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/list\"}}]}}}",
+     "null\001[]\001[[null],[[]]]\001", "1\001[[]\001[1]\001"},
+    {"{\"$defs\":{\"a/b~c\":{\"type\":\"null\"}},\"$ref\":\"#/$defs/a~1b~0c\"}", "null\001", "1\001"},
+    {"{\"$defs\":{\"x\":{\"$anchor\":\"here\",\"type\":\"null\"}},\"$ref\":\"#here\"}", "null\001", "1\001"},
+    {"{\"not\":{\"type\":[\"object\",\"array\",\"string\"]},\"type\":[\"array\",\"null\"]}", "null\001", "[]\001"},
+    {"true", "{}\001[1,{\"a\":[]}]\001\"x\"\001-1e3\001", "{\001nul\001"},
+};
+
+static void accepts(void) {
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        skald_report why = {.size = sizeof why};
+        skald_grammar *g = compile(schemas[i].schema, strlen(schemas[i].schema), &why);
+        if (!CHECK_SAID(g != NULL, "%s: %s", schemas[i].schema, why.text)) continue;
+        for (int good = 0; good < 2; good++)
+            for (const char *t = good ? schemas[i].yes : schemas[i].no; *t;) {
+                const size_t n = strcspn(t, "\001");
+                CHECK_SAID((matches(g, t, n) == 1) == good, "%s: %.*s", schemas[i].schema, (int)n, t);
+                t += n + 1;
+            }
+        sk_grammar_free(g);
+    }
+}
+
+/* ---- what is refused */
+
+static const struct {
+    const char *schema, *why;
+} refused[] = {
+    {"{", "JSON at byte 1"},
+    {"3", "a schema at #: an object, true or false is expected"},
+    {"{\"properties\":{\"a\":{\"type\":\"text\"}},\"type\":\"object\"}",
+     "type at #/properties/a: no type has this name"},
+    {"{\"if\":{\"const\":0},\"then\":{\"minimum\":1}}", "if at #: conditions are not offered"},
+    {"{\"items\":{\"uniqueItems\":true},\"type\":\"array\"}", "uniqueItems at #/items"},
+    {"{\"contains\":{\"const\":5}}", "contains at #"},
+    {"{\"allOf\":[{},{\"unevaluatedProperties\":false}]}", "unevaluatedProperties at #/allOf/1"},
+    {"{\"type\":\"string\",\"pattern\":\"^(?=a)\"}", "pattern at #: byte 3 of the pattern: looking ahead"},
+    {"{\"type\":\"string\",\"pattern\":\"a{\"}", "pattern at #: byte 2 of the pattern: { needs a number"},
+    {"{\"type\":\"string\",\"pattern\":\"a\",\"maxLength\":3}", "pattern at #: not offered beside a length"},
+    {"{\"type\":\"string\",\"format\":\"color\"}", "format at #: no format of this name"},
+    {"{\"$ref\":\"other.json\"}", "$ref at #: only references inside the document"},
+    {"{\"$ref\":\"#/$defs/x\"}", "$ref at #: there is nothing at this place"},
+    {"{\"oneOf\":[{\"minimum\":1},{\"maximum\":2}]}", "oneOf at #: that no two alternatives hold at once"},
+    {"{\"oneOf\":[]}", "oneOf at #: a list of schemas is expected"},
+    {"{\"not\":{\"minimum\":3}}", "not at #: offered only for types"},
+    {"{\"minLength\":-1,\"type\":\"string\"}", "minLength at #: a whole number from 0 on"},
+    {"{\"minLength\":20000,\"type\":\"string\"}", "minLength at #: more than 10000"},
+    {"{\"multipleOf\":0.3,\"type\":\"number\"}", "multipleOf at #: offered for whole numbers"},
+    {"{\"type\":\"object\",\"patternProperties\":{\"a\":{},\"b\":{}}}",
+     "patternProperties at #: more than one pattern"},
+    {"{\"type\":\"object\",\"minProperties\":3}", "minProperties at #: more than one above"},
+    {"{\"type\":\"string\",\"enum\":[\"a\"],\"minLength\":3}", "minLength at #: not offered beside enum"},
+    {"{\"dependentRequired\":{\"a\":[\"b\"]}}", "dependentRequired at #"},
+    {"{\"dependencies\":{\"a\":[\"b\"]}}", "dependencies at #: not offered"},
+    {"{\"$dynamicRef\":\"#x\"}", "$dynamicRef at #: not offered"},
+    {"{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}", "$schema at #: only draft 2020-12"},
+    {"false", "false at #: nothing is valid"},
+    {"{\"type\":\"string\",\"const\":1}", "rule #: no text of it ever ends"},
+    {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}", "no text of it ever ends"},
+};
+
+static void refuses(void) {
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        skald_report why = {.size = sizeof why};
+        skald_grammar *g = compile(refused[i].schema, strlen(refused[i].schema), &why);
+        CHECK_SAID(g == NULL, "accepted: %s", refused[i].schema);
+        CHECK_SAID(strstr(why.text, refused[i].why) != NULL, "%s: \"%s\", expected \"%s\"", refused[i].schema, why.text,
+                   refused[i].why);
+        sk_grammar_free(g);
+    }
+}
+
+/* ---- answers for tests/golden/schemas.py */
+
+static void put_json(FILE *f, const char *text, size_t n) {
+    fputc('"', f);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
+        else if (c < 0x20) fprintf(f, "\\u%04x", c);
+        else fputc(c, f);
+    }
+    fputc('"', f);
+}
+
+/* Random logits; the smallest first, as if the model wanted anything but this; and such that never want to end. */
+static void write_answers(FILE *f, skald_grammar *g, dice *d, int n) {
+    static written out;
+    static float bent[WORDS_MOST + 5];
+    for (int i = 0; i < n; i++) {
+        for (uint32_t k = 0; k < w.host.n_logits; k++)
+            bent[k] = i % 3 == 1 ? (float)k * 50 : i % 3 == 2 ? -(float)(roll(d) % 16) * 1000 : 0;
+        bent[WORDS_END] = i % 3 ? -1e6f : 0;
+        const uint32_t n_left = g->least + (i < 3 ? 0 : roll(d) % 400);
+        write_answer(&out, g, &w.host, d, bent, n_left > 20000 ? 20000 : n_left);
+        fprintf(f, i ? "," : "");
+        put_json(f, out.bad ? out.bad : out.text, out.bad ? strlen(out.bad) : out.n_bytes);
+    }
+}
+
+static int answer_lines(const char *from, const char *to, int n) {
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    static char line[1 << 16];
+    dice d = {1};
+    if (!in || !out) return 2;
+    while (fgets(line, sizeof line, in)) {
+        skald_report why = {.size = sizeof why};
+        skald_grammar *g = compile(line, strlen(line), &why);
+        fprintf(out, "{\"why\":");
+        put_json(out, g ? "" : why.text, g ? 0 : strlen(why.text));
+        fprintf(out, ",\"texts\":[");
+        if (g) write_answers(out, g, &d, n);
+        fprintf(out, "]}\n");
+        sk_grammar_free(g);
+    }
+    fclose(in);
+    return fclose(out) != 0;
+}
+
+int main(int argc, char **argv) {
+    static const char *const more[] = {"\":",  "\", \"", "\",\"", "{\"",      "\"}",  "}}",  "]]",  ": ",
+                                       ", ",   "true",   "null",  "12",       "345",  "foo", "bar", "\": \"",
+                                       "[{\"", " the",   "a\"",   "\303\251", "\n  ", "0.",  "e5"};
+    words_open(&w, more, sizeof more / sizeof *more, -1);
+    if (argc == 4) return answer_lines(argv[1], argv[2], atoi(argv[3]));
+    accepts();
+    refuses();
+    words_close(&w);
+    return sk_checked();
+}
