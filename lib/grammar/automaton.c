@@ -7,10 +7,11 @@
 #define NO_ROOM   0u
 
 typedef struct item {
-    uint32_t hash, chain; /* the next item of its bucket */
-    uint32_t least;       /* bytes to the end */
-    uint32_t mask;        /* in units, 0: not made */
-    uint32_t most;        /* of the tokens in the mask: the most bytes that one leaves to the end */
+    uint32_t hash, chain;   /* the next item of its bucket */
+    uint32_t least;         /* bytes to the end */
+    uint32_t mask;          /* in units, 0: not made */
+    uint32_t most;          /* of the tokens in the mask: the most bytes that one leaves to the end */
+    uint32_t n_near, n_far; /* behind the mask; n_far above SK_RANKED: there were too many to keep */
     uint32_t n_words;
     uint32_t next[]; /* [n_classes], then the words of the set */
 } item;
@@ -29,7 +30,8 @@ static uint32_t item_units(const sk_automaton *a, uint32_t n_words) {
 /* A walk holds at most one item for each byte of the longest token, and its mask. */
 static uint64_t least_units(const sk_automaton *a) {
     const uint64_t largest = units(sizeof(item) + (256 + SK_SET_WORDS) * sizeof(uint32_t));
-    return 2 + largest * (SK_TRIE_LONGEST + 2) + units((uint64_t)a->n_bits * sizeof(uint32_t));
+    return 2 + largest * (SK_TRIE_LONGEST + 2) +
+           units((uint64_t)a->n_bits * sizeof(uint32_t) + 2 * SK_RANKED * sizeof(sk_ranked));
 }
 
 void sk_automaton_carve(sk_automaton *a, sk_carver *c, const sk_grammar_host *host, uint64_t cache_bytes) {
@@ -42,6 +44,8 @@ void sk_automaton_carve(sk_automaton *a, sk_carver *c, const sk_grammar_host *ho
     a->arena = sk_carve(c, n, UNIT, SK_CACHE_LINE);
     a->buckets = sk_carve(c, SK_ITEM_BUCKETS, sizeof *a->buckets, SK_CACHE_LINE);
     a->bits = sk_carve(c, a->n_bits, sizeof *a->bits, SK_CACHE_LINE);
+    a->near = sk_carve(c, SK_RANKED, sizeof *a->near, SK_CACHE_LINE);
+    a->far = sk_carve(c, SK_RANKED, sizeof *a->far, SK_CACHE_LINE);
     a->work = sk_carve(c, 1, sizeof *a->work, SK_CACHE_LINE);
     a->set = sk_carve(c, 1, sizeof *a->set, SK_CACHE_LINE);
     a->begin = sk_carve(c, 1, sizeof *a->begin, SK_CACHE_LINE);
@@ -136,6 +140,23 @@ static void allow(sk_automaton *a, uint32_t id) {
     if (id < a->n_logits) a->bits[id / 32] |= 1u << id % 32;
 }
 
+static void forbid(sk_automaton *a, uint32_t id) {
+    if (id < a->n_logits) a->bits[id / 32] &= ~(1u << id % 32);
+}
+
+static void rank(sk_ranked *list, uint32_t *n, uint32_t id, uint32_t least) {
+    if (*n < SK_RANKED) list[*n] = (sk_ranked){id, least};
+    ++*n;
+}
+
+/* Allows a token that leaves `least` bytes, where `base` are left before it. */
+static void allow_ranked(sk_automaton *a, uint32_t id, uint32_t least, uint32_t base) {
+    allow(a, id);
+    if (least > a->most) a->most = least;
+    if (least < base) rank(a->near, &a->n_near, id, least);
+    if (least > base) rank(a->far, &a->n_far, id, least);
+}
+
 /* The arena began anew in the middle of a walk: what leads to this depth is made again. */
 static uint32_t go_again(sk_automaton *a, uint32_t depth) {
     begin_anew(a);
@@ -144,10 +165,9 @@ static uint32_t go_again(sk_automaton *a, uint32_t depth) {
     return a->item_at[depth];
 }
 
-/* Allows the tokens after which at most `limit` bytes are left to the end; returns the most that one leaves. */
-static uint32_t walk(sk_automaton *a, uint32_t limit) {
+/* Allows the tokens after which at most `limit` bytes are left to the end. */
+static void walk(sk_automaton *a, uint32_t limit, uint32_t base) {
     const sk_trie *t = a->trie;
-    uint32_t most = 0;
     for (uint32_t node = 0; node < t->n_nodes;) {
         const uint32_t depth = t->depth[node];
         a->byte_at[depth] = t->byte[node];
@@ -160,49 +180,75 @@ static uint32_t walk(sk_automaton *a, uint32_t limit) {
         a->item_at[depth] = to;
         const uint32_t first = t->first[node], end = t->first[++node], least = first < end ? at(a, to)->least : 0;
         if (first == end || least > limit) continue;
-        if (least > most) most = least;
-        for (uint32_t i = first; i < end; i++) allow(a, t->ids[i]);
+        for (uint32_t i = first; i < end; i++) allow_ranked(a, t->ids[i], least, base);
     }
-    return most;
 }
 
 typedef struct tokens {
     sk_automaton *a;
-    uint32_t limit, most;
+    uint32_t limit, base;
 } tokens;
 
 static void allow_token(void *user, const sk_op *op) {
     tokens *t = user;
     if (op->kind != SK_OP_TOKEN || !sk_set_token(t->a->set, t->a->work, t->a->p, t->a->begin, op->other)) return;
     const uint32_t least = sk_set_least(t->a->set, t->a->p);
-    if (least > t->limit) return;
-    if (least > t->most) t->most = least;
-    allow(t->a, op->other);
+    if (least <= t->limit) allow_ranked(t->a, op->other, least, t->base);
 }
 
-static uint32_t make_mask(sk_automaton *a, uint32_t unit, uint32_t limit) {
+static void make_mask(sk_automaton *a, uint32_t unit, uint32_t limit) {
+    const uint32_t base = at(a, unit)->least;
     memset(a->bits, 0, a->n_bits * sizeof *a->bits);
+    a->n_near = a->n_far = a->most = 0;
     load(a->begin, a, unit);
     a->item_at[0] = unit;
-    tokens t = {a, limit, walk(a, limit)};
+    walk(a, limit, base);
+    tokens t = {a, limit, base};
     sk_set_each(a->begin, a->p, allow_token, &t);
     if (sk_set_may_end(a->begin))
         for (uint32_t i = 0; i < a->vocab->n_ends; i++) allow(a, (uint32_t)a->vocab->end[i]);
-    return t.most;
 }
 
-/* The set's mask, kept with it. */
+static uint32_t *bits_of(const sk_automaton *a, const item *i) {
+    return (uint32_t *)(void *)(a->arena + (size_t)i->mask * UNIT);
+}
+
+static sk_ranked *ranked_of(const sk_automaton *a, const item *i) {
+    return (sk_ranked *)(void *)(bits_of(a, i) + a->n_bits + a->n_bits % 2);
+}
+
+/* Makes a set's mask and keeps it with it. */
 static item *with_mask(sk_automaton *a, sk_matcher *m) {
     item *i = at(a, item_of(a, m));
-    const uint32_t n = units((uint64_t)a->n_bits * sizeof *a->bits);
     if (i->mask) return i;
-    const uint32_t most = make_mask(a, m->item, SK_UNREACHED);
+    make_mask(a, m->item, SK_UNREACHED);
+    const bool fits = a->n_near <= SK_RANKED && a->n_far <= SK_RANKED;
+    const uint64_t n_ranked = fits ? (uint64_t)a->n_near + a->n_far : 0;
+    const uint32_t n = units(((uint64_t)a->n_bits + 1) * sizeof *a->bits + n_ranked * sizeof(sk_ranked));
     if (n > a->n_units - a->used) begin_anew(a);
     i = at(a, item_of(a, m)); /* the walk may have begun anew too */
-    i->mask = a->used, i->most = most;
+    i->mask = a->used, i->most = a->most;
+    i->n_near = a->n_near, i->n_far = fits ? a->n_far : UINT32_MAX;
     a->used += n;
-    memcpy(a->arena + (size_t)i->mask * UNIT, a->bits, a->n_bits * sizeof *a->bits);
+    memcpy(bits_of(a, i), a->bits, a->n_bits * sizeof *a->bits);
+    if (fits) memcpy(ranked_of(a, i), a->near, a->n_near * sizeof *a->near);
+    if (fits) memcpy(ranked_of(a, i) + a->n_near, a->far, a->n_far * sizeof *a->far);
     return i;
+}
+
+/* Of a kept mask, the tokens that leave at most `limit` bytes: all but some that lead away from the end, or, when the end
+ * has to come nearer with each token, only those that lead to it. */
+static void shorten(sk_automaton *a, const item *i, uint32_t limit) {
+    const sk_ranked *near = ranked_of(a, i), *far = near + i->n_near;
+    if (limit >= i->least) {
+        memcpy(a->bits, bits_of(a, i), a->n_bits * sizeof *a->bits);
+        for (uint32_t k = 0; k < i->n_far; k++)
+            if (far[k].least > limit) forbid(a, far[k].id);
+        return;
+    }
+    memset(a->bits, 0, a->n_bits * sizeof *a->bits);
+    for (uint32_t k = 0; k < i->n_near; k++)
+        if (near[k].least <= limit) allow(a, near[k].id);
 }
 
 static bool any(const sk_automaton *a) {
@@ -212,13 +258,11 @@ static bool any(const sk_automaton *a) {
 }
 
 const uint32_t *sk_automaton_mask(sk_automaton *a, sk_matcher *m, uint32_t n_left) {
-    item *i = with_mask(a, m);
-    if (n_left && i->most > n_left - 1) {
-        make_mask(a, m->item, n_left - 1);
-        if (any(a)) return a->bits;
-        i = with_mask(a, m); /* it is too late */
-    }
-    return (const uint32_t *)(const void *)(a->arena + (size_t)i->mask * UNIT);
+    const item *i = with_mask(a, m);
+    if (n_left == 0 || i->most <= n_left - 1) return bits_of(a, i);
+    if (i->n_far != UINT32_MAX) shorten(a, i, n_left - 1);
+    else make_mask(a, m->item, n_left - 1);
+    return any(a) ? a->bits : bits_of(a, with_mask(a, m)); /* none: it is too late */
 }
 
 /* ---- going on */

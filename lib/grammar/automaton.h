@@ -5,6 +5,13 @@
 
 #define SK_ITEM_BUCKETS 4096u
 
+#define SK_RANKED 8192u
+
+/* Tokens of a mask whose bytes to the end are not those of the set: what is left when time runs short. */
+typedef struct sk_ranked {
+    uint32_t id, least;
+} sk_ranked;
+
 typedef struct sk_automaton {
     const sk_program *p;
     const sk_trie *trie;
@@ -14,9 +21,11 @@ typedef struct sk_automaton {
     uint8_t class_of[256]; /* bytes that no operation tells apart */
     uint32_t epoch;        /* how often the arena began anew, from 1 */
     uint32_t used, n_units;
-    char *arena;       /* [n_units] of 16 bytes, the first two taken */
-    uint32_t *buckets; /* [SK_ITEM_BUCKETS] */
-    uint32_t *bits;    /* [n_bits] a mask while it is made */
+    char *arena;                  /* [n_units] of 16 bytes, the first two taken */
+    uint32_t *buckets;            /* [SK_ITEM_BUCKETS] */
+    uint32_t *bits;               /* [n_bits] a mask while it is made */
+    sk_ranked *near, *far;        /* [SK_RANKED] likewise its tokens that lead nearer to the end, and farther from it */
+    uint32_t n_near, n_far, most; /* how many, also above SK_RANKED; the most bytes that one leaves */
     sk_set_work *work;
     sk_set *set, *begin; /* scratch, and where a walk began */
     uint32_t item_at[SK_TRIE_LONGEST + 1];
