@@ -1,0 +1,25 @@
+#!/bin/bash
+# The library in one file: builds with one compiler command, without a warning, and computes the same bits.
+# tests/package/onefile.sh BUILD FOLDER, after a build; the compiler is CC. The tests of bits are linked with it in place
+# of the library.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "${1:?usage: tests/package/onefile.sh BUILD FOLDER}" && pwd)
+folder=$2
+cc=${CC:-cc}
+mkdir -p "$folder"
+python3 "$root/pkgconfig/onefile.py" "$folder"
+cp "$root/examples/hello.c" "$folder/hello.c" && sed -i 's|<skald/skald.h>|"skald.h"|' "$folder/hello.c"
+cd "$folder"
+"$cc" -O3 -Wall -Wextra -Werror -c skald.c
+"$cc" -O2 -o hello hello.c skald.o -lpthread -ldl
+model=$root/tests/golden/data/tiny/llama_gqa_tied/model-f32.gguf
+[ "$(./hello "$model" "the sea")" = "$("$build/bin/hello" "$model" "the sea")" ] || {
+    echo "hello says something else"
+    exit 1
+}
+objects=$(find "$build/tests/CMakeFiles/skald_test_objects.dir" "$build/tests/CMakeFiles/test_golden_same_bits.dir" -name '*.o')
+"$cc" -o same_bits $objects skald.o -lpthread -ldl -lm
+./same_bits short >hashes.txt
+grep -E ' (model|f32 A 24|f16 A 136) ' "$root/tests/golden/data/hashes.txt" | cmp - hashes.txt
+echo "$(wc -l <hashes.txt) hashes are equal; skald.c has $(wc -l <skald.c) lines"
