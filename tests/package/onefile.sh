@@ -11,15 +11,15 @@ mkdir -p "$folder"
 python3 "$root/pkgconfig/onefile.py" "$folder"
 cp "$root/examples/hello.c" "$folder/hello.c" && sed -i 's|<skald/skald.h>|"skald.h"|' "$folder/hello.c"
 cd "$folder"
-"$cc" -O3 -Wall -Wextra -Werror -c skald.c
+"$cc" -Wall -Wextra -Werror -fsyntax-only skald.c
+"$cc" -O3 -Werror -c skald.c
 "$cc" -O2 -o hello hello.c skald.o -lpthread -ldl
 model=$root/tests/golden/data/tiny/llama_gqa_tied/model-f32.gguf
 [ "$(./hello "$model" "the sea")" = "$("$build/bin/hello" "$model" "the sea")" ] || {
     echo "hello says something else"
     exit 1
 }
-objects=$(find "$build/tests/CMakeFiles/skald_test_objects.dir" "$build/tests/CMakeFiles/test_golden_same_bits.dir" -name '*.o')
-"$cc" -o same_bits $objects skald.o -lpthread -ldl -lm
+"$cc" -o same_bits $(find "$build/tests/CMakeFiles/"{skald_test_objects,test_golden_same_bits}.dir -name "*.o") skald.o -lpthread -ldl -lm
 ./same_bits short >hashes.txt
 grep -E ' (model|f32 A 24|f16 A 136) ' "$root/tests/golden/data/hashes.txt" | cmp - hashes.txt
 echo "$(wc -l <hashes.txt) hashes are equal; skald.c has $(wc -l <skald.c) lines"

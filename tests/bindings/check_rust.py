@@ -1,0 +1,94 @@
+"""skald-sys declares every function, struct and constant of skald.h with C's types; with a cargo, its own tests and those of
+the safe crate run too, offline. usage: check_rust.py LIBSKALD.so TARGET-FOLDER"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import header
+
+CRATES = os.path.join(header.ROOT, "bindings", "rust")
+SOURCE = os.path.join(CRATES, "skald-sys", "src", "lib.rs")
+SCALARS = {"uint32_t": "u32", "int32_t": "i32", "uint64_t": "u64", "int64_t": "i64", "size_t": "usize", "float": "f32",
+           "uint8_t": "u8", "char": "c_char", "void": "c_void"}
+
+
+def rust_type(kind, place=""):
+    """const char * is *const c_char; a function pointer of a struct has a type named after its place."""
+    if kind == "function *":
+        return f"Option<{place}_fn>"
+    if kind.endswith("_fn"):
+        return f"Option<{kind}>"
+    found = re.fullmatch(r"(const )?(\w+) ?(\**)", kind)
+    made = SCALARS.get(found[2], found[2])
+    for depth in range(len(found[3])):
+        made = ("*const " if found[1] and depth == 0 else "*mut ") + made
+    return made
+
+
+def named(name):
+    return name + "_" if name == "type" else name
+
+
+def signature(name, result, arguments):
+    inside = ",".join(f"{named(argument)}:{rust_type(kind)}" for kind, argument, _ in arguments)
+    return f"pubfn{name}({inside})" + ("" if result == "void" else f"->{rust_type(result)}")
+
+
+def body(name, fields):
+    inside = "".join(
+        f"{named(field)}:" + (f"[{rust_type(kind)};{length}]," if length else f"{rust_type(kind, f'{name}_{field}')},")
+        for kind, field, length in fields)
+    return f"{name}{{{inside}}}"
+
+
+def bare(text):
+    """Without spaces, and without the comma that rustfmt puts behind a last argument."""
+    return re.sub(r",(?=\))", "", re.sub(r"\s+", "", text))
+
+
+def not_wrapped():
+    with open(os.path.join(header.ROOT, "bindings", "not_wrapped.txt"), encoding="utf-8") as file:
+        return {line.split()[0] for line in file if line.strip() and not line.startswith("#")}
+
+
+def missing():
+    with open(SOURCE, encoding="utf-8") as file:
+        text = file.read()
+    have = bare(text).replace(" ", "")
+    for name, (result, arguments) in header.functions().items():
+        want = bare(signature(name, result, arguments))
+        if name not in not_wrapped() and want + ";" not in have:
+            yield f"{SOURCE}: {want.replace('pubfn', 'pub fn ')}; is missing or differs"
+    for name in set(re.findall(r"pub fn (skald_\w+)", text)) - set(header.functions()):
+        yield f"{SOURCE}: {name} is not in skald.h"
+    for name, fields in header.structs().items():
+        if bare(body(name, fields)) not in have or f"{name}::layout(say);" not in text:
+            yield f"{SOURCE}: struct {body(name, fields)} is missing, differs, or is not in layouts()"
+    for name, value in header.constants().items():
+        if not re.search(rf"pub const {name}: \w+ = {value};", text):
+            yield f"{SOURCE}: const {name} = {value} is missing"
+
+
+def cargo(library, target):
+    """True when every test passes, or there is no cargo."""
+    if not shutil.which("cargo"):
+        print("cargo is missing: the crates' own tests were not run")
+        return True
+    place = os.path.dirname(os.path.abspath(library))
+    paths = {**os.environ, "SKALD_LIB_DIR": place, "LD_LIBRARY_PATH": place}
+    command = ["cargo", "test", "--offline", "--quiet", "--target-dir", target]
+    return subprocess.run(command, cwd=CRATES, env=paths, timeout=280, check=False).returncode == 0
+
+
+def main():
+    library, target = sys.argv[1:]
+    wrong = list(missing())
+    print("\n".join(wrong))
+    print(f"{len(header.functions())} functions, {len(header.structs())} structs, {len(wrong)} faults", flush=True)
+    return 1 if wrong or not cargo(library, target) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
