@@ -1,6 +1,6 @@
 """Joins the library into one file: skald.c and skald.h, for hosts that would rather add two files than a build.
 
-    python3 pkgconfig/onefile.py FOLDER        then: cc -O3 -c FOLDER/skald.c
+    python3 pkgconfig/onefile.py FOLDER        then: cc -O3 -c FOLDER/skald.c, and link with -lm -lpthread -ldl
 
 Each source keeps its own world: a name of its own that another file has too gets the file's number behind it, and its
 macros end with it. Headers come once, but for those that a leaf reads in its own instruction set. The compiler options that
@@ -19,7 +19,7 @@ PUBLIC = re.compile(r"^#\s*include <(skald/[^>]+)>")
 
 LIBC = {"raise"}  # what system headers that another file wants say too
 
-HEAD = """/* skald {version} in one file, made by pkgconfig/onefile.py: cc -O3 -c skald.c, and link with -lpthread -ldl. */
+HEAD = """/* skald {version} in one file, made by pkgconfig/onefile.py: cc -O3 -c skald.c, and link with -lm -lpthread -ldl. */
 #define SKALD_BUILDING
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE

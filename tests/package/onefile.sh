@@ -13,13 +13,13 @@ cp "$root/examples/hello.c" "$folder/hello.c" && sed -i 's|<skald/skald.h>|"skal
 cd "$folder"
 "$cc" -Wall -Wextra -Werror -fsyntax-only skald.c
 "$cc" -O3 -Werror -c skald.c
-"$cc" -O2 -o hello hello.c skald.o -lpthread -ldl
+"$cc" -O2 -o hello hello.c skald.o -lm -lpthread -ldl
 model=$root/tests/golden/data/tiny/llama_gqa_tied/model-f32.gguf
 [ "$(./hello "$model" "the sea")" = "$("$build/bin/hello" "$model" "the sea")" ] || {
     echo "hello says something else"
     exit 1
 }
-"$cc" -o same_bits $(find "$build/tests/CMakeFiles/"{skald_test_objects,test_golden_same_bits}.dir -name "*.o") skald.o -lpthread -ldl -lm
+"$cc" -o same_bits $(find "$build/tests/CMakeFiles/"{skald_test_objects,test_golden_same_bits}.dir -name "*.o") skald.o -lm -lpthread -ldl
 ./same_bits short >hashes.txt
 grep -E ' (model|f32 A 24|f16 A 136) ' "$root/tests/golden/data/hashes.txt" | cmp - hashes.txt
 echo "$(wc -l <hashes.txt) hashes are equal; skald.c has $(wc -l <skald.c) lines"
