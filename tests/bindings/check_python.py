@@ -14,6 +14,7 @@ from pyskald._chat import Kind  # noqa: E402
 from pyskald._engine import Happened  # noqa: E402
 
 HERE = "bindings/python/pyskald/_abi.py"
+AGAIN = "python3 tests/bindings/tables.py writes the tables anew"
 KINDS = {"uint8_t": c.c_uint8, "int32_t": c.c_int32, "uint32_t": c.c_uint32, "int64_t": c.c_int64, "uint64_t": c.c_uint64,
          "size_t": c.c_size_t, "float": c.c_float, "void": None, "char": c.c_char, "const char *": c.c_char_p}
 
@@ -42,12 +43,12 @@ def check_structs(sizes, complain):
     for name, fields in header.structs().items():
         own = getattr(_abi, camel(name), None)
         if own is None or own not in _abi.STRUCTS:
-            complain(f"{HERE}: struct {name} is missing (class {camel(name)}, and its name in STRUCTS)")
+            complain(f"{HERE}: struct {name} is missing: {AGAIN}")
             continue
         names = [field for _, field, _ in fields]
         have = [field[0] for field in own._fields_]
         if have != names:
-            complain(f"{HERE}: {camel(name)} has the fields {have}, {name} has {names}")
+            complain(f"{HERE}: {camel(name)} and {name} differ in {sorted(set(have) ^ set(names)) or 'order'}: {AGAIN}")
             continue
         if c.sizeof(own) != sizes[name]:
             complain(f"{HERE}: {camel(name)} has {c.sizeof(own)} bytes, {name} has {sizes[name]}")
@@ -78,12 +79,10 @@ def same_callback(own, result, arguments):
 
 
 def check_functions(complain):
-    left, declared = not_wrapped(), header.functions()
+    declared = header.functions()
     for name, (result, arguments) in declared.items():
-        if name in left:
-            continue
         if name not in _abi.FUNCTIONS:
-            complain(f"{HERE}: {name} is missing; add it to FUNCTIONS, or to bindings/not_wrapped.txt with a reason")
+            complain(f"{HERE}: {name} is missing: {AGAIN}")
             continue
         own_result, own = _abi.FUNCTIONS[name]
         kinds = [kind for kind, _, _ in arguments]
@@ -93,24 +92,26 @@ def check_functions(complain):
         for got, kind in zip(own, kinds):
             if not matches(got, kind):
                 complain(f"{HERE}: {name} takes {got}, in C {kind}")
-    for name in [*_abi.FUNCTIONS, *left]:
-        if name not in declared:
-            complain(f"{name} is in {HERE} or bindings/not_wrapped.txt, but not in skald.h")
-    for name in left & set(_abi.FUNCTIONS):
-        complain(f"bindings/not_wrapped.txt: {name} is wrapped")
+    for name in set(_abi.FUNCTIONS) - set(declared):
+        complain(f"{HERE}: {name} is not in skald.h")
 
 
 def check_used(complain):
-    """A function that is declared is also called: pyskald offers all that it knows."""
+    """What pyskald calls and what bindings/not_wrapped.txt lists are together all of skald.h."""
     folder = os.path.join(header.ROOT, "bindings", "python", "pyskald")
     source = ""
     for name in os.listdir(folder):
         if name.endswith(".py") and name != "_abi.py":
             with open(os.path.join(folder, name), encoding="utf-8") as file:
                 source += file.read()
-    used = set(re.findall(r"\bskald_\w+", source)) | {"skald_version"}
-    for name in set(_abi.FUNCTIONS) - used:
-        complain(f"pyskald declares {name} and never calls it")
+    used = (set(re.findall(r"\bskald_\w+", source)) | {"skald_version"}) & set(header.functions())
+    left = not_wrapped()
+    for name in set(header.functions()) - used - left:
+        complain(f"{name}: pyskald never calls it; wrap it, or list it in bindings/not_wrapped.txt with a reason")
+    for name in left & used:
+        complain(f"bindings/not_wrapped.txt: {name} is wrapped")
+    for name in left - set(header.functions()):
+        complain(f"bindings/not_wrapped.txt: {name} is not in skald.h")
 
 
 def check_constants(complain):

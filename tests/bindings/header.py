@@ -86,6 +86,12 @@ def constants():
     return values
 
 
+def statuses():
+    """Their names."""
+    with open(PATH, encoding="utf-8") as file:
+        return {"SKALD_" + name for name in re.findall(r"^    X\((\w+), -?\d+,", file.read(), flags=re.M)}
+
+
 def layout_program():
     """A C program that prints "struct SIZE" and "struct.field OFFSET" lines."""
     lines = ["#include <skald/skald.h>", "#include <stddef.h>", "#include <stdio.h>", "int main(void) {"]

@@ -1,5 +1,5 @@
-"""The C side of skald.h, for ctypes: every struct and every function, and nothing else. tests/bindings holds both against
-the header; bindings/not_wrapped.txt lists what is left out. Handles and buffers are plain addresses here."""
+"""The C side of skald.h, for ctypes: every struct and every function, and nothing else. tests/bindings/tables.py writes the
+tables, a test holds them against the header. Handles and buffers are plain addresses here."""
 from __future__ import annotations
 
 import ctypes as c
@@ -14,6 +14,7 @@ AllocatorAllocFn = c.CFUNCTYPE(P, P, Size, Size, U32)
 AllocatorFreeFn = c.CFUNCTYPE(None, P, P, Size, Size)
 ExecutorRunFn = c.CFUNCTYPE(None, P, P, P, U32)
 SourceReadFn = c.CFUNCTYPE(I32, P, P, U64, Size)
+# ---- skald.h
 LogFn = c.CFUNCTYPE(None, P, I32, P)
 ProgressFn = c.CFUNCTYPE(I32, P, F32)
 WriteFn = c.CFUNCTYPE(I32, P, P, Size)
@@ -246,6 +247,8 @@ FUNCTIONS = {
     "skald_dtype_bytes": (U64, [U32, U64]),
     "skald_dtype_to_f32": (I32, [P, U32, P, U64]),
 }
+
+# ---- end of the tables
 
 VERSION = (0, 1)  # of the header that these tables were written from; before 1.0 a minor version may differ in anything
 

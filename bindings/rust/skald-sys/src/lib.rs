@@ -57,6 +57,7 @@ pub type skald_executor_run_fn =
     unsafe extern "C" fn(user: *mut c_void, job: skald_job_fn, arg: *mut c_void, n_jobs: u32);
 pub type skald_source_read_fn =
     unsafe extern "C" fn(user: *mut c_void, to: *mut c_void, offset: u64, n_bytes: usize) -> skald_status;
+// ---- skald.h
 pub type skald_status = i32;
 pub type skald_memory_kind = u32;
 pub type skald_encode_flags = u32;
@@ -68,7 +69,16 @@ pub type skald_event_kind = u32;
 pub type skald_answer_event = u32;
 pub type skald_dtype = u32;
 
-opaque! { skald_answer, skald_context, skald_engine, skald_kv_cache, skald_model, skald_runtime, skald_sampler, skald_template }
+opaque!(
+    skald_answer,
+    skald_context,
+    skald_engine,
+    skald_kv_cache,
+    skald_model,
+    skald_runtime,
+    skald_sampler,
+    skald_template
+);
 
 pub type skald_log_fn = unsafe extern "C" fn(user: *mut c_void, level: i32, text: *const c_char);
 pub type skald_progress_fn = unsafe extern "C" fn(user: *mut c_void, done: f32) -> i32;
@@ -92,16 +102,19 @@ layout! { skald_report {
     offset: u64,
     text: [c_char; 496],
 } }
+
 layout! { skald_allocator {
     alloc: Option<skald_allocator_alloc_fn>,
     free: Option<skald_allocator_free_fn>,
     user: *mut c_void,
 } }
+
 layout! { skald_executor {
     run: Option<skald_executor_run_fn>,
     user: *mut c_void,
     n_threads: u32,
 } }
+
 layout! { skald_runtime_options {
     size: u32,
     n_threads: u32,
@@ -113,6 +126,7 @@ layout! { skald_runtime_options {
     small_pages: u32,
     reserved: u32,
 } }
+
 layout! { skald_source {
     size: u32,
     map: u32,
@@ -124,6 +138,7 @@ layout! { skald_source {
     concurrent: u32,
     reserved: u32,
 } }
+
 layout! { skald_memory_plan {
     size: u32,
     reserved: u32,
@@ -138,6 +153,7 @@ layout! { skald_memory_plan {
     device_bytes: u64,
     cache_bytes_per_token: u64,
 } }
+
 layout! { skald_model_options {
     size: u32,
     vocabulary_only: u32,
@@ -148,6 +164,7 @@ layout! { skald_model_options {
     n_context: u32,
     split: *const c_char,
 } }
+
 layout! { skald_model_info {
     size: u32,
     n_layers: u32,
@@ -167,6 +184,7 @@ layout! { skald_model_info {
     name: *const c_char,
     device: *const c_char,
 } }
+
 layout! { skald_tensor_info {
     size: u32,
     type_: skald_dtype,
@@ -176,15 +194,18 @@ layout! { skald_tensor_info {
     type_name: *const c_char,
     kernel: *const c_char,
 } }
+
 layout! { skald_decoder {
     pending: [u8; 8],
     n_pending: u32,
     flags: skald_decode_flags,
 } }
+
 layout! { skald_message {
     role: *const c_char,
     text: *const c_char,
 } }
+
 layout! { skald_template_input {
     size: u32,
     open: u32,
@@ -195,6 +216,7 @@ layout! { skald_template_input {
     n_messages: u32,
     reserved: u32,
 } }
+
 layout! { skald_kv_cache_options {
     size: u32,
     n_sequences: u32,
@@ -202,6 +224,7 @@ layout! { skald_kv_cache_options {
     k_type: skald_dtype,
     v_type: skald_dtype,
 } }
+
 layout! { skald_kv_cache_stats {
     size: u32,
     n_pages: u32,
@@ -217,12 +240,14 @@ layout! { skald_kv_cache_stats {
     n_slots: u32,
     n_slots_free: u32,
 } }
+
 layout! { skald_context_options {
     size: u32,
     n_rows: u32,
     n_logits: u32,
     n_threads: u32,
 } }
+
 layout! { skald_span {
     size: u32,
     seq: skald_seq,
@@ -231,16 +256,19 @@ layout! { skald_span {
     n_tokens: u32,
     logits: u32,
 } }
+
 layout! { skald_step_options {
     size: u32,
     microseconds: u32,
     progress: Option<skald_progress_fn>,
     progress_user: *mut c_void,
 } }
+
 layout! { skald_logit_bias {
     id: i32,
     bias: f32,
 } }
+
 layout! { skald_sampler_options {
     size: u32,
     temperature: f32,
@@ -256,6 +284,7 @@ layout! { skald_sampler_options {
     n_bias: u32,
     reserved: u32,
 } }
+
 layout! { skald_engine_options {
     size: u32,
     n_running: u32,
@@ -270,6 +299,7 @@ layout! { skald_engine_options {
     k_type: skald_dtype,
     v_type: skald_dtype,
 } }
+
 layout! { skald_request {
     size: u32,
     n_prompt: u32,
@@ -283,6 +313,7 @@ layout! { skald_request {
     ignore_end: u32,
     reserved: u32,
 } }
+
 layout! { skald_event {
     size: u32,
     kind: skald_event_kind,
@@ -290,6 +321,7 @@ layout! { skald_event {
     id: i32,
     position: u32,
 } }
+
 layout! { skald_engine_stats {
     size: u32,
     n_waiting: u32,
@@ -310,6 +342,7 @@ layout! { skald_engine_stats {
     first_microseconds: u64,
     n_first: u64,
 } }
+
 layout! { skald_generate_options {
     size: u32,
     n_tokens: u32,
