@@ -55,7 +55,7 @@ class MemoryPlan(c.Structure):
     _fields_ = [
         ("size", U32), ("reserved", U32), ("model_bytes", U64), ("weights_bytes", U64), ("load_bytes", U64),
         ("cache_bytes", U64), ("context_bytes", U64), ("peak_bytes", U64), ("mapped_bytes", U64),
-        ("stack_bytes", U64), ("device_bytes", U64), ("cache_bytes_per_token", U64)]
+        ("stack_bytes", U64), ("device_bytes", U64), ("cache_bytes_per_token", U64), ("engine_bytes", U64)]
 
 
 class ModelOptions(c.Structure):
@@ -231,6 +231,7 @@ FUNCTIONS = {
     "skald_sampler_choose": (I32, [P, P, P, U64, P, U32]),
     "skald_engine_options_init": (None, [P, U32]),
     "skald_engine_create": (I32, [P, P, P, P]),
+    "skald_engine_get_plan": (I32, [P, P, P, P, P, P, U32]),
     "skald_engine_free": (I32, [P]),
     "skald_engine_submit": (I32, [P, P, P, P]),
     "skald_engine_cancel": (I32, [P, U64]),

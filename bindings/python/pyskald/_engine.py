@@ -8,9 +8,10 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Sequence as Ids
 
-from ._abi import EngineOptions, EngineStats as _Stats, Event as _Event, Request as _Request, StageFn, lib, sized
+from ._abi import EngineStats as _Stats, Event as _Event, Request as _Request, StageFn, lib, sized
 from ._handle import Guard, Owner, created
 from ._info import DType, EngineStats, told
+from ._runtime import engine_options
 from ._sampler import Sampling, sampler_options
 from ._status import END, OK, PENDING, AbsentError, DeviceError, Full, SkaldError, check, error, report
 
@@ -51,12 +52,9 @@ class Engine(Owner):
     def __init__(self, model: Model, *, n_running: int = 0, n_requests: int = 0, n_kept: int = 0, n_tokens: int = 0,
                  n_text: int = 0, n_rows: int = 0, n_prompt_rows: int = 0, sharing: bool = True, n_threads: int = 0,
                  k_type: DType = DType.F16, v_type: DType = DType.F16) -> None:
-        options = sized(EngineOptions, "skald_engine_options_init")
-        given = {"n_running": n_running, "n_requests": n_requests, "n_kept": n_kept, "n_tokens": n_tokens, "n_text": n_text,
-                 "n_rows": n_rows, "n_prompt_rows": n_prompt_rows, "no_sharing": not sharing, "n_threads": n_threads,
-                 "k_type": k_type, "v_type": v_type}
-        for name, value in given.items():
-            setattr(options, name, value)
+        options = engine_options(n_running=n_running, n_requests=n_requests, n_kept=n_kept, n_tokens=n_tokens, n_text=n_text,
+                                 n_rows=n_rows, n_prompt_rows=n_prompt_rows, sharing=sharing, n_threads=n_threads,
+                                 k_type=k_type, v_type=v_type)
         super().__init__(created(lib.skald_engine_create, lib.skald_engine_free, model._handle, model._pointer,
                                  c.byref(options)))
         self.model = model

@@ -113,6 +113,7 @@ class MemoryPlan:
     stack_bytes: int
     device_bytes: int
     cache_bytes_per_token: int
+    engine_bytes: int
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import ctypes as c
 import os
 from typing import Any, Callable, Protocol, Sequence, Union
 
-from ._abi import (ContextOptions, KvCacheOptions, LogFn, MemoryPlan as _Plan, ModelInfo as _Info, ModelOptions,
+from ._abi import (ContextOptions, EngineOptions, KvCacheOptions, LogFn, MemoryPlan as _Plan, ModelInfo as _Info, ModelOptions,
                    ProgressFn, RuntimeOptions, Source, SourceReadFn, lib, sized)
 from ._handle import Guard, Owner, created
 from ._info import DType, MemoryPlan, ModelInfo, told
@@ -63,6 +63,16 @@ class Runtime(Owner):
         options = model_options(progress, **model)
         status = lib.skald_memory_get_plan(c.byref(plan), self._pointer, c.byref(options), c.byref(cache),
                                            c.byref(context), c.byref(why), parts.array, parts.n)
+        parts.guard.check(status, why)
+        return told(MemoryPlan, plan)
+
+
+    def engine_plan(self, source: Parts, *, engine: dict[str, Any] | None = None, **model: Any) -> MemoryPlan:
+        """What opening and an Engine together will ask for; `engine` are options of Engine, `model` those of Model."""
+        why, plan, parts = report(), sized(_Plan), Sources(source, bool(model.pop("map", False)))
+        options, settings = model_options(Guard(), **model), engine_options(**(engine or {}))
+        status = lib.skald_engine_get_plan(c.byref(plan), self._pointer, c.byref(options), c.byref(settings), c.byref(why),
+                                           parts.array, parts.n)
         parts.guard.check(status, why)
         return told(MemoryPlan, plan)
 
@@ -136,6 +146,16 @@ def cache_options(n_tokens: int, n_sequences: int, k_type: DType, v_type: DType)
     options = sized(KvCacheOptions, "skald_kv_cache_options_init")
     options.n_tokens, options.n_sequences = n_tokens, n_sequences
     options.k_type, options.v_type = k_type, v_type
+    return options
+
+
+def engine_options(*, sharing: bool = True, **given: int) -> Any:
+    options = sized(EngineOptions, "skald_engine_options_init")
+    options.no_sharing = not sharing
+    for name, value in given.items():
+        if not hasattr(EngineOptions, name):
+            raise TypeError(f"an engine has no option {name}")
+        setattr(options, name, value)
     return options
 
 

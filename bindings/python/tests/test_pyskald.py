@@ -98,6 +98,11 @@ class Models(unittest.TestCase):
         self.assertEqual(runtime.inspect(PATH).n_vocab, info.n_vocab)
         plan = runtime.memory_plan(PATH, n_tokens=256, n_rows=8)
         self.assertGreater(plan.peak_bytes, plan.weights_bytes)
+        small, large = (runtime.engine_plan(PATH, engine={"n_tokens": n}) for n in (256, 4096))
+        self.assertGreater(small.engine_bytes, 0)
+        self.assertGreater(large.cache_bytes, small.cache_bytes)
+        with self.assertRaises(TypeError):
+            runtime.engine_plan(PATH, engine={"n_dragons": 3})
 
     def test_text(self) -> None:
         text = "the sea, the sky – déjà vu"

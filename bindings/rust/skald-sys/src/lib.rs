@@ -152,6 +152,7 @@ layout! { skald_memory_plan {
     stack_bytes: u64,
     device_bytes: u64,
     cache_bytes_per_token: u64,
+    engine_bytes: u64,
 } }
 
 layout! { skald_model_options {
@@ -574,6 +575,15 @@ extern "C" {
         model: *mut skald_model,
         options: *const skald_engine_options,
         why: *mut skald_report,
+    ) -> skald_status;
+    pub fn skald_engine_get_plan(
+        plan: *mut skald_memory_plan,
+        runtime: *mut skald_runtime,
+        model: *const skald_model_options,
+        engine: *const skald_engine_options,
+        why: *mut skald_report,
+        parts: *const skald_source,
+        n_parts: u32,
     ) -> skald_status;
     pub fn skald_engine_free(engine: *mut skald_engine) -> skald_status;
     pub fn skald_engine_submit(
