@@ -21,6 +21,8 @@ def rust_type(kind, place=""):
         return f"Option<{place}_fn>"
     if kind.endswith("_fn"):
         return f"Option<{kind}>"
+    if kind.endswith("*const *"):
+        return "*const " + rust_type(kind[: -len("const *")])
     found = re.fullmatch(r"(const )?(\w+) ?(\**)", kind)
     made = SCALARS.get(found[2], found[2])
     for depth in range(len(found[3])):
