@@ -41,7 +41,7 @@ fn bundled() {
     let root = root.expect("the sources of skald are neither in vendor/ nor three folders up");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
     let mut sources = Vec::new();
-    for room in ["lib", "backends/common", "backends/cpu"] {
+    for room in ["lib", "backends"] {
         find_sources(&root.join(room), &mut sources);
     }
     let objects = compile(&root, &out, &sources);
@@ -64,7 +64,8 @@ fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let leaf = name.starts_with("avx") || name == "amx";
-        if path.is_dir() && (x86 || !leaf) && (arm || name != "neon") {
+        let wanted = name != "cuda" && (x86 || !leaf) && (arm || name != "neon");
+        if path.is_dir() && wanted {
             find_sources(&path, found);
         } else if name.ends_with(".c") {
             found.push(path);
