@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_CHARACTERS         3u
-#define WORLD_TOKENS         600u
-#define ROOM_TOKENS          2048u /* of one conversation */
-#define FRAME_MICROSECONDS   16667u
-#define BUDGET_MICROSECONDS  4000u
-#define MARGIN_MICROSECONDS  500u /* a job of the library under way, and choosing three words */
-#define HISTOGRAM_PLACES     14u  /* of half a millisecond; the last one holds all above */
-#define ARENA_BYTES_AND_PLAN ((size_t)8 << 20)
+#define N_CHARACTERS        3u
+#define WORLD_TOKENS        600u
+#define ROOM_TOKENS         2048u /* of one conversation */
+#define FRAME_MICROSECONDS  16667u
+#define BUDGET_MICROSECONDS 4000u
+#define MARGIN_MICROSECONDS 500u              /* a job of the library under way, and choosing three words */
+#define HISTOGRAM_PLACES    14u               /* of half a millisecond; the last one holds all above */
+#define ARENA_BESIDES       ((size_t)8 << 20) /* the plan: what an arena cannot give back in between */
 
 static const char *const names[N_CHARACTERS] = {"smith", "guard", "child"};
 static const char *const openings[N_CHARACTERS] = {
@@ -101,7 +101,7 @@ static size_t planned_bytes(game *g, const char *path) {
 static bool load(game *g, const char *path) {
     const size_t bytes = planned_bytes(g, path);
     if (!bytes || !jobs_begin(&g->jobs)) return false;
-    if (!arena_begin(&g->memory, (bytes + ARENA_BYTES_AND_PLAN) & ~(size_t)4095)) return false;
+    if (!arena_begin(&g->memory, (bytes + ARENA_BESIDES) & ~(size_t)4095)) return false;
     const skald_allocator memory = arena_allocator(&g->memory);
     const skald_executor executor = jobs_executor(&g->jobs);
     const skald_kv_cache_options cache = cache_room();

@@ -34,6 +34,9 @@ export PKG_CONFIG_PATH=$library/pkgconfig LD_LIBRARY_PATH=$library
 check "soname" sh -c "readelf -d '$library/libskald.so' | grep -q 'SONAME.*\[libskald\.so\.0\]'"
 check "symbol version" sh -c "readelf -V '$library/libskald.so' | grep -q 'Name: SKALD_0'"
 check "program" "$prefix/bin/skald" --help
+if command -v c++ >/dev/null; then
+    check "C++ header" sh -c "echo '#include <skald/skald.hpp>' | c++ -std=c++17 -Wall -Werror -fsyntax-only -I '$prefix/include' -x c++ -"
+fi
 
 host() { cmake -S "$here/$1" -B "$folder/$1" -DCMAKE_BUILD_TYPE=Debug "${@:2}" && cmake --build "$folder/$1" -j 2; }
 check "find_package" host installed -DCMAKE_PREFIX_PATH="$prefix"
