@@ -15,6 +15,7 @@ from ._cache import Cache, Sequence
 from ._chat import Answer, Call, Chat, Kind, Piece, Template, chat_format
 from ._context import ALL, LAST, NONE, Context, Span
 from ._engine import AsyncEngine, Engine, Event, Happened
+from ._grammar import Grammar, Matcher
 from ._info import CacheStats, DType, EngineStats, MemoryPlan, ModelInfo, Role, TensorInfo
 from ._model import Decoder, Model
 from ._runtime import Reader, Runtime

@@ -133,6 +133,11 @@ class SamplerOptions(c.Structure):
         ("reserved", U32)]
 
 
+class GrammarOptions(c.Structure):
+    _fields_ = [
+        ("size", U32), ("kind", U32), ("cache_bytes", U64)]
+
+
 class EngineOptions(c.Structure):
     _fields_ = [
         ("size", U32), ("n_running", U32), ("n_requests", U32), ("n_kept", U32), ("n_tokens", U64), ("n_text", U64),
@@ -143,7 +148,8 @@ class EngineOptions(c.Structure):
 class Request(c.Structure):
     _fields_ = [
         ("size", U32), ("n_prompt", U32), ("prompt", P), ("n_tokens", U32), ("priority", I32), ("deadline", U64),
-        ("sampler", P), ("stage", StageFn), ("stage_user", P), ("ignore_end", U32), ("reserved", U32)]
+        ("sampler", P), ("stage", StageFn), ("stage_user", P), ("ignore_end", U32), ("reserved", U32),
+        ("grammar", P)]
 
 
 class Event(c.Structure):
@@ -167,7 +173,7 @@ class GenerateOptions(c.Structure):
 STRUCTS = (
     Report, Allocator, Executor, RuntimeOptions, Source, MemoryPlan, ModelOptions, ModelInfo, TensorInfo,
     Decoder, Message, TemplateInput, KvCacheOptions, KvCacheStats, ContextOptions, Span, StepOptions, LogitBias,
-    SamplerOptions, EngineOptions, Request, Event, EngineStats, GenerateOptions)
+    SamplerOptions, GrammarOptions, EngineOptions, Request, Event, EngineStats, GenerateOptions)
 
 FUNCTIONS = {
     "skald_version": (U32, []),
@@ -229,6 +235,17 @@ FUNCTIONS = {
     "skald_sampler_create": (I32, [P, P, P, P]),
     "skald_sampler_free": (None, [P]),
     "skald_sampler_choose": (I32, [P, P, P, U64, P, U32]),
+    "skald_grammar_options_init": (None, [P, U32]),
+    "skald_grammar_create": (I32, [P, P, Text, Size, P, P]),
+    "skald_grammar_retain": (None, [P]),
+    "skald_grammar_release": (None, [P]),
+    "skald_matcher_create": (I32, [P, P, P]),
+    "skald_matcher_copy": (I32, [P, P]),
+    "skald_matcher_free": (None, [P]),
+    "skald_matcher_mask": (I32, [P, P, P, U32]),
+    "skald_matcher_accept": (I32, [P, I32]),
+    "skald_matcher_may_end": (I32, [P]),
+    "skald_matcher_least": (U32, [P]),
     "skald_engine_options_init": (None, [P, U32]),
     "skald_engine_create": (I32, [P, P, P, P]),
     "skald_engine_get_plan": (I32, [P, P, P, P, P, P, U32]),

@@ -16,6 +16,7 @@ from ._sampler import Sampling, sampler_options
 from ._status import END, OK, PENDING, AbsentError, DeviceError, Full, SkaldError, check, error, report
 
 if TYPE_CHECKING:
+    from ._grammar import Grammar
     from ._model import Model
 
 Stage = Callable[["memoryview[float]", int, "list[int]"], Any]
@@ -62,15 +63,18 @@ class Engine(Owner):
         self._stages: dict[int, Any] = {}  # callbacks of requests that have not ended
 
     def submit(self, prompt: str | Ids[int], *, n_tokens: int, sampling: Sampling | None = None, priority: int = 0,
-               deadline: float = 0.0, ignore_end: bool = False, stage: Stage | None = None) -> int:
+               deadline: float = 0.0, ignore_end: bool = False, stage: Stage | None = None,
+               grammar: Grammar | None = None) -> int:
         """Takes a request and gives its number. `deadline` in seconds from now; `stage` gets (logits, position, last ids)
-        before each choice and may change the logits. Full: submit again when a request has ended."""
+        before each choice and may change the logits; the answer is a text of `grammar`. Full: submit again when a request has ended."""
         ids = self.model.encode(prompt, special=True, bos=True) if isinstance(prompt, str) else prompt
         array, why, number = (c.c_int32 * len(ids))(*ids), report(), c.c_uint64()
         request, chosen = sized(_Request), sampler_options(sampling)
         request.prompt, request.n_prompt, request.n_tokens = c.addressof(array), len(array), n_tokens
         request.priority, request.deadline, request.ignore_end = priority, round(deadline * 1e6), ignore_end
         request.sampler = c.addressof(chosen)
+        if grammar:
+            request.grammar = grammar._pointer
         if stage:
             request.stage = self._stage(stage)
         check(lib.skald_engine_submit(c.byref(number), self._pointer, c.byref(request), c.byref(why)), why)

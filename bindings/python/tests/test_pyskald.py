@@ -406,6 +406,35 @@ class Engines(unittest.TestCase):
         with self.assertRaises(ZeroDivisionError):
             list(engine.run())
 
+    def test_constrained(self) -> None:
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+        grammar = pyskald.Grammar.json_schema(self.model, schema)
+        engine = self.model.engine(n_running=2)
+        numbers = [engine.submit("the sea", n_tokens=100, sampling=Sampling(temperature=1.5, seed=seed), grammar=grammar)
+                   for seed in range(2)]
+        answers: dict[int, list[int]] = {n: [] for n in numbers}
+        for event in engine.run():
+            if event.kind == Happened.TOKEN:
+                answers[event.request].append(event.id)
+        for ids in answers.values():
+            self.assertIsInstance(json.loads(self.text(ids))["n"], int)
+        rules = pyskald.Grammar(self.model, 'root ::= "yes" | "no"').share()
+        matcher = pyskald.Matcher(rules)
+        self.assertFalse(matcher.may_end)
+        self.assertGreater(matcher.least, 0)
+        row = array.array("f", [0.0] * self.model.info.n_vocab)
+        self.assertTrue(matcher.mask(row))
+        yes = self.model.encode("y")[-1]
+        self.assertEqual(row[yes], 0.0)
+        self.assertEqual(row[self.model.encode("x")[-1]], float("-inf"))
+        other = matcher.copy()
+        matcher.accept(yes)
+        with self.assertRaises(pyskald.ArgumentError):
+            matcher.accept(yes)
+        other.accept(self.model.encode("n")[-1])
+        with self.assertRaises(pyskald.FormatError):
+            pyskald.Grammar(self.model, "root ::= (")
+
     def test_asyncio(self) -> None:
         want = self.model.generate("the sea", n_tokens=24)
 

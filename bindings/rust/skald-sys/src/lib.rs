@@ -64,6 +64,7 @@ pub type skald_encode_flags = u32;
 pub type skald_decode_flags = u32;
 pub type skald_token_role = u32;
 pub type skald_seq = u32;
+pub type skald_grammar_kind = u32;
 pub type skald_request_id = u64;
 pub type skald_event_kind = u32;
 pub type skald_answer_event = u32;
@@ -73,7 +74,9 @@ opaque!(
     skald_answer,
     skald_context,
     skald_engine,
+    skald_grammar,
     skald_kv_cache,
+    skald_matcher,
     skald_model,
     skald_runtime,
     skald_sampler,
@@ -286,6 +289,12 @@ layout! { skald_sampler_options {
     reserved: u32,
 } }
 
+layout! { skald_grammar_options {
+    size: u32,
+    kind: skald_grammar_kind,
+    cache_bytes: u64,
+} }
+
 layout! { skald_engine_options {
     size: u32,
     n_running: u32,
@@ -313,6 +322,7 @@ layout! { skald_request {
     stage_user: *mut c_void,
     ignore_end: u32,
     reserved: u32,
+    grammar: *mut skald_grammar,
 } }
 
 layout! { skald_event {
@@ -569,6 +579,33 @@ extern "C" {
         history: *const i32,
         n_history: u32,
     ) -> skald_status;
+    pub fn skald_grammar_options_init(options: *mut skald_grammar_options, size: u32);
+    pub fn skald_grammar_create(
+        out: *mut *mut skald_grammar,
+        model: *mut skald_model,
+        text: *const c_char,
+        n_bytes: usize,
+        options: *const skald_grammar_options,
+        why: *mut skald_report,
+    ) -> skald_status;
+    pub fn skald_grammar_retain(grammar: *mut skald_grammar);
+    pub fn skald_grammar_release(grammar: *mut skald_grammar);
+    pub fn skald_matcher_create(
+        out: *mut *mut skald_matcher,
+        grammar: *mut skald_grammar,
+        why: *mut skald_report,
+    ) -> skald_status;
+    pub fn skald_matcher_copy(to: *mut skald_matcher, from: *const skald_matcher) -> skald_status;
+    pub fn skald_matcher_free(matcher: *mut skald_matcher);
+    pub fn skald_matcher_mask(
+        to: *mut f32,
+        matcher: *mut skald_matcher,
+        logits: *const f32,
+        n_left: u32,
+    ) -> skald_status;
+    pub fn skald_matcher_accept(matcher: *mut skald_matcher, id: i32) -> skald_status;
+    pub fn skald_matcher_may_end(matcher: *const skald_matcher) -> i32;
+    pub fn skald_matcher_least(matcher: *const skald_matcher) -> u32;
     pub fn skald_engine_options_init(options: *mut skald_engine_options, size: u32);
     pub fn skald_engine_create(
         out: *mut *mut skald_engine,
@@ -699,6 +736,8 @@ pub const SKALD_TOKEN_END_OF_MESSAGE: u32 = 13;
 pub const SKALD_LOGITS_LAST: u32 = 0;
 pub const SKALD_LOGITS_NONE: u32 = 1;
 pub const SKALD_LOGITS_ALL: u32 = 2;
+pub const SKALD_GRAMMAR_RULES: u32 = 0;
+pub const SKALD_GRAMMAR_JSON_SCHEMA: u32 = 1;
 pub const SKALD_EVENT_TOKEN: u32 = 1;
 pub const SKALD_EVENT_STOP: u32 = 2;
 pub const SKALD_EVENT_LENGTH: u32 = 3;
@@ -734,6 +773,7 @@ pub fn layouts(say: &mut dyn FnMut(&str, Option<&str>, usize)) {
     skald_step_options::layout(say);
     skald_logit_bias::layout(say);
     skald_sampler_options::layout(say);
+    skald_grammar_options::layout(say);
     skald_engine_options::layout(say);
     skald_request::layout(say);
     skald_event::layout(say);

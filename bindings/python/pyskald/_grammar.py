@@ -1,0 +1,87 @@
+"""What an answer may say: rules or a JSON schema, and how far one answer has come in them."""
+from __future__ import annotations
+
+import ctypes as c
+import json
+from typing import TYPE_CHECKING, Any
+
+from ._abi import GrammarOptions, lib, sized
+from ._handle import Handle, Owner, created
+from ._status import END, OK, check, error
+
+if TYPE_CHECKING:
+    from ._model import Model
+
+
+class Grammar(Owner):
+    """Rules in the manner of BNF, for one model's vocabulary; threads share it. Grammar.json_schema takes a schema."""
+
+    def __init__(self, model: Model, rules: str, *, cache_bytes: int = 0) -> None:
+        super().__init__(_compiled(model, rules, 0, cache_bytes))
+
+    @classmethod
+    def json_schema(cls, model: Model, schema: Any, *, cache_bytes: int = 0) -> Grammar:
+        """JSON that is valid against a schema: a dictionary, or its text."""
+        text = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
+        made = cls.__new__(cls)
+        Owner.__init__(made, _compiled(model, text, 1, cache_bytes))
+        return made
+
+    def share(self) -> Grammar:
+        """One more owner of the same grammar."""
+        pointer = c.c_void_p(self._pointer.value)
+        lib.skald_grammar_retain(pointer)
+        other = type(self).__new__(type(self))
+        Owner.__init__(other, Handle(pointer, lib.skald_grammar_release, self._handle.needs))
+        return other
+
+
+def _compiled(model: Model, text: str, kind: int, cache_bytes: int) -> Handle:
+    options, data = sized(GrammarOptions, "skald_grammar_options_init"), text.encode()
+    options.kind, options.cache_bytes = kind, cache_bytes
+    return created(lib.skald_grammar_create, lib.skald_grammar_release, (model._handle, model._n_vocab), model._pointer, data,
+                   len(data), c.byref(options))
+
+
+class Matcher(Owner):
+    """At the beginning of an answer. One thread at a time."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar, self._n_vocab = grammar, grammar._handle.needs[1]
+        super().__init__(created(lib.skald_matcher_create, lib.skald_matcher_free, grammar._handle, grammar._pointer))
+
+    def copy(self) -> Matcher:
+        """Another one that has come as far."""
+        other = Matcher(self._grammar)
+        check(lib.skald_matcher_copy(other._pointer, self._pointer))
+        return other
+
+    def mask(self, logits: Any, n_left: int = 0) -> bool:
+        """Writes -inf over the logits (a writable buffer, e.g. Context.logits) of all ids that may not come next. False: the
+        text is whole and nothing can follow."""
+        row = memoryview(logits).cast("B")
+        if row.nbytes != self._n_vocab * 4:
+            raise ValueError(f"{row.nbytes} bytes of logits, {self._n_vocab * 4} wanted")
+        at = c.addressof((c.c_char * row.nbytes).from_buffer(row))
+        return _goes_on(lib.skald_matcher_mask(at, self._pointer, at, n_left))
+
+    def accept(self, id: int) -> bool:
+        """The answer goes on with `id`; False: now nothing can follow. ArgumentError: it may not come here."""
+        return _goes_on(lib.skald_matcher_accept(self._pointer, id))
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the text is one of the grammar as it is."""
+        return bool(lib.skald_matcher_may_end(self._pointer))
+
+    @property
+    def least(self) -> int:
+        """Tokens that surely suffice to bring the text to an end."""
+        n: int = lib.skald_matcher_least(self._pointer)
+        return n
+
+
+def _goes_on(status: int) -> bool:
+    if status not in (OK, END):
+        raise error(status)
+    return status == OK
