@@ -1,5 +1,6 @@
 /* Tags to code, and the finished code into one block. */
 #include "template/compiler.h"
+#include "base/utf8.h"
 #include <string.h>
 
 /* ---- what both halves of the compiler use */
@@ -493,6 +494,15 @@ static uint32_t normalize(char *to, const char *from, size_t n) {
     return k > 0 && to[k - 1] == '\n' ? k - 1 : k;
 }
 
+static bool check_utf8(sk_compiler *c) {
+    for (uint32_t at = 0, n; at < c->lexer.n; at += n) {
+        n = (uint32_t)sk_utf8_length((const unsigned char *)c->lexer.source + at, c->lexer.n - at);
+        c->run.where = at;
+        if (n == 0) return sk_run_fail(&c->run, SKALD_FORMAT, "this byte is no UTF-8");
+    }
+    return true;
+}
+
 static sk_template *lay_out(sk_carver *carver, const sk_compiler *c) {
     sk_template *t = sk_carve(carver, 1, sizeof *t, 16);
     char *source = sk_carve(carver, c->lexer.n, 1, 16), *strings = sk_carve(carver, c->lexer.n_strings, 1, 16);
@@ -554,7 +564,7 @@ skald_status sk_template_create(sk_template **out, const skald_allocator *memory
                               .strings = strings,
                               .line_begins = true,
                               .run = &c->run};
-        status = compile(c) ? finish(out, c, memory, why) : c->run.status;
+        status = check_utf8(c) && compile(c) ? finish(out, c, memory, why) : c->run.status;
         run = c->run;
     }
     sk_template_output done = {.chunks = run.chunks};

@@ -1,4 +1,5 @@
-/* The caller's JSON as values. Its texts are data; of a message's role, which the caller chooses, plain words are not. */
+/* The caller's JSON as values. Its texts are data; of a message's role, which the caller chooses, plain words are not. What
+ * is called "role" anywhere else, in a tool's arguments for example, is as much data as the rest. */
 #include "template/machine.h"
 #include "base/utf8.h"
 #include "file/json.h"
@@ -64,7 +65,6 @@ static bool load_dict(sk_run *r, sk_value *out, sk_json value, const char *json)
     while (d && sk_json_next(&walk, &name, &item)) {
         sk_value key, v;
         if (!load_text(r, &key, name) || !load(r, &v, item, json)) return false;
-        if (sk_value_is(key, "role")) trust_role(&v);
         if (!sk_dict_set(r, d, key, v)) return false;
     }
     *out = (sk_value){.kind = SK_DICT, .as.dict = d};
@@ -82,6 +82,15 @@ static bool load(sk_run *r, sk_value *out, sk_json value, const char *json) {
     }
 }
 
+static void trust_roles(sk_run *r, sk_value root) {
+    const sk_value *messages = sk_dict_word(r, root.as.dict, "messages");
+    for (uint32_t i = 0; messages && messages->kind == SK_LIST && i < messages->as.list->n; i++) {
+        const sk_value m = messages->as.list->at[i];
+        for (uint32_t k = 0; m.kind == SK_DICT && k < m.as.dict->n; k++)
+            if (sk_value_is(m.as.dict->at[2 * k], "role")) trust_role(&m.as.dict->at[2 * k + 1]);
+    }
+}
+
 bool sk_data_load(sk_run *r, sk_value *out, const char *json, size_t n_bytes) {
     skald_report wrong = {.size = sizeof wrong};
     sk_json root;
@@ -90,21 +99,26 @@ bool sk_data_load(sk_run *r, sk_value *out, const char *json, size_t n_bytes) {
         return false;
     }
     if (sk_json_kind_of(root) != SK_JSON_OBJECT) return refuse(r, "an object of variables is expected", root, json);
-    return load(r, out, root, json);
+    if (!load(r, out, root, json)) return false;
+    trust_roles(r, *out);
+    return r->status == SKALD_OK;
+}
+
+static bool said(sk_run *r, sk_value *out, const char *text) {
+    const size_t n = strlen(text);
+    if (n > UINT32_MAX / 4) return sk_run_fail(r, SKALD_FORMAT, "a text of %zu bytes is too long", n);
+    return *out = sk_value_text(text, (uint32_t)n, SK_FROM_DATA), true;
 }
 
 bool sk_data_messages(sk_run *r, sk_value *out, const skald_message *messages, uint32_t n) {
     sk_list *list = sk_list_begin(r, n);
     if (!list) return false;
     for (; list->n < n; list->n++) {
-        const skald_message *m = &messages[list->n];
+        sk_value role, content;
         sk_dict *d = sk_dict_new(r, 2);
-        if (!d) return false;
-        sk_value role = sk_value_text(m->role, (uint32_t)strlen(m->role), SK_FROM_DATA);
+        if (!d || !said(r, &role, messages[list->n].role) || !said(r, &content, messages[list->n].text)) return false;
         trust_role(&role);
-        if (!sk_dict_set(r, d, sk_value_word("role"), role) ||
-            !sk_dict_set(r, d, sk_value_word("content"),
-                         sk_value_text(m->text, (uint32_t)strlen(m->text), SK_FROM_DATA)))
+        if (!sk_dict_set(r, d, sk_value_word("role"), role) || !sk_dict_set(r, d, sk_value_word("content"), content))
             return false;
         list->at[list->n] = (sk_value){.kind = SK_DICT, .as.dict = d};
     }

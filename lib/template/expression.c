@@ -84,11 +84,14 @@ static bool conditional(sk_compiler *c, uint32_t begin) {
 }
 
 bool sk_expression(sk_compiler *c) {
-    uint32_t begin = c->n_code;
+    uint32_t begin = c->n_code, n_more = 0;
     if (c->nesting == SK_MAX_NESTING) return sk_compile_fail(c, "expressions are nested too deep");
     c->nesting++;
     bool ok = disjunction(c);
-    while (ok && sk_name_is(c, "if")) ok = conditional(c, begin);
+    for (; ok && sk_name_is(c, "if"); n_more++) { /* each moves the code of all before it */
+        if (n_more == SK_MAX_NESTING) return sk_compile_fail(c, "expressions are nested too deep");
+        ok = conditional(c, begin);
+    }
     c->nesting--;
     return ok;
 }

@@ -54,15 +54,15 @@ static bool title(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
 static bool trim(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     const sk_value *chars = sk_argument(a, 0, "chars");
     if (!sk_value_str(r, &v, v)) return false;
-    if (chars && chars->kind != SK_STR) chars = NULL;
-    *out = sk_text_strip(v, chars, true, true);
+    if (chars && chars->kind == SK_STR) return sk_text_strip_of(r, out, v, *chars, true, true);
+    *out = sk_text_strip(v, true, true);
     return sk_run_work(r, (v.n - out->n) / 4);
 }
 
 bool sk_text_replace(sk_run *r, sk_value *out, sk_value v, sk_value old, sk_value new, int64_t most) {
     sk_builder b = {0};
     uint32_t from = 0, at;
-    for (; most != 0 && (at = sk_text_find(v, old, from)) != UINT32_MAX; most--) {
+    for (; most != 0 && (at = sk_text_find(r, v, old, from)) != UINT32_MAX; most--) {
         uint32_t step = old.n ? 0 : at < v.n ? sk_char_length(v, at) : 0; /* nothing is found before every character */
         if (!sk_put_text(r, &b, sk_value_part(v, from, at - from)) || !sk_put_text(r, &b, new) ||
             !sk_put_text(r, &b, sk_value_part(v, at, step)) || !sk_run_work(r, 1))
@@ -133,7 +133,7 @@ static bool safe(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
 
 /* Of the text of a number: digits with a sign, a fraction, an exponent. */
 static bool read_number(sk_value text, bool *whole, int64_t *n, double *x) {
-    text = sk_text_strip(text, NULL, true, true);
+    text = sk_text_strip(text, true, true);
     const char *p = text.as.text, *end = p + text.n, *begin = p + (text.n && *p == '+');
     if (p < end && (*p == '+' || *p == '-')) p++;
     const char *digits = p;
@@ -164,6 +164,7 @@ static bool to_int(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) 
     if (v.kind == SK_INT || v.kind == SK_BOOL) whole = true, n = v.as.whole;
     else if (v.kind == SK_FLOAT) x = v.as.real;
     else ok = v.kind == SK_STR && read_number(v, &whole, &n, &x);
+    if (v.kind == SK_STR && !sk_run_work(r, v.n / 16)) return false;
     if (ok && !whole && !(x > -9e18 && x < 9e18)) ok = false;
     if (ok) *out = sk_value_int(whole ? n : (int64_t)x);
     else *out = otherwise ? *otherwise : sk_value_int(0);
@@ -180,7 +181,7 @@ static bool to_float(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a
     if (v.kind == SK_INT || v.kind == SK_BOOL) *out = sk_value_float((double)v.as.whole);
     else if (v.kind == SK_FLOAT) *out = v;
     else if (v.kind == SK_STR && read_number(v, &whole, &n, &x)) *out = sk_value_float(x);
-    return true;
+    return v.kind != SK_STR || sk_run_work(r, v.n / 16);
 }
 
 static bool absolute(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {

@@ -92,8 +92,10 @@ bool sk_char_is_space(uint32_t code) {
     return kind == SK_UNICODE_Zs || kind == SK_UNICODE_Zl || kind == SK_UNICODE_Zp || code == 0x85;
 }
 
-static bool strips(const sk_value *chars, uint32_t code) {
+/* White space where `chars` is NULL. */
+static bool strips(sk_run *r, const sk_value *chars, uint32_t code) {
     if (!chars) return sk_char_is_space(code);
+    if (!sk_run_work(r, chars->n / 16)) return false;
     for (uint32_t at = 0; at < chars->n; at += sk_char_length(*chars, at))
         if (sk_char_at(*chars, at) == code) return true;
     return false;
@@ -105,22 +107,36 @@ static uint32_t last_char(sk_value text) {
     return sk_char_length(text, at) == text.n - at ? at : text.n - 1;
 }
 
-sk_value sk_text_strip(sk_value text, const sk_value *chars, bool left, bool right) {
-    while (left && text.n && strips(chars, sk_char_at(text, 0))) {
+static sk_value strip(sk_run *r, sk_value text, const sk_value *chars, bool left, bool right) {
+    while (left && text.n && strips(r, chars, sk_char_at(text, 0))) {
         uint32_t n = sk_char_length(text, 0);
         text = sk_value_part(text, n, text.n - n);
     }
-    while (right && text.n && strips(chars, sk_char_at(text, last_char(text)))) text.n = last_char(text);
+    while (right && text.n && strips(r, chars, sk_char_at(text, last_char(text)))) text.n = last_char(text);
     return text;
 }
 
-uint32_t sk_text_find(sk_value text, sk_value part, uint32_t from) {
+sk_value sk_text_strip(sk_value text, bool left, bool right) { return strip(NULL, text, NULL, left, right); }
+
+bool sk_text_strip_of(sk_run *r, sk_value *out, sk_value text, sk_value chars, bool left, bool right) {
+    *out = strip(r, text, &chars, left, right);
+    return sk_run_work(r, (text.n - out->n) / 4);
+}
+
+bool sk_text_stands(sk_run *r, sk_value text, sk_value part, uint32_t from) {
+    return from <= text.n && part.n <= text.n - from && sk_run_work(r, part.n / 64) &&
+           memcmp(text.as.text + from, part.as.text, part.n) == 0;
+}
+
+uint32_t sk_text_find(sk_run *r, sk_value text, sk_value part, uint32_t from) {
     if (part.n == 0) return from <= text.n ? from : UINT32_MAX;
     while (from < text.n && part.n <= text.n - from) {
         const char *hit = memchr(text.as.text + from, part.as.text[0], text.n - from - part.n + 1);
         if (!hit) break;
-        if (memcmp(hit, part.as.text, part.n) == 0) return (uint32_t)(hit - text.as.text);
-        from = (uint32_t)(hit - text.as.text) + 1;
+        from = (uint32_t)(hit - text.as.text);
+        if (sk_text_stands(r, text, part, from)) return from;
+        if (r->status != SKALD_OK) break;
+        from++;
     }
     return UINT32_MAX;
 }

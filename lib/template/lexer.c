@@ -47,7 +47,7 @@ static uint32_t find_tag(const sk_lexer *x) {
 static uint32_t text_end(const sk_lexer *x, uint32_t tag) {
     char kind = tag + 1 < x->n ? x->source[tag + 1] : 0, sign = tag + 2 < x->n ? x->source[tag + 2] : 0;
     uint32_t line = tag;
-    if (sign == '-') return x->at + sk_text_strip(sk_value_text(x->source + x->at, tag - x->at, 0), NULL, 0, 1).n;
+    if (sign == '-') return x->at + sk_text_strip(sk_value_text(x->source + x->at, tag - x->at, 0), 0, 1).n;
     if (sign == '+' || kind == '{' || !kind) return tag;
     while (line > x->at && x->source[line - 1] != '\n') line--;
     if (line == x->at && !x->line_begins) return tag;

@@ -19,7 +19,7 @@ static int64_t number_of(sk_value part) {
 static bool item_attribute(sk_run *r, sk_value *out, sk_value item, sk_value path) {
     if (path.kind != SK_STR) return sk_item(r, out, item, path);
     for (uint32_t at = 0, end; at <= path.n; at = end + 1) {
-        end = sk_text_find(path, sk_value_word("."), at);
+        end = sk_text_find(r, path, sk_value_word("."), at);
         if (end == UINT32_MAX) end = path.n;
         sk_value part = sk_value_part(path, at, end - at);
         if (is_digits(part)) part = sk_value_int(number_of(part));

@@ -41,20 +41,31 @@ static sk_value pop(machine *m) { return m->values[--m->n]; }
 
 static const sk_value *name_of(const sk_template *t, uint32_t name) { return &t->constants[t->names[name]]; }
 
+/* What a scope says of a name, NULL: nothing. *n_seen counts what was looked at. */
+static sk_binding *find_binding(const sk_scope *scope, uint32_t name, uint32_t *n_seen) {
+    for (sk_binding *b = scope->first; b; b = b->next, ++*n_seen)
+        if (b->name == name) return b;
+    return NULL;
+}
+
 static bool bind(machine *m, sk_scope *scope, uint32_t name, sk_value v) {
-    for (sk_binding *b = scope->first; b; b = b->next)
-        if (b->name == name) return b->value = v, true;
-    sk_binding *b = sk_run_take(&m->run, sizeof *b);
+    uint32_t n_seen = 0;
+    sk_binding *b = find_binding(scope, name, &n_seen);
+    if (!sk_run_work(&m->run, n_seen / 16)) return false;
+    if (b) return b->value = v, true;
+    b = sk_run_take(&m->run, sizeof *b);
     if (!b) return false;
     *b = (sk_binding){scope->first, name, v};
     scope->first = b;
     return true;
 }
 
-static sk_value load(const machine *m, uint32_t name) {
-    for (const sk_scope *s = m->scope; s; s = s->parent)
-        for (const sk_binding *b = s->first; b; b = b->next)
-            if (b->name == name) return b->value;
+static sk_value load(machine *m, uint32_t name) {
+    const sk_binding *found = NULL;
+    uint32_t n_seen = 0;
+    for (const sk_scope *s = m->scope; s && !found; s = s->parent) found = find_binding(s, name, &n_seen);
+    sk_run_work(&m->run, n_seen / 16); /* where that was too much, the next instruction does not begin */
+    if (found) return found->value;
     const sk_value *text = name_of(m->t, name);
     return sk_value_undefined(text->as.text, text->n);
 }
@@ -137,7 +148,6 @@ static bool begin_loop(machine *m) {
     sk_loop *loop = sk_run_take(&m->run, sizeof *loop);
     if (!loop || !sk_value_items(&m->run, &loop->items, pop(m))) return false;
     loop->index = UINT32_MAX;
-    loop->n_captures = m->n_captures;
     loop->outer = m->scope;
     m->loops[m->n_loops++] = loop;
     return true;
@@ -292,7 +302,7 @@ static bool attribute(machine *m, uint32_t constant) {
     return sk_attribute(&m->run, &result, pop(m), m->t->constants[constant]) && push(m, result);
 }
 
-static bool is_bound(const machine *m, uint32_t name) {
+static bool is_bound(machine *m, uint32_t name) {
     sk_value v = load(m, name);
     return v.kind != SK_UNDEFINED || v.origin != 1;
 }

@@ -18,8 +18,8 @@ static bool strip_sides(sk_run *r, sk_value *out, sk_value v, const sk_arguments
     const sk_value *chars = sk_argument(a, 0, NULL);
     sk_value text;
     if (chars && chars->kind == SK_NONE) chars = NULL;
-    if (chars && !text_argument(r, a, 0, NULL, &text)) return false;
-    *out = sk_text_strip(v, chars, left, right);
+    if (chars) return text_argument(r, a, 0, NULL, &text) && sk_text_strip_of(r, out, v, text, left, right);
+    *out = sk_text_strip(v, left, right);
     return sk_run_work(r, (v.n - out->n) / 4);
 }
 
@@ -33,8 +33,8 @@ static bool rstrip(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) 
     return strip_sides(r, out, v, a, false, true);
 }
 
-static bool has_end(sk_value v, sk_value part, bool at_end) {
-    return part.n <= v.n && memcmp(v.as.text + (at_end ? v.n - part.n : 0), part.as.text, part.n) == 0;
+static bool has_end(sk_run *r, sk_value v, sk_value part, bool at_end) {
+    return part.n <= v.n && sk_text_stands(r, v, part, at_end ? v.n - part.n : 0);
 }
 
 /* One text, or a tuple of which one fits. */
@@ -43,10 +43,10 @@ static bool fits(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a, bo
     bool yes = false;
     if (!given || a->n != 1 || (given->kind != SK_STR && given->kind != SK_TUPLE))
         return sk_run_fail(r, SKALD_FORMAT, "a str or a tuple of them is expected");
-    if (given->kind == SK_STR) return *out = sk_value_bool(has_end(v, *given, at_end)), true;
+    if (given->kind == SK_STR) return *out = sk_value_bool(has_end(r, v, *given, at_end)), true;
     for (uint32_t i = 0; i < given->as.list->n; i++) {
         if (given->as.list->at[i].kind != SK_STR) return sk_run_fail(r, SKALD_FORMAT, "a tuple of strs is expected");
-        yes |= has_end(v, given->as.list->at[i], at_end);
+        yes |= has_end(r, v, given->as.list->at[i], at_end);
     }
     return *out = sk_value_bool(yes), true;
 }
@@ -59,13 +59,13 @@ static bool endswith(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a
 static bool removeprefix(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_value part;
     if (!text_argument(r, a, 0, NULL, &part)) return false;
-    return *out = has_end(v, part, false) ? sk_value_part(v, part.n, v.n - part.n) : v, true;
+    return *out = has_end(r, v, part, false) ? sk_value_part(v, part.n, v.n - part.n) : v, true;
 }
 
 static bool removesuffix(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_value part;
     if (!text_argument(r, a, 0, NULL, &part)) return false;
-    return *out = has_end(v, part, true) ? sk_value_part(v, 0, v.n - part.n) : v, true;
+    return *out = has_end(r, v, part, true) ? sk_value_part(v, 0, v.n - part.n) : v, true;
 }
 
 /* ---- texts: parts */
@@ -85,22 +85,22 @@ static bool add_piece(sk_run *r, sk_list **list, uint32_t *room, sk_value piece)
 }
 
 /* Offset of the last `part` that ends at or before `end`. */
-static uint32_t find_last(sk_value v, sk_value part, uint32_t end) {
-    for (uint32_t at = end + 1; at-- > 0;)
-        if (part.n <= end - at && memcmp(v.as.text + at, part.as.text, part.n) == 0) return at;
+static uint32_t find_last(sk_run *r, sk_value v, sk_value part, uint32_t end) {
+    for (uint32_t at = part.n <= end ? end - part.n + 1 : 0; at-- > 0 && r->status == SKALD_OK;)
+        if (sk_text_stands(r, v, part, at)) return at;
     return UINT32_MAX;
 }
 
 static bool split_by(sk_run *r, sk_list **list, uint32_t *room, sk_value v, sk_value by, int64_t most) {
     uint32_t from = 0, at;
-    for (; most != 0 && (at = sk_text_find(v, by, from)) != UINT32_MAX; most--, from = at + by.n)
+    for (; most != 0 && (at = sk_text_find(r, v, by, from)) != UINT32_MAX; most--, from = at + by.n)
         if (!add_piece(r, list, room, sk_value_part(v, from, at - from))) return false;
     return add_piece(r, list, room, sk_value_part(v, from, v.n - from));
 }
 
 static bool split_by_last(sk_run *r, sk_list **list, uint32_t *room, sk_value v, sk_value by, int64_t most) {
     uint32_t end = v.n, at;
-    for (; most != 0 && (at = find_last(v, by, end)) != UINT32_MAX; most--, end = at)
+    for (; most != 0 && (at = find_last(r, v, by, end)) != UINT32_MAX; most--, end = at)
         if (!add_piece(r, list, room, sk_value_part(v, at + by.n, end - at - by.n))) return false;
     if (!add_piece(r, list, room, sk_value_part(v, 0, end))) return false;
     for (uint32_t i = 0; i < (*list)->n / 2; i++) {
@@ -112,12 +112,12 @@ static bool split_by_last(sk_run *r, sk_list **list, uint32_t *room, sk_value v,
 }
 
 static bool split_words(sk_run *r, sk_list **list, uint32_t *room, sk_value v, int64_t most) {
-    for (v = sk_text_strip(v, NULL, true, false); v.n; most--) {
+    for (v = sk_text_strip(v, true, false); v.n; most--) {
         uint32_t at = 0;
         if (most == 0) return add_piece(r, list, room, v);
         while (at < v.n && !sk_char_is_space(sk_char_at(v, at))) at += sk_char_length(v, at);
         if (!add_piece(r, list, room, sk_value_part(v, 0, at))) return false;
-        v = sk_text_strip(sk_value_part(v, at, v.n - at), NULL, true, false);
+        v = sk_text_strip(sk_value_part(v, at, v.n - at), true, false);
     }
     return true;
 }
@@ -170,12 +170,12 @@ static bool partition_at(sk_run *r, sk_value *out, sk_value v, uint32_t at, uint
 
 static bool partition(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_value by;
-    return text_argument(r, a, 0, NULL, &by) && partition_at(r, out, v, sk_text_find(v, by, 0), by.n, false);
+    return text_argument(r, a, 0, NULL, &by) && partition_at(r, out, v, sk_text_find(r, v, by, 0), by.n, false);
 }
 
 static bool rpartition(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_value by;
-    return text_argument(r, a, 0, NULL, &by) && partition_at(r, out, v, find_last(v, by, v.n), by.n, true);
+    return text_argument(r, a, 0, NULL, &by) && partition_at(r, out, v, find_last(r, v, by, v.n), by.n, true);
 }
 
 static bool join(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
@@ -198,13 +198,13 @@ static bool char_index(sk_value *out, sk_value v, uint32_t at) {
 static bool find(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_value part;
     return text_argument(r, a, 0, NULL, &part) && sk_run_work(r, v.n / 16) &&
-           char_index(out, v, sk_text_find(v, part, 0));
+           char_index(out, v, sk_text_find(r, v, part, 0));
 }
 
 static bool rfind(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_value part;
     return text_argument(r, a, 0, NULL, &part) && sk_run_work(r, v.n / 16) &&
-           char_index(out, v, find_last(v, part, v.n));
+           char_index(out, v, find_last(r, v, part, v.n));
 }
 
 static bool index_of(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
@@ -217,7 +217,7 @@ static bool count(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     int64_t n = 0;
     if (!text_argument(r, a, 0, NULL, &part) || !sk_run_work(r, v.n / 16)) return false;
     if (part.n == 0) return *out = sk_value_int((int64_t)sk_text_chars(v) + 1), true;
-    for (uint32_t at = 0; (at = sk_text_find(v, part, at)) != UINT32_MAX; at += part.n) n++;
+    for (uint32_t at = 0; (at = sk_text_find(r, v, part, at)) != UINT32_MAX; at += part.n) n++;
     return *out = sk_value_int(n), true;
 }
 
@@ -311,6 +311,7 @@ static const sk_value *field(const sk_arguments *a, sk_value name, uint32_t *nex
 static bool format(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     sk_builder b = {0};
     uint32_t next = 0;
+    if (!sk_run_work(r, v.n / 2)) return false;
     for (uint32_t at = 0, end; at < v.n; at = end) {
         char c = v.as.text[at];
         bool twice = (c == '{' || c == '}') && at + 1 < v.n && v.as.text[at + 1] == c;
@@ -319,7 +320,7 @@ static bool format(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) 
             if (!sk_put_text(r, &b, sk_value_part(v, at, 1))) return false;
             continue;
         }
-        uint32_t close = c == '{' ? sk_text_find(v, sk_value_word("}"), at) : UINT32_MAX;
+        uint32_t close = c == '{' ? sk_text_find(r, v, sk_value_word("}"), at) : UINT32_MAX;
         if (close == UINT32_MAX) return sk_run_fail(r, SKALD_FORMAT, "a brace of the format stands alone");
         sk_value name = sk_value_part(v, at + 1, close - at - 1);
         if (name.n && (memchr(name.as.text, ':', name.n) || memchr(name.as.text, '.', name.n) ||
@@ -370,6 +371,7 @@ static bool copy(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
 
 static bool list_index(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) {
     if (a->n != 1) return sk_run_fail(r, SKALD_FORMAT, "index takes one argument");
+    if (!sk_run_work(r, v.as.list->n / 4)) return false;
     for (uint32_t i = 0; i < v.as.list->n; i++)
         if (sk_value_same(r, v.as.list->at[i], a->at[0])) return *out = sk_value_int(i), true;
     return sk_run_fail(r, SKALD_FORMAT, "the value is not in the list");

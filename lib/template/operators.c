@@ -228,6 +228,7 @@ static bool joined(sk_run *r, sk_value *out, const sk_value *v, sk_value_kind ki
 static bool repeated(sk_run *r, sk_value *out, sk_value v, int64_t times) {
     sk_builder b = {0};
     if (v.kind == SK_STR) {
+        if (v.n == 0) times = 0;
         for (; times > 0; times--)
             if (!sk_put_text(r, &b, v) || !sk_run_work(r, 1)) return false;
         return *out = sk_built(&b), true;
@@ -246,7 +247,7 @@ bool sk_contains(sk_run *r, bool *out, sk_value item, sk_value in) {
     *out = false;
     if (in.kind == SK_STR) {
         if (item.kind != SK_STR) return sk_run_fail(r, SKALD_FORMAT, "%s cannot be in a str", sk_value_type(item));
-        *out = sk_text_find(in, item, 0) != UINT32_MAX;
+        *out = sk_text_find(r, in, item, 0) != UINT32_MAX;
         return sk_run_work(r, in.n / 32);
     }
     if (in.kind == SK_DICT) return *out = sk_dict_get(r, in.as.dict, item) != NULL, r->status == SKALD_OK;
@@ -320,6 +321,7 @@ bool sk_binary(sk_run *r, sk_value *out, sk_operator op, sk_value a, sk_value b)
 bool sk_percent(sk_run *r, sk_value *out, sk_value format, const sk_value *args, uint32_t n) {
     sk_builder b = {0};
     uint32_t used = 0;
+    if (!sk_run_work(r, format.n / 16)) return false;
     for (uint32_t at = 0; at < format.n; at++) {
         char kind = at + 1 < format.n ? format.as.text[at + 1] : 0;
         if (format.as.text[at] != '%') {

@@ -148,7 +148,7 @@ bool sk_value_same(sk_run *r, sk_value a, sk_value b) {
     switch (a.kind) {
     case SK_UNDEFINED:
     case SK_NONE: return true;
-    case SK_STR: return a.n == b.n && memcmp(a.as.text, b.as.text, a.n) == 0;
+    case SK_STR: return a.n == b.n && sk_text_stands(r, a, b, 0);
     case SK_LIST:
     case SK_TUPLE: return same_lists(r, a.as.list, b.as.list);
     case SK_DICT: return same_dicts(r, a.as.dict, b.as.dict);
@@ -181,7 +181,8 @@ bool sk_value_order(sk_run *r, int *order, sk_value a, sk_value b) {
         else *order = a.as.whole < b.as.whole ? -1 : a.as.whole > b.as.whole;
         return true;
     }
-    if (a.kind == SK_STR && b.kind == SK_STR) return *order = text_order(a, b), true;
+    if (a.kind == SK_STR && b.kind == SK_STR)
+        return *order = text_order(a, b), sk_run_work(r, (a.n < b.n ? a.n : b.n) / 64);
     if (a.kind == b.kind && (a.kind == SK_LIST || a.kind == SK_TUPLE))
         return list_order(r, order, a.as.list, b.as.list);
     return sk_run_fail(r, SKALD_FORMAT, "%s and %s have no order", sk_value_type(a), sk_value_type(b));

@@ -89,7 +89,6 @@ typedef struct sk_dict {
 typedef struct sk_loop {
     const sk_list *items;
     uint32_t index; /* of the item in work */
-    uint32_t n_captures;
     struct sk_scope *outer;
     sk_value *kept; /* a loop with `if` is two: the first keeps, the second runs */
     uint32_t n_kept;
@@ -173,11 +172,15 @@ uint32_t sk_char_length(sk_value text, uint32_t at);
 uint32_t sk_char_at(sk_value text, uint32_t at); /* its code point */
 uint32_t sk_text_chars(sk_value text);           /* how many */
 bool sk_char_is_space(uint32_t code);
-sk_value sk_text_strip(sk_value text, const sk_value *chars, bool left, bool right);
+sk_value sk_text_strip(sk_value text, bool left, bool right);
+/* Of these characters; what is compared counts as work. */
+bool sk_text_strip_of(sk_run *r, sk_value *out, sk_value text, sk_value chars, bool left, bool right);
 enum sk_case { SK_UPPER, SK_LOWER };
 bool sk_put_case(sk_run *r, sk_builder *b, sk_value text, enum sk_case to);
-/* Offset of `part` at or behind `from`, UINT32_MAX: nowhere. */
-uint32_t sk_text_find(sk_value text, sk_value part, uint32_t from);
+/* Offset of `part` at or behind `from`, UINT32_MAX: nowhere, or the run has failed: what is compared counts as work. */
+uint32_t sk_text_find(sk_run *r, sk_value text, sk_value part, uint32_t from);
+/* Whether the same bytes stand at `from`; counts as work. */
+bool sk_text_stands(sk_run *r, sk_value text, sk_value part, uint32_t from);
 /* The line at *at and its end (0 to 2 bytes), as str.splitlines; false at the end. */
 bool sk_text_line(sk_value text, uint32_t *at, sk_value *line);
 #endif
