@@ -31,6 +31,8 @@ typedef struct {
 static skald_status want_vocab_staging(opening *o) {
     uint64_t n_bytes;
     skald_status status = sk_read_vocab_room(&n_bytes, &o->files.part[0], o->why);
+    if (status == SKALD_ABSENT && o->options->vocabulary_only)
+        return sk_fail(o->why, SKALD_UNSUPPORTED, "the file has no vocabulary");
     if (status == SKALD_ABSENT) return SKALD_OK;
     if (status != SKALD_OK) return status;
     o->has_vocab = true;
@@ -145,6 +147,14 @@ static skald_status open_files(opening *o, const skald_source *parts, uint32_t n
     return status;
 }
 
+static skald_status take_staging(opening *o) {
+    if (!o->staging_bytes) return SKALD_OK;
+    o->staging = sk_allocate(&o->runtime->memory, 1, o->staging_bytes, SKALD_MEMORY_LOAD);
+    return o->staging ? SKALD_OK
+                      : sk_fail(o->why, SKALD_MEMORY, "no memory to load with: %llu bytes",
+                                (unsigned long long)o->staging_bytes);
+}
+
 static skald_status measure(opening *o, const skald_source *parts, uint32_t n_parts) {
     skald_status status = find_device(o);
     if (status == SKALD_OK) status = open_files(o, parts, n_parts);
@@ -161,12 +171,8 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
         o->staging_bytes = o->placing.staging_bytes;
     }
     if (status == SKALD_OK) status = want_vocab_staging(o);
-    if (status != SKALD_OK || !o->staging_bytes) return status;
-    o->staging = sk_allocate(&o->runtime->memory, 1, o->staging_bytes, SKALD_MEMORY_LOAD);
-    if (!o->staging)
-        return sk_fail(o->why, SKALD_MEMORY, "no memory to load with: %llu bytes",
-                       (unsigned long long)o->staging_bytes);
-    status = read_vocab(o);
+    if (status == SKALD_OK) status = take_staging(o);
+    if (status == SKALD_OK) status = read_vocab(o);
     sk_carver c = {0};
     uint64_t none;
     if (status == SKALD_OK) status = carve_model(&c, o);

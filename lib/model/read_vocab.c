@@ -54,9 +54,9 @@ static skald_status find_arrays(arrays *a, const sk_gguf *g, skald_report *why) 
                       charsmap[] = "tokenizer.ggml.precompiled_charsmap";
     a->merges = a->scores = a->charsmap = (sk_gguf_array){0};
     skald_status status = find_kind(&a->kind, g, why);
-    if (status == SKALD_OK) status = sk_gguf_texts(g, "tokenizer.ggml.tokens", &a->tokens, why);
-    if (status != SKALD_OK) return status;
-    status = get_array(&a->tokens, sk_gguf_texts, g, "tokenizer.ggml.tokens", true, why);
+    if (status == SKALD_OK) status = get_array(&a->tokens, sk_gguf_texts, g, "tokenizer.ggml.tokens", true, why);
+    if (status == SKALD_OK && !a->tokens.count)
+        return sk_fail(why, SKALD_FORMAT, "key tokenizer.ggml.tokens: there are none");
     if (status == SKALD_OK) status = get_array(&a->types, sk_gguf_integers, g, types, false, why);
     if (status == SKALD_OK) status = check_count(&a->types, &a->tokens, types, why);
     if (status != SKALD_OK) return status;
