@@ -16,8 +16,10 @@ static void flush(sk_answer *a) {
     a->n_out = 0;
 }
 
+/* What was pushed as whole characters is said as whole characters. */
 static void say(sk_answer *a, skald_answer_event kind, char byte) {
-    if (a->n_out && (a->kind != kind || a->n_out == SK_ANSWER_OUT)) flush(a);
+    const bool begins = ((unsigned char)byte & 0xc0) != 0x80, full = a->n_out + 4u > SK_ANSWER_OUT;
+    if (a->n_out && (a->kind != kind || (full && begins) || a->n_out == SK_ANSWER_OUT)) flush(a);
     a->kind = kind;
     a->out[a->n_out++] = byte;
 }
@@ -35,17 +37,28 @@ static void open_call(sk_answer *a, const char *name, size_t n) {
     a->n_held = 0;
 }
 
+/* Whether what was said of the arguments is JSON. Code is spelled as JSON here. */
+static bool is_whole(const sk_answer *a) {
+    if (a->mode == SK_MODE_OBJECT) return !a->call.wrong;
+    return a->mode == SK_MODE_CODE || sk_value_whole(&a->call.value);
+}
+
 static void end_call(sk_answer *a) {
     flush(a);
-    if (a->in_call) tell(a, SKALD_ANSWER_CALL_END, "", 0);
+    if (a->in_call && is_whole(a)) tell(a, SKALD_ANSWER_CALL_END, "", 0);
     a->in_call = false;
 }
 
 static void enter(sk_answer *a, sk_mode mode) {
     a->mode = mode;
     a->skip_space = mode == SK_MODE_REASONING || mode == SK_MODE_ARGUMENTS;
-    a->whole = false;
+    a->whole = a->skip_brackets = false;
     a->n_name = 0;
+}
+
+static void enter_behind_call(sk_answer *a) {
+    enter(a, SK_MODE_BETWEEN);
+    a->skip_brackets = true;
 }
 
 /* ---- the head of a call: kept until its name is known, for it may be none */
@@ -88,11 +101,11 @@ static void object_byte(sk_answer *a, char byte) {
     case SK_CALL_ENDED:
         end_call(a);
         a->n_held = 0;
-        if (!a->call.list) enter(a, SK_MODE_BETWEEN);
+        if (!a->call.list) enter_behind_call(a);
         return;
     case SK_CALL_OVER:
         a->n_held = 0;
-        enter(a, SK_MODE_BETWEEN);
+        enter_behind_call(a);
         return;
     case SK_CALL_WRONG:
         if (!a->in_call) {
@@ -100,7 +113,7 @@ static void object_byte(sk_answer *a, char byte) {
             return;
         }
         a->in_call = false; /* it is never said to have ended */
-        enter(a, SK_MODE_BETWEEN);
+        enter_behind_call(a);
         return;
     default: return;
     }
@@ -152,18 +165,24 @@ static void name_byte(sk_answer *a, char byte) {
 
 static void open_arguments(sk_answer *a) {
     open_call(a, a->name, a->n_name);
-    sk_value_begin(&a->call);
+    sk_value_begin(&a->call.value);
     enter(a, SK_MODE_ARGUMENTS);
+}
+
+static void open_fence(sk_answer *a) {
+    open_call(a, a->name, a->n_name);
+    sk_value_begin(&a->call.value);
+    enter(a, SK_MODE_FENCE);
 }
 
 static void arguments_byte(sk_answer *a, char byte) {
     if (a->skip_space && is_space(byte)) return;
     a->skip_space = false;
-    const sk_value_step step = sk_value_byte(&a->call, byte);
+    const sk_value_step step = sk_value_byte(&a->call.value, byte);
     if (step != SK_VALUE_BEHIND) say(a, SKALD_ANSWER_ARGUMENTS, byte);
     if (step == SK_VALUE_IN) return;
     end_call(a);
-    enter(a, SK_MODE_BETWEEN);
+    enter_behind_call(a);
 }
 
 /* V3 says "function", then the name and a fence of JSON on lines of their own; V3.1 has said the name already. */
@@ -174,10 +193,8 @@ static void line_byte(sk_answer *a, char byte) {
         return;
     }
     if (!hold(a, byte) || (is_space(byte) && !a->skip_space)) return;
-    if (byte == '\n') {
-        open_call(a, a->name, a->n_name);
-        enter(a, SK_MODE_FENCE);
-    } else if (!a->skip_space) {
+    if (byte == '\n') open_fence(a);
+    else if (!a->skip_space) {
         a->n_name = 0;
         a->skip_space = true; /* the line has begun */
         a->name[a->n_name++] = byte;
@@ -187,7 +204,6 @@ static void line_byte(sk_answer *a, char byte) {
 
 static void fence_byte(sk_answer *a, char byte) {
     if (byte != '{') return;
-    sk_value_begin(&a->call);
     enter(a, SK_MODE_ARGUMENTS);
     arguments_byte(a, byte);
 }
@@ -213,7 +229,7 @@ static void end_header(sk_answer *a) {
         size_t n = word(a, to);
         if (n > 10 && memcmp(to, "functions.", 10) == 0) to += 10, n -= 10;
         open_call(a, to, n);
-        sk_value_begin(&a->call);
+        sk_value_begin(&a->call.value);
         enter(a, SK_MODE_RAW);
     } else {
         const bool thinks = channel && word(a, channel) == 8 && memcmp(channel, "analysis", 8) == 0;
@@ -226,7 +242,8 @@ static void end_header(sk_answer *a) {
 /* The tag that ends it may be one that ends the whole answer, which nobody pushes: the value itself tells. */
 static void raw_byte(sk_answer *a, char byte) {
     say(a, SKALD_ANSWER_ARGUMENTS, byte);
-    if (!a->whole) a->whole = sk_value_byte(&a->call, byte) == SK_VALUE_LAST;
+    if (a->whole) a->call.value.wrong |= !is_space(byte);
+    else a->whole = sk_value_byte(&a->call.value, byte) == SK_VALUE_LAST;
 }
 
 /* ---- a byte, a tag */
@@ -252,7 +269,7 @@ static void text_byte(sk_answer *a, char byte) {
         say(a, SKALD_ANSWER_REASONING, byte);
         return;
     case SK_MODE_BETWEEN:
-        if (space) return;
+        if (space || (a->skip_brackets && (byte == '}' || byte == ']'))) return;
         enter(a, SK_MODE_CONTENT);
         say(a, SKALD_ANSWER_CONTENT, byte);
         return;
@@ -289,10 +306,7 @@ static void act(sk_answer *a, sk_action action) {
         a->skip_space = false;
         return;
     case SK_ACT_ARGUMENTS: open_arguments(a); return;
-    case SK_ACT_FENCE:
-        open_call(a, a->name, a->n_name);
-        enter(a, SK_MODE_FENCE);
-        return;
+    case SK_ACT_FENCE: open_fence(a); return;
     case SK_ACT_CLOSE:
         end_call(a);
         a->n_held = 0;

@@ -34,7 +34,8 @@ typedef struct sk_answer {
     uint32_t family; /* a bit of families.c */
     sk_mode mode;
     bool in_call, skip_space, stopped;
-    bool whole; /* harmony: the arguments' value has ended */
+    bool skip_brackets; /* behind a call: models close one too many */
+    bool whole;         /* harmony: the arguments' value has ended */
     sk_call call;
     skald_answer_event kind; /* of what is in out */
     uint32_t n_tag, n_held, n_out, n_name;

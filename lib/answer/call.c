@@ -8,29 +8,6 @@ static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c ==
 
 void sk_call_begin(sk_call *c) { *c = (sk_call){.state = BEGIN}; }
 
-/* ---- where a value ends */
-
-void sk_value_begin(sk_call *c) { c->depth = 0, c->in_text = c->escaped = false; }
-
-static sk_value_step text_byte(sk_call *c, char byte) {
-    if (c->escaped) c->escaped = false;
-    else if (byte == '\\') c->escaped = true;
-    else if (byte == '"') {
-        c->in_text = false;
-        return c->depth ? SK_VALUE_IN : SK_VALUE_LAST;
-    }
-    return SK_VALUE_IN;
-}
-
-sk_value_step sk_value_byte(sk_call *c, char byte) {
-    if (c->in_text) return text_byte(c, byte);
-    if (byte == '"') c->in_text = true;
-    else if (byte == '{' || byte == '[') c->depth++;
-    else if (c->depth && (byte == '}' || byte == ']')) return --c->depth ? SK_VALUE_IN : SK_VALUE_LAST;
-    else if (!c->depth && (byte == ',' || byte == '}' || byte == ']' || is_space(byte))) return SK_VALUE_BEHIND;
-    return SK_VALUE_IN;
-}
-
 /* ---- an object */
 
 static bool key_is(const sk_call *c, const char *what) {
@@ -38,13 +15,14 @@ static bool key_is(const sk_call *c, const char *what) {
 }
 
 static sk_call_step begin_value(sk_call *c, char byte) {
-    sk_value_begin(c);
+    sk_value_begin(&c->value);
     if (key_is(c, "name") && byte == '"') {
-        c->state = NAME, c->name[0] = '"', c->n_name = 1;
+        c->state = NAME, c->name[0] = '"', c->n_name = 1, c->escaped = false;
         return SK_CALL_MORE;
     }
     const bool arguments = key_is(c, "arguments") || key_is(c, "parameters");
-    if (arguments && !c->named) return SK_CALL_WRONG; /* whose arguments are they? */
+    if (arguments && (!c->named || c->argued)) return SK_CALL_WRONG; /* whose arguments are they, and which? */
+    c->argued |= arguments;
     c->state = arguments ? ARGUMENTS : OTHER;
     return sk_call_byte(c, byte);
 }
@@ -65,8 +43,9 @@ static sk_call_step end_object(sk_call *c) {
 
 static sk_call_step value_step(sk_call *c, char byte) {
     const sk_call_step in = c->state == ARGUMENTS ? SK_CALL_ARGUMENT : SK_CALL_MORE;
-    const sk_value_step step = sk_value_byte(c, byte);
+    const sk_value_step step = sk_value_byte(&c->value, byte);
     if (step == SK_VALUE_IN) return in;
+    if (c->state == ARGUMENTS) c->wrong = !sk_value_whole(&c->value);
     c->state = BEHIND;
     return step == SK_VALUE_LAST ? in : sk_call_byte(c, byte);
 }
@@ -94,7 +73,7 @@ sk_call_step sk_call_byte(sk_call *c, char byte) {
         if (byte == ',') return c->state = KEY_OR_END, SK_CALL_MORE;
         return byte == '}' ? end_object(c) : SK_CALL_WRONG;
     default: /* BETWEEN objects of a list */
-        if (c->list && byte == ',') return c->state = BEGIN, c->named = false, SK_CALL_MORE;
+        if (c->list && byte == ',') return c->state = BEGIN, c->named = c->argued = c->wrong = false, SK_CALL_MORE;
         return c->list && byte == ']' ? SK_CALL_OVER : SK_CALL_WRONG;
     }
 }

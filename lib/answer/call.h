@@ -1,8 +1,8 @@
 /* A call written as JSON, byte by byte: {"name": "f", "arguments": {...}}, alone or in a list. */
 #ifndef SK_ANSWER_CALL_H
 #define SK_ANSWER_CALL_H
+#include "answer/value.h"
 #include <skald/skald.h>
-#include <stdbool.h>
 
 #define SK_CALL_NAME 256u
 
@@ -18,16 +18,13 @@ typedef enum sk_call_step {
 
 typedef struct sk_call {
     uint8_t state;
-    bool list, named, in_text, escaped;
-    uint32_t depth, n_key, n_name;
+    bool list, named, escaped;
+    bool argued, wrong; /* its arguments have begun; they were no JSON */
+    uint32_t n_key, n_name;
+    sk_growing_value value;           /* that is being read */
     char key[16], name[SK_CALL_NAME]; /* the name as JSON spells it, quotes too */
 } sk_call;
 
 void sk_call_begin(sk_call *c);
 sk_call_step sk_call_byte(sk_call *c, char byte);
-
-/* A JSON value: whether `byte` belongs to it, and is its last. Begin with sk_value_begin. */
-typedef enum sk_value_step { SK_VALUE_IN, SK_VALUE_LAST, SK_VALUE_BEHIND } sk_value_step;
-void sk_value_begin(sk_call *c);
-sk_value_step sk_value_byte(sk_call *c, char byte);
 #endif

@@ -111,7 +111,7 @@ static skald_status run_layout(sk_template_output *out, const skald_template *t,
     const sk_chat *chat = t->model->vocab->chat;
     size_t n = 0;
     if (in->n_json_bytes) return sk_fail(why, SKALD_UNSUPPORTED, "this model's layout is known for messages only");
-    skald_status status = sk_chat_format(NULL, NULL, &n, chat, in->open, 0, in->messages, in->n_messages);
+    skald_status status = sk_chat_format(NULL, NULL, &n, chat, in->open, in->messages, in->n_messages);
     if (status != SKALD_SHORT) return status;
     const uint64_t head = sizeof(sk_arena_chunk), n_block = sk_add(head, sk_mul(2, n));
     char *block = sk_allocate(sk_model_memory(t->model), 1, n_block, SKALD_MEMORY_SCRATCH);
@@ -121,8 +121,7 @@ static skald_status run_layout(sk_template_output *out, const skald_template *t,
     out->text = block + head;
     out->from_data = (uint8_t *)block + head + n;
     out->n_bytes = n;
-    return sk_chat_format(block + head, (uint8_t *)block + head + n, &n, chat, in->open, 0, in->messages,
-                          in->n_messages);
+    return sk_chat_format(block + head, (uint8_t *)block + head + n, &n, chat, in->open, in->messages, in->n_messages);
 }
 
 static skald_status check(skald_template_input *own, const skald_template_input *in, skald_report *why) {

@@ -4,7 +4,7 @@
 #include "template/lexer.h"
 #include "template/machine.h"
 
-#define SK_MAX_NESTING 24u /* of expressions: the compiler recurses on the caller's stack */
+#define SK_MAX_NESTING 18u /* of expressions: the compiler recurses on the caller's stack */
 
 typedef enum sk_block_kind {
     SK_B_IF,

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/report.h"
 
-#define SK_VALUE_MAX_DEPTH 96u /* of containers in containers: what walks a value may recurse */
+#define SK_VALUE_MAX_DEPTH 80u /* of containers in containers: what walks a value may recurse */
 
 /* ---- memory of one run, and its first failure */
 

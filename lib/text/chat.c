@@ -61,17 +61,16 @@ static void put_message(writer *w, const sk_chat *chat, const char *role, const 
 }
 
 skald_status sk_chat_format(char *text, uint8_t *stranger, size_t *n_bytes, const sk_chat *chat, uint32_t open,
-                            uint32_t first, const skald_message *messages, uint32_t n_messages) {
-    if (!n_bytes || (!text && *n_bytes) || (!messages && n_messages) || first > n_messages || open > 1)
-        return SKALD_ARGUMENT;
+                            const skald_message *messages, uint32_t n_messages) {
+    if (!n_bytes || (!text && *n_bytes) || (!messages && n_messages) || open > 1) return SKALD_ARGUMENT;
     for (uint32_t i = 0; i < n_messages; i++)
         if (!messages[i].role || !messages[i].text) return SKALD_ARGUMENT;
     if (!chat) return SKALD_UNSUPPORTED;
     writer w = {text, stranger, *n_bytes, 0};
-    if (first == 0) put(&w, chat->begin, strlen(chat->begin));
-    if (first == 0 && n_messages > 0 && chat->default_system && strcmp(messages[0].role, "system") != 0)
+    put(&w, chat->begin, strlen(chat->begin));
+    if (n_messages > 0 && chat->default_system && strcmp(messages[0].role, "system") != 0)
         put_message(&w, chat, "system", chat->default_system);
-    for (uint32_t i = first; i < n_messages; i++) put_message(&w, chat, messages[i].role, messages[i].text);
+    for (uint32_t i = 0; i < n_messages; i++) put_message(&w, chat, messages[i].role, messages[i].text);
     if (open) {
         put(&w, chat->before_role, strlen(chat->before_role));
         put(&w, "assistant", strlen("assistant"));

@@ -17,8 +17,8 @@ typedef struct sk_chat {
 /* NULL: no known layout. */
 const sk_chat *sk_chat_find(const char *template_text, size_t n_bytes);
 
-/* The contract of skald_chat_format; `chat` may be NULL. `stranger`, as long as `text`, may be NULL: 1 where a message
- * speaks. */
+/* All messages in this layout, by the contract of skald_chat_format; `chat` may be NULL. `stranger`, as long as `text`, may be
+ * NULL: 1 where a message speaks. */
 skald_status sk_chat_format(char *text, uint8_t *stranger, size_t *n_bytes, const sk_chat *chat, uint32_t open,
-                            uint32_t first, const skald_message *messages, uint32_t n_messages);
+                            const skald_message *messages, uint32_t n_messages);
 #endif

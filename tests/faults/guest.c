@@ -106,6 +106,60 @@ static void look(life *l, world *w) {
     }
 }
 
+static int32_t hear_event(void *user, skald_answer_event event, const char *text, size_t n_bytes) {
+    mix(user, event);
+    return hear(user, text, n_bytes);
+}
+
+/* As deep as expressions and values may be: what walks them recurses. */
+static void lay_out_deep(life *l, world *w) {
+    enum { DEEP = 60, NESTED = 16 };
+    static char text[16384];
+    char layout[256] = "{{ a | tojson(indent=1) }}{{ a }}{{ a == a }}{{ ", json[256] = "{\"a\": ";
+    size_t n = sizeof text;
+    skald_template *t = NULL;
+    for (int i = 0; i < NESTED; i++) strcat(layout, "f(");
+    strcat(layout, "1");
+    for (int i = 0; i < NESTED; i++) strcat(layout, ")");
+    strcat(layout, " if 0 }}");
+    for (int i = 0; i < DEEP; i++) strcat(json, "[");
+    strcat(json, "1.5");
+    for (int i = 0; i < DEEP; i++) strcat(json, "]");
+    strcat(json, "}");
+    const skald_template_input in = {.size = sizeof in, .json = json, .n_json_bytes = strlen(json)};
+    done(l, "deep template", skald_template_create(&t, w->model, layout, strlen(layout), NULL));
+    done(l, "deep render", skald_template_render(text, NULL, &n, t, &in, NULL));
+    hear(l, text, n);
+    skald_template_free(t);
+}
+
+/* Numbers are read, reckoned with and written; the smallest ones need the mode that a template is run in. */
+static void converse(life *l, world *w) {
+    static const char layout[] =
+        "{{ x * 0.1 }} {{ y | tojson }} {{ '1e-310' | float * 3 }} {{ 2.5 / 0.3 }}{{ messages[0].content }}";
+    static const char json[] =
+        "{\"x\": 0.7, \"y\": [1e-320, 123456789.123, 5e-324], \"messages\": [{\"content\": \"a 3,14\"}]}";
+    static const char said[] =
+        "<think>so</think>1<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1.5e-3}}</tool_call>";
+    skald_template *t = NULL;
+    skald_answer *answer = NULL;
+    char text[512];
+    size_t n = sizeof text;
+    int32_t ids[512];
+    uint32_t n_ids = 512;
+    const skald_template_input in = {.size = sizeof in, .json = json, .n_json_bytes = sizeof json - 1};
+    done(l, "template", skald_template_create(&t, w->model, layout, sizeof layout - 1, NULL));
+    done(l, "render", skald_template_render(text, NULL, &n, t, &in, NULL));
+    hear(l, text, n);
+    done(l, "encode", skald_template_encode(ids, &n_ids, t, &in, NULL));
+    for (uint32_t i = 0; i < n_ids; i++) mix(l, (uint64_t)ids[i]);
+    done(l, "answer", skald_answer_create(&answer, w->model, "hermes", 0, hear_event, l, NULL));
+    done(l, "push", skald_answer_push(answer, said, sizeof said - 1));
+    done(l, "end", skald_answer_end(answer));
+    skald_answer_free(answer);
+    skald_template_free(t);
+}
+
 static void run(life *l, world *w) {
     skald_seq seq, fork;
     skald_sampler *sampler = NULL;
@@ -151,6 +205,8 @@ static void speak(life *l, world *w) {
     skald_sampler_options_init(&sampler, sizeof sampler);
     sampler.temperature = 1.0f;
     o.n_tokens = 10, o.n_context = 128, o.sampler = &sampler;
+    converse(l, w);
+    lay_out_deep(l, w);
     done(l, "generate", skald_generate(w->model, "I\xc4\xb0i\xc4\xb1 return 3,14", &o, hear, l, NULL));
 }
 

@@ -14,6 +14,8 @@ typedef struct life {
     world w;
     skald_sampler *sampler;
     skald_engine *engine;
+    skald_template *layout;
+    skald_answer *answer;
     skald_seq seq[3];
     skald_report why;
     int32_t last;
@@ -158,6 +160,52 @@ static skald_status run_engine(life *l) {
     return status == SKALD_END ? SKALD_OK : status;
 }
 
+/* A conversation with a tool through a template of the host's own, and the way back. What grows in a run asks more than once. */
+static skald_status make_layout(life *l) {
+    static const char text[] = "{% macro f(x) %}{{ x.role ~ ': ' ~ x.content * 9999 }}{% endmacro %}"
+                               "{% for m in messages %}{{ f(m) }}{% endfor %}{{ tools | tojson }}{{ '<tool_call>' }}";
+    return skald_template_create(&l->layout, l->w.model, text, sizeof text - 1, &l->why);
+}
+
+static const char conversation[] =
+    "{\"messages\": [{\"role\": \"user\", \"content\": \"hello \"}], \"tools\": [{\"name\": \"f\"}]}";
+
+static skald_status lay_out(life *l) {
+    static char text[1 << 17];
+    static uint8_t stranger[1 << 17];
+    size_t n = sizeof text;
+    const skald_template_input in = {.size = sizeof in, .json = conversation, .n_json_bytes = sizeof conversation - 1};
+    const skald_status status = skald_template_render(text, stranger, &n, l->layout, &in, &l->why);
+    if (status == SKALD_OK) l->last = (int32_t)n;
+    return status;
+}
+
+static skald_status encode_layout(life *l) {
+    static int32_t ids[1 << 17];
+    uint32_t n_ids = 1 << 17;
+    const skald_template_input in = {.size = sizeof in, .json = conversation, .n_json_bytes = sizeof conversation - 1};
+    const skald_status status = skald_template_encode(ids, &n_ids, l->layout, &in, &l->why);
+    if (status == SKALD_OK) l->last += (int32_t)n_ids;
+    return status;
+}
+
+static int32_t hear(void *user, skald_answer_event event, const char *text, size_t n_bytes) {
+    life *l = user;
+    (void)text;
+    l->last += (int32_t)(event * 1000 + n_bytes);
+    return 0;
+}
+
+static skald_status make_answer(life *l) {
+    return skald_answer_create(&l->answer, l->w.model, "hermes", 0, hear, l, &l->why);
+}
+
+static skald_status read_answer(life *l) {
+    static const char text[] = "Well.<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}</tool_call>";
+    const skald_status status = skald_answer_push(l->answer, text, sizeof text - 1);
+    return status == SKALD_OK ? skald_answer_end(l->answer) : status;
+}
+
 static const struct {
     const char *name;
     skald_status (*call)(life *l);
@@ -171,7 +219,9 @@ static const struct {
     {"skald_sampler_choose", choose},       {"skald_kv_cache_save", save},
     {"skald_kv_cache_restore", restore},    {"skald_encode", encode},
     {"skald_generate", generate},           {"skald_engine_create", make_engine},
-    {"skald_engine_step", run_engine},
+    {"skald_engine_step", run_engine},      {"skald_template_create", make_layout},
+    {"skald_template_render", lay_out},     {"skald_template_encode", encode_layout},
+    {"skald_answer_create", make_answer},   {"skald_answer_push", read_answer},
 };
 
 static void refused(const life *l, const char *name, uint64_t live_before) {
@@ -202,6 +252,8 @@ static bool live(life *l, long refuse_at, bool refuse_on) {
         if (status != SKALD_OK) break;
     }
     CHECK_EQUAL(skald_engine_free(l->engine), SKALD_OK);
+    skald_template_free(l->layout);
+    skald_answer_free(l->answer);
     skald_sampler_free(l->sampler);
     world_close(&l->w);
     CHECK_SAID(memory.live == 0, "request %ld refused: %lld bytes are still out", refuse_at, (long long)memory.live);

@@ -1,6 +1,8 @@
 /* libFuzzer target: any bytes as an answer of any family, in one piece, in two, and byte by byte. The events are the same,
- * a call is named before it has arguments, ends only when it began, and the end is said once. */
+ * a call is named before it has arguments, ends only when it began and its arguments are JSON, and the end is said once. */
 #include "answer/answer.h"
+#include "base/utf8.h"
+#include "file/json.h"
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes);
@@ -13,12 +15,32 @@ typedef struct heard {
     int last, in_call;
 } heard;
 
+static char arguments[64 << 10];
+static size_t n_arguments;
+
+/* Of a text that is UTF-8. */
+static void check_arguments(void) {
+    sk_json value;
+    for (size_t at = 0, n; at < n_arguments; at += n) {
+        n = sk_utf8_length((const unsigned char *)arguments + at, n_arguments - at);
+        if (n == 0) return;
+    }
+    PROMISE(n_arguments == 0 || sk_json_open(&value, arguments, n_arguments, NULL) == SKALD_OK);
+}
+
 static void mix(heard *h, uint8_t byte) { h->hash = (h->hash ^ byte) * 0x100000001b3u; }
 
 static int32_t hear(void *user, skald_answer_event event, const char *text, size_t n) {
     heard *h = user;
     PROMISE(event <= SKALD_ANSWER_END && h->n_ends == 0);
     PROMISE(h->in_call || (event != SKALD_ANSWER_ARGUMENTS && event != SKALD_ANSWER_CALL_END));
+    if (event == SKALD_ANSWER_CALL) n_arguments = 0;
+    if (event == SKALD_ANSWER_CALL_END) check_arguments();
+    if (event == SKALD_ANSWER_ARGUMENTS) {
+        PROMISE(n <= sizeof arguments - n_arguments);
+        memcpy(arguments + n_arguments, text, n);
+        n_arguments += n;
+    }
     if (event == SKALD_ANSWER_CALL) h->in_call = 1;
     else if (event != SKALD_ANSWER_ARGUMENTS) h->in_call = 0;
     h->n_ends += event == SKALD_ANSWER_END;

@@ -152,6 +152,26 @@ def main():
         ("mistral", "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}, {\"arguments\": {}}]",
          called("f", "{}") + [("C", ", {\"arguments\": {}}]")]),
         ("mistral", "[TOOL_CALLS]f[ARGS] {}", called("f", "{}")),
+        # arguments that are no JSON never end; a bracket too many means nothing
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": tru}}</tool_call>", [("T", "f"), ("A", "{\"a\": tru}")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": [1, ]}}\n</tool_call>\nx",
+         [("T", "f"), ("A", "{\"a\": [1, ]}"), ("C", "x")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {'a': 1}}</tool_call>", [("T", "f"), ("A", "{'a': 1}")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 01}, \"id\": {}}</tool_call>", [("T", "f"), ("A", "{\"a\": 01}")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}}\n</tool_call>", called("f", "{\"a\": 1}")),
+        ("hermes", "<tool_call>{\"name\": \"f\"}</tool_call>", [("T", "f"), ("Z", "")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {}, \"arguments\": 1}}</tool_call>x", [("T", "f"), ("A", "{}"), ("C", "x")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"\\uZZ00\"}}</tool_call>", [("T", "f"), ("A", "{\"a\": \"\\uZZ00\"}")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": [1}}}</tool_call>", [("T", "f"), ("A", "{\"a\": [1}}")]),
+        ("llama3", "{\"name\": \"f\", \"parameters\": {\"a\": \"\\x\"}}", [("T", "f"), ("A", "{\"a\": \"\\x\"}")]),
+        ("mistral", "[TOOL_CALLS]f[ARGS]{\"a\" 1}[TOOL_CALLS]g[ARGS]{}", [("T", "f"), ("A", "{\"a\" 1}")] + called("g", "{}")),
+        ("mistral", "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {]}, {\"name\": \"h\"}, {\"name\": \"g\", \"arguments\": {}}]",
+         [("T", "f"), ("A", "{]"), ("T", "h"), ("Z", "")] + called("g", "{}")),
+        ("mistral", "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}]]\nx", called("f", "{}") + [("C", "x")]),
+        ("deepseek", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": nul}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+         [("T", "f"), ("A", "{\"a\": nul}")]),
+        ("harmony", "<|channel|>commentary to=functions.f<|message|>{\"a\": 1} x<|call|>", [("T", "f"), ("A", "{\"a\": 1} x")]),
+        ("harmony", "<|channel|>commentary to=functions.f<|message|>{\"a\": 1} \n<|call|>", [("T", "f"), ("A", "{\"a\": 1} \n"), ("Z", "")]),
     ]
     records = by_hand + [(f, *make()) for f, make in families for _ in range(34)]
     with open(sys.argv[1], "w", encoding="utf-8", newline="") as file:

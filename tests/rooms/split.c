@@ -403,24 +403,21 @@ static void own_split(void) {
 
 /* ---- conversations */
 
-static void says(const char *marker, uint32_t open, uint32_t first, uint32_t n, const char *want) {
-    static const skald_message said[] = {{"user", " Hi "},
-                                         {"assistant", "Hello"},
-                                         {"user", "Bye"},
-                                         {"system", "Be brief"}};
+static void says(const char *marker, uint32_t open, uint32_t n, const char *want) {
+    static const skald_message said[] = {{"user", " Hi "}, {"assistant", "Hello"}, {"system", "Be brief"}};
     char got[512] = "";
     size_t room = sizeof got - 1, need = 0;
     const sk_chat *chat = sk_chat_find(marker, strlen(marker));
-    const skald_message *messages = n == 1 ? said + 3 : said;
-    CHECK_EQUAL(sk_chat_format(got, NULL, &room, chat, open, first, messages, n), SKALD_OK);
+    const skald_message *messages = n == 1 ? said + 2 : said;
+    CHECK_EQUAL(sk_chat_format(got, NULL, &room, chat, open, messages, n), SKALD_OK);
     got[room] = 0;
     CHECK_TEXT(got, want);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, &need, chat, open, first, messages, n), room ? SKALD_SHORT : SKALD_OK);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &need, chat, open, messages, n), room ? SKALD_SHORT : SKALD_OK);
     CHECK_EQUAL(need, room);
     if (room < 2) return;
     memset(got, '#', sizeof got);
     need = room - 1;
-    CHECK_EQUAL(sk_chat_format(got, NULL, &need, chat, open, first, messages, n), SKALD_SHORT);
+    CHECK_EQUAL(sk_chat_format(got, NULL, &need, chat, open, messages, n), SKALD_SHORT);
     CHECK(need == room && memcmp(got, want, room - 1) == 0 && got[room - 1] == '#');
 }
 
@@ -428,25 +425,22 @@ static void conversations(void) {
     const char *smollm =
         "'<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>'";
     const char *chatml = "{{'<|im_start|>' + message['role']}}", *llama3 = "'<|start_header_id|>' + role";
-    says(smollm, 1, 0, 2,
+    says(smollm, 1, 2,
          "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
          "<|im_start|>user\n Hi <|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>assistant\n");
-    says(smollm, 0, 0, 1, "<|im_start|>system\nBe brief<|im_end|>\n");
-    says(smollm, 1, 2, 3, "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n");
-    says(smollm, 0, 2, 2, "");
-    says(chatml, 0, 0, 2, "<|im_start|>user\n Hi <|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n");
-    says(llama3, 1, 0, 2,
+    says(smollm, 0, 1, "<|im_start|>system\nBe brief<|im_end|>\n");
+    says(chatml, 0, 2, "<|im_start|>user\n Hi <|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n");
+    says(llama3, 1, 2,
          "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant"
          "<|end_header_id|>\n\nHello<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
     size_t n = 0;
     skald_message wrong[] = {{"user", NULL}, {NULL, "x"}, {"user", "x"}};
     const sk_chat *chat = sk_chat_find(chatml, strlen(chatml));
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 0, wrong, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 0, wrong + 1, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 2, wrong + 2, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, NULL, chat, 0, 0, wrong + 2, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, 0, NULL, 1), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, NULL, 0, 0, wrong + 2, 1), SKALD_UNSUPPORTED);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, wrong, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, wrong + 1, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, NULL, chat, 0, wrong + 2, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, chat, 0, NULL, 1), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_chat_format(NULL, NULL, &n, NULL, 0, wrong + 2, 1), SKALD_UNSUPPORTED);
     CHECK(sk_chat_find("[INST]", 6) == NULL && sk_chat_find(NULL, 0) == NULL);
 }
 
