@@ -30,9 +30,10 @@ def key(name, kind, value):
 
 
 def write(path, begins, says, template):
-    """Behind the control token `begins` it says the pieces of `says`, each once, then its end."""
-    control = [begins, "<|end|>"] + [piece for piece in says if piece.startswith("<|")]
-    others = [chr(code) for code in range(0x20, 0x7F)] + [piece for piece in says if not piece.startswith("<|")]
+    """Behind the control token `begins` it says the pieces of `says`, each once, then its end. <...> are control tokens too."""
+    is_control = lambda piece: piece.startswith("<") and piece.endswith(">")
+    control = [begins, "<|end|>"] + [piece for piece in says if is_control(piece)]
+    others = [chr(code) for code in range(0x20, 0x7F)] + [piece for piece in says if not is_control(piece)]
     tokens = control + [spelled(text) for text in dict.fromkeys(others)]
     ids = {text: i for i, text in enumerate(control + list(dict.fromkeys(others)))}
     n, width = len(tokens), (len(tokens) + 31) // 32 * 32
