@@ -68,7 +68,8 @@ typedef struct {
     bool control;
 } whole;
 
-/* The special token at `at`, -1: none. A control token must end where the host's own bytes do, a user's need not. */
+/* The special token at `at`, -1: none. A control token must end where the host's own bytes do, a user's need not, unless it ends
+ * answers: some files have <|im_end|> among a user's. */
 static int32_t special_at(const sk_vocab *v, whole *w, size_t at, size_t *length) {
     const uint8_t *text = w->text + at;
     const size_t n = w->n_bytes - at;
@@ -78,7 +79,8 @@ static int32_t special_at(const sk_vocab *v, whole *w, size_t at, size_t *length
     if (w->own < at) w->own = at;
     while (w->own < w->n_bytes && !w->stranger[w->own]) w->own++;
     const int32_t control = sk_vocab_special(v, true, text, w->own - at, &shorter);
-    const int32_t user = sk_vocab_special(v, false, text, n, length);
+    int32_t user = sk_vocab_special(v, false, text, n, length);
+    if (user >= 0 && *length > w->own - at && sk_vocab_is_end(v, user)) user = -1;
     if (control < 0 || (user >= 0 && *length > shorter)) return user;
     *length = shorter;
     return control;

@@ -10,6 +10,7 @@
     "{% if tools %}[{{ tools | length }}]{% endif %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 
 enum { START = 0, END = 1, N_OTHERS = 2 };
+static int32_t end_type = 3; /* in some files the end of a turn is a user's token, 4 */
 
 static host_memory host;
 
@@ -17,7 +18,7 @@ static host_memory host;
 static void put_words(sk_gguf_writer *w, const char *template_text) {
     static char letters[128][2];
     sk_text tokens[128] = {sample_text("<|im_start|>"), sample_text("<|im_end|>")};
-    int32_t types[128] = {3, 3};
+    int32_t types[128] = {3, end_type};
     uint32_t n = N_OTHERS;
     for (char c = '!'; c <= '~'; c++, n++) letters[n][0] = c, tokens[n] = sample_text(letters[n]), types[n] = 1;
     tokens[n] = sample_text("\xc4\x8a"), types[n++] = 1;
@@ -193,6 +194,9 @@ static void check_memory(void) {
 int main(void) {
     memory_init(&host);
     check_strangers(CHATML);
+    end_type = 4;
+    check_strangers(CHATML);
+    end_type = 3;
     check_strangers("{% block x %}{% endblock %}<|im_start|>"); /* not offered, but its layout is known */
     check_json();
     check_own();
