@@ -242,8 +242,9 @@ static void end_header(sk_answer *a) {
 /* The tag that ends it may be one that ends the whole answer, which nobody pushes: the value itself tells. */
 static void raw_byte(sk_answer *a, char byte) {
     say(a, SKALD_ANSWER_ARGUMENTS, byte);
-    if (a->whole) a->call.value.wrong |= !is_space(byte);
-    else a->whole = sk_value_byte(&a->call.value, byte) == SK_VALUE_LAST;
+    const sk_value_step step = a->whole ? SK_VALUE_BEHIND : sk_value_byte(&a->call.value, byte);
+    a->whole |= step == SK_VALUE_LAST;
+    if (step == SK_VALUE_BEHIND) a->call.value.wrong |= !is_space(byte);
 }
 
 /* ---- a byte, a tag */

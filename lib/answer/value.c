@@ -105,7 +105,10 @@ sk_value_step sk_value_byte(sk_growing_value *v, char byte) {
     const bool closes = byte == '}' || byte == ']', ends = closes || byte == ',' || is_space(byte);
     const bool sign = strchr("\"{[]}:, \t\n\r", byte) != NULL && byte;
     if (v->word && sign) end_word(v);
-    if (!v->depth && ends) return SK_VALUE_BEHIND;
+    if (!v->depth && ends) {
+        v->wrong |= v->want == VALUE && !is_space(byte); /* nothing has come, and nothing will */
+        return SK_VALUE_BEHIND;
+    }
     if (byte == '"') {
         v->wrong |= v->want == COLON || v->want == BEHIND;
         v->in_text = true;

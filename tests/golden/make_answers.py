@@ -170,6 +170,11 @@ def main():
         ("mistral", "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}]]\nx", called("f", "{}") + [("C", "x")]),
         ("deepseek", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": nul}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
          [("T", "f"), ("A", "{\"a\": nul}")]),
+        ("harmony", "<|channel|>commentary to=functions.f<|message|>},=f<|call|>", [("T", "f"), ("A", "},=f")]),
+        ("harmony", "<|channel|>commentary to=functions.f<|message|>5,<|call|>", [("T", "f"), ("A", "5,")]),
+        ("harmony", "<|channel|>commentary to=functions.f<|message|> 5 <|call|>", [("T", "f"), ("A", " 5 "), ("Z", "")]),
+        ("mistral", "[TOOL_CALLS]f[ARGS]}x", [("T", "f"), ("C", "x")]),
+        ("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": }</tool_call>", [("T", "f")]),
         ("harmony", "<|channel|>commentary to=functions.f<|message|>{\"a\": 1} x<|call|>", [("T", "f"), ("A", "{\"a\": 1} x")]),
         ("harmony", "<|channel|>commentary to=functions.f<|message|>{\"a\": 1} \n<|call|>", [("T", "f"), ("A", "{\"a\": 1} \n"), ("Z", "")]),
     ]
