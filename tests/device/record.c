@@ -95,9 +95,9 @@ static const char *refuse(const device_op *op) {
                    : NULL;
     case SKALD_OP_PROJECT_HEADS: {
         const skald_project_heads *p = &op->as.project_heads;
-        uint64_t in = (uint64_t)p->n_heads * p->weight.n_in;
-        if (p->n_heads == 0 || p->x.width < in || p->x.width % p->n_heads)
-            return "heads that are narrower than their matrices";
+        uint64_t in = (uint64_t)p->n_heads * p->weight.n_in, out = (uint64_t)p->n_heads * p->weight.n_out;
+        if (p->n_heads == 0 || p->x.width < in || p->x.width % p->n_heads || p->out.width - out != p->x.width - in)
+            return "heads that are not as wide as their matrices";
         return refuse_weight(&p->weight, p->weight.n_in);
     }
     case SKALD_OP_GATE: return refuse_activation(op->as.gate.activation);

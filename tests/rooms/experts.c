@@ -1,16 +1,10 @@
 /* The operations of experts on the CPU and on the test device, against a direct computation in double: all ways to choose,
  * all forms of weights; and on the CPU the same bits at every level, with any neighbours, paused wherever possible. */
 #define SK_ALLOW_LIBC_MEMORY
-#include "support/check.h"
-#include "backends/cpu/kernels.h"
-#include "base/exact.h"
-#include <dlfcn.h>
+#include "support/rig.h"
 #include <math.h>
-#include <skald/backend.h>
-#include <stdbool.h>
-#include <stdlib.h>
 
-enum { MOST_ROWS = 130, MOST_EXPERTS = 16, MOST_WIDTH = 512, THREADS = 3 };
+enum { MOST_ROWS = 130, MOST_EXPERTS = 16, MOST_WIDTH = 512 };
 
 typedef struct shape {
     const char *name;
@@ -46,85 +40,29 @@ static const shape shapes[] = {
 
 /* ---- numbers */
 
-static uint64_t state;
-
-static uint32_t draw(void) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return (uint32_t)(state >> 32);
-}
-
-static float uniform(void) { return (float)draw() * 0x1p-31f - 1.0f; }
-
-typedef struct bank {
-    uint32_t n_in, n_out, n_experts;
-    skald_dtype type;
-    uint64_t row_bytes;
-    char *file;  /* as a file has it */
-    float *x;    /* its values */
-    float *bias; /* [n_experts][n_out], or NULL */
-    skald_weight weight;
-    skald_rows rows; /* of the bias */
-} bank;
-
-static void put_half(char *to, float x) {
-    const uint16_t half = sk_to_f16(x);
-    memcpy(to, &half, 2);
-}
-
-/* Random bits under scales that make a row's products about 1. */
-static void fill_row(char *row, const bank *b) {
-    const float size = 1.0f / sk_sqrt((float)b->n_in);
-    for (uint32_t i = 0; i < b->row_bytes; i++) row[i] = (char)draw();
-    for (uint64_t at = 0; at < b->row_bytes;) {
-        const float scale = size * (1.5f + uniform());
-        switch (b->type) {
-        case SKALD_F32: memcpy(row + at, &(float){uniform() * 2 * size}, 4), at += 4; break;
-        case SKALD_F16: put_half(row + at, uniform() * 2 * size), at += 2; break;
-        case SKALD_Q8_0: put_half(row + at, scale / 74), at += 34; break;
-        case SKALD_Q4_1: put_half(row + at, scale / 5), put_half(row + at + 2, scale * -1.5f), at += 20; break;
-        case SKALD_Q4_K: put_half(row + at, scale / 257), put_half(row + at + 2, scale * 7.5f / 257), at += 144; break;
-        case SKALD_Q6_K: put_half(row + at + 208, scale / 1366), at += 210; break;
-        default: row[at] = (char)(121 + draw() % 4), at += 17; break;
-        }
-    }
-}
-
-static bank make_bank(uint32_t n_in, uint32_t n_out, uint32_t n_experts, skald_dtype type, bool biased) {
-    bank b = {.n_in = n_in, .n_out = n_out, .n_experts = n_experts, .type = type};
-    const size_t n_rows = (size_t)n_out * n_experts;
-    b.row_bytes = skald_dtype_bytes(type, n_in);
-    b.file = malloc(n_rows * b.row_bytes), b.x = malloc(n_rows * n_in * sizeof(float));
-    if (biased) b.bias = malloc(n_rows * sizeof(float));
-    for (size_t r = 0; r < n_rows; r++) {
-        fill_row(b.file + r * b.row_bytes, &b);
-        CHECK_EQUAL(skald_dtype_to_f32(b.x + r * n_in, type, b.file + r * b.row_bytes, n_in), SKALD_OK);
-        if (biased) b.bias[r] = uniform();
-    }
-    return b;
-}
-
-static void free_bank(bank *b) { free(b->file), free(b->x), free(b->bias); }
-
 typedef struct work {
     const shape *s;
     bank gate, up, down;
     float correction[MOST_EXPERTS];
+    struct {
+        skald_rows x, add, logits, ids, weights, out, correction;
+    } at; /* on the device */
     float logits[MOST_ROWS][MOST_EXPERTS], x[MOST_ROWS][MOST_WIDTH], add[MOST_ROWS][MOST_WIDTH];
 } work;
 
 static void make_work(work *w, const shape *s) {
     w->s = s;
-    w->gate = make_bank(s->width, s->n_ff, s->n_experts, s->type, s->biases);
-    w->up = make_bank(s->width, s->n_ff, s->n_experts, s->type, s->biases);
-    w->down = make_bank(s->n_ff, s->width, s->n_experts, s->down_type, s->biases);
-    for (uint32_t e = 0; e < s->n_experts; e++) w->correction[e] = (float)(draw() % 16) / 7.0f;
+    w->gate = bank_make(s->width, s->n_ff, s->n_experts, s->type, s->biases);
+    w->up = bank_make(s->width, s->n_ff, s->n_experts, s->type, s->biases);
+    w->down = bank_make(s->n_ff, s->width, s->n_experts, s->down_type, s->biases);
+    for (uint32_t e = 0; e < s->n_experts; e++) w->correction[e] = (float)(rig_draw() % 16) / 7.0f;
     for (uint32_t r = 0; r < MOST_ROWS; r++) {
-        for (uint32_t e = 0; e < s->n_experts; e++) w->logits[r][e] = (float)(draw() % 24) / 4.0f - 3.0f; /* ties */
-        for (uint32_t i = 0; i < s->width; i++) w->x[r][i] = uniform(), w->add[r][i] = uniform();
+        for (uint32_t e = 0; e < s->n_experts; e++) w->logits[r][e] = (float)(rig_draw() % 24) / 4.0f - 3.0f; /* ties */
+        for (uint32_t i = 0; i < s->width; i++) w->x[r][i] = rig_uniform(), w->add[r][i] = rig_uniform();
     }
 }
 
-static void free_work(work *w) { free_bank(&w->gate), free_bank(&w->up), free_bank(&w->down); }
+static void free_work(work *w) { bank_free(&w->gate), bank_free(&w->up), bank_free(&w->down); }
 
 /* ---- what it should be */
 
@@ -175,14 +113,6 @@ static void choose(answer *a, const work *w, uint32_t r) {
     for (uint32_t i = 0; i < s->n_used; i++) a->weights[i] *= (double)s->route.scale / (s->route.normalize ? sum : 1);
 }
 
-static void multiply(double *y, const double *x, const bank *b, uint32_t expert) {
-    for (uint32_t o = 0; o < b->n_out; o++) {
-        const float *row = b->x + ((size_t)expert * b->n_out + o) * b->n_in;
-        y[o] = b->bias ? (double)b->bias[expert * b->n_out + o] : 0;
-        for (uint32_t k = 0; k < b->n_in; k++) y[o] += x[k] * (double)row[k];
-    }
-}
-
 static double activated(skald_activation kind, double gate, double up) {
     if (kind == SKALD_ACTIVATION_GELU) return gate * 0.5 * (1 + erf(gate / sqrt(2))) * up;
     if (kind == SKALD_ACTIVATION_SILU) return gate / (1 + exp(-gate)) * up;
@@ -200,118 +130,15 @@ static void answer_row(answer *a, const work *w, uint32_t r) {
         a->size[i] = fabs(a->out[i]);
     }
     for (uint32_t i = 0; i < s->n_used; i++) {
-        multiply(gate, x, &w->gate, a->ids[i]);
-        multiply(up, x, &w->up, a->ids[i]);
+        bank_multiply(gate, x, &w->gate, a->ids[i]);
+        bank_multiply(up, x, &w->up, a->ids[i]);
         for (uint32_t k = 0; k < s->n_ff; k++) gate[k] = activated(s->activation, gate[k], up[k]);
-        multiply(y, gate, &w->down, a->ids[i]);
+        bank_multiply(y, gate, &w->down, a->ids[i]);
         for (uint32_t o = 0; o < s->width; o++) a->out[o] += a->weights[i] * y[o], a->size[o] += a->weights[i];
     }
 }
 
-/* ---- a host without a model */
-
-typedef struct rig {
-    skald_host host;
-    const skald_backend *b;
-    skald_device *device;
-    skald_buffer *buffer;
-    skald_stream *stream;
-    uint64_t used, asked;
-    skald_rows x, add, logits, ids, weights, out, correction;
-    uint32_t polls;
-} rig;
-
-static void *host_alloc(void *self, uint64_t n_bytes, skald_memory_kind kind) {
-    (void)kind;
-    ((rig *)self)->asked += n_bytes;
-    return aligned_alloc(64, (size_t)(n_bytes + 63) / 64 * 64);
-}
-
-static void host_free(void *self, void *pointer, uint64_t n_bytes) {
-    (void)self, (void)n_bytes;
-    free(pointer);
-}
-
-static void *host_enter(void *self, uint32_t n_threads) {
-    (void)n_threads;
-    return self;
-}
-
-static void host_run(void *self, void *team, void (*job)(void *, uint32_t), void *arg, uint32_t n_jobs) {
-    (void)self, (void)team;
-    while (n_jobs) job(arg, --n_jobs);
-}
-
-static void host_leave(void *self, void *team) { (void)self, (void)team; }
-
-static skald_poll pause_often(void *self) { return ++((rig *)self)->polls % 5 ? SKALD_POLL_GO : SKALD_POLL_PAUSE; }
-
-static uint64_t take(rig *g, uint64_t n_bytes) {
-    const uint64_t at = g->used;
-    g->used = (at + n_bytes + 63) & ~(uint64_t)63;
-    return at;
-}
-
-static skald_rows rows(rig *g, uint32_t n_rows, uint32_t width, skald_extent extent) {
-    const uint64_t stride = (width * 4u + 63u) & ~63u;
-    return (skald_rows){g->buffer, take(g, n_rows * stride), stride, n_rows, width, SKALD_F32, extent};
-}
-
-static void write_rows(rig *g, const skald_rows *to, const float *from, uint32_t n, uint32_t step) {
-    for (uint32_t r = 0; r < n; r++)
-        CHECK_EQUAL(g->b->buffer_write(to->buffer, to->offset + r * to->stride, from + (size_t)r * step,
-                                       to->width * 4u),
-                    SKALD_OK);
-}
-
-static skald_status read_bank(void *self, void *to, uint32_t first, uint32_t n) {
-    const bank *b = self;
-    memcpy(to, b->file + first * b->row_bytes, n * b->row_bytes);
-    return SKALD_OK;
-}
-
-static void place(rig *g, bank *b) {
-    uint64_t staging_bytes;
-    b->weight = (skald_weight){.buffer = g->buffer, .n_in = b->n_in, .n_out = b->n_out, .type = b->type};
-    CHECK_EQUAL(g->b->weight_plan(g->device, &b->weight, &staging_bytes, SKALD_USE_PROJECT), SKALD_OK);
-    b->weight.n_bytes = (b->weight.n_bytes + 63) & ~(uint64_t)63;
-    b->weight.offset = take(g, b->n_experts * b->weight.n_bytes);
-    const skald_reader reader = {b,    read_bank,
-                                 NULL, b->row_bytes,
-                                 0,    aligned_alloc(64, (staging_bytes + 63) / 64 * 64)};
-    for (uint32_t e = 0; e < b->n_experts; e++) {
-        skald_weight one = b->weight;
-        one.offset += e * b->weight.n_bytes;
-        CHECK_EQUAL(g->b->weight_place(g->device, &one, &reader, e * b->n_out), SKALD_OK);
-    }
-    free(reader.staging);
-    b->rows = (skald_rows){0};
-    if (!b->bias) return;
-    b->rows = rows(g, b->n_experts, b->n_out, SKALD_EXTENT_FIXED);
-    write_rows(g, &b->rows, b->bias, b->n_experts, b->n_out);
-}
-
-static void open_rig(rig *g, const skald_backend *b, const char *level) {
-    skald_report why = {.size = sizeof why};
-    *g = (rig){.b = b};
-    g->host = (skald_host){.size = sizeof g->host,
-                           .n_threads = THREADS,
-                           .self = g,
-                           .alloc = host_alloc,
-                           .free = host_free,
-                           .enter = host_enter,
-                           .run = host_run,
-                           .leave = host_leave,
-                           .cpu_level = level};
-    CHECK_EQUAL(b->open(&g->device, b, &g->host, level ? NULL : "delay=0", &why), SKALD_OK);
-    CHECK_EQUAL(b->buffer_create(&g->buffer, g->device, (uint64_t)16 << 20, SKALD_MEMORY_WEIGHTS), SKALD_OK);
-}
-
-static void close_rig(rig *g) {
-    g->b->stream_free(g->stream);
-    g->b->buffer_free(g->buffer);
-    g->b->close(g->device);
-}
+/* ---- the operations */
 
 static void record(rig *g, work *w) {
     const shape *s = w->s;
@@ -323,7 +150,7 @@ static void record(rig *g, work *w) {
                                     .n_wanted = 1,
                                     .max_width = 32,
                                     .max_head_dim = 16,
-                                    .n_threads = THREADS,
+                                    .n_threads = RIG_THREADS,
                                     .max_experts = s->n_experts,
                                     .max_experts_used = s->n_used,
                                     .max_expert_width = s->width,
@@ -331,20 +158,21 @@ static void record(rig *g, work *w) {
     g->asked = 0;
     CHECK_EQUAL(g->b->stream_create(&g->stream, g->device, &plan), SKALD_OK);
     CHECK_EQUAL(g->asked, g->b->stream_bytes(g->device, &on_device, &plan));
-    place(g, &w->gate), place(g, &w->up), place(g, &w->down);
-    g->x = rows(g, MOST_ROWS, s->width, SKALD_EXTENT_ROWS), g->out = rows(g, MOST_ROWS, s->width, SKALD_EXTENT_ROWS);
-    g->add = s->adds ? rows(g, MOST_ROWS, s->width, SKALD_EXTENT_ROWS) : (skald_rows){0};
-    g->logits = rows(g, MOST_ROWS, s->n_experts, SKALD_EXTENT_ROWS);
-    g->ids = rows(g, MOST_ROWS, s->n_used, SKALD_EXTENT_ROWS), g->ids.type = SKALD_I32;
-    g->weights = rows(g, MOST_ROWS, s->n_used, SKALD_EXTENT_ROWS);
-    g->correction = s->correction ? rows(g, 1, s->n_experts, SKALD_EXTENT_FIXED) : (skald_rows){0};
-    if (s->correction) write_rows(g, &g->correction, w->correction, 1, 0);
+    bank_place(g, &w->gate), bank_place(g, &w->up), bank_place(g, &w->down);
+    w->at.x = rig_rows(g, MOST_ROWS, s->width, SKALD_EXTENT_ROWS),
+    w->at.out = rig_rows(g, MOST_ROWS, s->width, SKALD_EXTENT_ROWS);
+    w->at.add = s->adds ? rig_rows(g, MOST_ROWS, s->width, SKALD_EXTENT_ROWS) : (skald_rows){0};
+    w->at.logits = rig_rows(g, MOST_ROWS, s->n_experts, SKALD_EXTENT_ROWS);
+    w->at.ids = rig_rows(g, MOST_ROWS, s->n_used, SKALD_EXTENT_ROWS), w->at.ids.type = SKALD_I32;
+    w->at.weights = rig_rows(g, MOST_ROWS, s->n_used, SKALD_EXTENT_ROWS);
+    w->at.correction = s->correction ? rig_rows(g, 1, s->n_experts, SKALD_EXTENT_FIXED) : (skald_rows){0};
+    if (s->correction) rig_write(g, &w->at.correction, w->correction, 1, 0);
     skald_route route = s->route;
-    route.size = sizeof route, route.correction = g->correction, route.logits = g->logits;
-    route.ids = g->ids, route.weights = g->weights;
-    const skald_experts experts = {sizeof experts, s->n_experts, s->n_ff,        s->activation, g->x,
-                                   g->ids,         g->weights,   w->gate.weight, w->up.weight,  w->down.weight,
-                                   w->gate.rows,   w->up.rows,   w->down.rows,   g->add,        g->out};
+    route.size = sizeof route, route.correction = w->at.correction, route.logits = w->at.logits;
+    route.ids = w->at.ids, route.weights = w->at.weights;
+    const skald_experts experts = {sizeof experts, s->n_experts,  s->n_ff,        s->activation, w->at.x,
+                                   w->at.ids,      w->at.weights, w->gate.weight, w->up.weight,  w->down.weight,
+                                   w->gate.rows,   w->up.rows,    w->down.rows,   w->at.add,     w->at.out};
     CHECK(g->b->refuses(g->device, SKALD_OP_ROUTE, &route) == NULL);
     CHECK(g->b->refuses(g->device, SKALD_OP_EXPERTS, &experts) == NULL);
     g->b->ops.route(g->stream, &route);
@@ -359,11 +187,6 @@ typedef struct result {
     float weights[MOST_ROWS][MOST_EXPERTS], out[MOST_ROWS][MOST_WIDTH];
 } result;
 
-static void read_rows(rig *g, void *to, const skald_rows *from, uint32_t n, uint32_t step) {
-    for (uint32_t r = 0; r < n; r++)
-        CHECK_EQUAL(g->b->stream_read((char *)to + (size_t)r * step, g->stream, from, r, 1), SKALD_OK);
-}
-
 /* Rows [first, first + n) of the work. */
 static void run(rig *g, const work *w, result *to, uint32_t first, uint32_t n) {
     static const int32_t tokens[MOST_ROWS];
@@ -374,21 +197,16 @@ static void run(rig *g, const work *w, result *to, uint32_t first, uint32_t n) {
                        .positions = zeros,
                        .page_list = zeros,
                        .pages = zeros,
-                       .wanted = zeros,
-                       .poll = pause_often,
-                       .poll_self = g};
-    write_rows(g, &g->x, w->x[first], n, MOST_WIDTH);
-    write_rows(g, &g->logits, w->logits[first], n, MOST_EXPERTS);
-    if (w->s->adds) write_rows(g, &g->add, w->add[first], n, MOST_WIDTH);
-    CHECK_EQUAL(g->b->stream_start(g->stream, NULL, &pass), SKALD_OK);
-    skald_status status;
-    while ((status = g->b->stream_run(g->stream)) == SKALD_PENDING) {}
-    CHECK_EQUAL(status, SKALD_OK);
-    skald_rows ids = g->ids;
+                       .wanted = zeros};
+    rig_write(g, &w->at.x, w->x[first], n, MOST_WIDTH);
+    rig_write(g, &w->at.logits, w->logits[first], n, MOST_EXPERTS);
+    if (w->s->adds) rig_write(g, &w->at.add, w->add[first], n, MOST_WIDTH);
+    rig_pass(g, &pass);
+    skald_rows ids = w->at.ids;
     ids.type = SKALD_F32; /* as bits */
-    read_rows(g, to->ids[first], &ids, n, sizeof to->ids[0]);
-    read_rows(g, to->weights[first], &g->weights, n, sizeof to->weights[0]);
-    read_rows(g, to->out[first], &g->out, n, sizeof to->out[0]);
+    rig_read(g, to->ids[first], &ids, n, sizeof to->ids[0]);
+    rig_read(g, to->weights[first], &w->at.weights, n, sizeof to->weights[0]);
+    rig_read(g, to->out[first], &w->at.out, n, sizeof to->out[0]);
 }
 
 static void check_near(const work *w, const result *got, const char *who, bool exact) {
@@ -429,7 +247,7 @@ static void on_cpu(work *w, const char *level, result *want) {
     static const uint32_t cuts[] = {1, 2, 9, 40, MOST_ROWS};
     static result got;
     rig g;
-    open_rig(&g, skald_cpu_backend(), level);
+    rig_open(&g, skald_cpu_backend(), level);
     record(&g, w);
     for (uint32_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
         memset(&got, 0, sizeof got);
@@ -439,23 +257,23 @@ static void on_cpu(work *w, const char *level, result *want) {
         check_bits(w->s, &got, want, level);
     }
     check_near(w, &got, level, false);
-    close_rig(&g);
+    rig_close(&g);
 }
 
 static void on_device(work *w, const skald_backend *b) {
     static result got;
     rig g;
-    open_rig(&g, b, NULL);
+    rig_open(&g, b, NULL);
     record(&g, w);
     run(&g, w, &got, 0, MOST_ROWS);
     check_near(w, &got, "apart", true);
-    close_rig(&g);
+    rig_close(&g);
 }
 
 /* A sentence for each descriptor that cannot be. */
 static void check_refusals(const skald_backend *b) {
     rig g;
-    open_rig(&g, b, NULL);
+    rig_open(&g, b, NULL);
     for (int i = 0; i < 8; i++) {
         skald_route op = {.size = sizeof op,
                           .scoring = SKALD_SCORING_SIGMOID,
@@ -473,26 +291,20 @@ static void check_refusals(const skald_backend *b) {
         *fields[i] = wrong[i];
         CHECK_SAID(b->refuses(g.device, SKALD_OP_ROUTE, &op) != NULL, "%s takes wrong route %d", b->name, i);
     }
-    close_rig(&g);
+    rig_close(&g);
 }
 
 int main(void) {
-    static const char *const levels[] = {"scalar", "avx2", "avxvnni", "avx512", "amx", "neon", "dotprod", "i8mm"};
     static work w;
-    void *plugin = dlopen(SK_TEST_BIN "/tests/skald_device_test.so", RTLD_NOW | RTLD_LOCAL);
-    skald_backend_entry_fn entry;
-    if (!CHECK(plugin != NULL)) return sk_checked();
-    *(void **)(void *)&entry = dlsym(plugin, "skald_backend_entry");
-    const skald_backend *apart = entry(SKALD_BACKEND_VERSION);
+    void *plugin;
+    const skald_backend *apart = rig_apart(&plugin);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         static result want;
-        state = 88172645463325252ull + i;
+        rig_state = 88172645463325252ull + i;
         memset(&want, 0, sizeof want);
         make_work(&w, &shapes[i]);
-        for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
-            const int32_t level = sk_cpu_level(levels[l]);
-            if (level >= 0 && strcmp(sk_cpu_level_name((uint32_t)level), levels[l]) == 0) on_cpu(&w, levels[l], &want);
-        }
+        const char *level;
+        for (size_t l = 0; (level = rig_level(&l));) on_cpu(&w, level, &want);
         on_device(&w, apart);
         free_work(&w);
     }

@@ -2,13 +2,8 @@
  * rule, with and without decay and beta, both ways to share keys; two sequences side by side in passes of any length, their
  * slots as a cache gives them; on the CPU the same bits at every level and cut. */
 #define SK_ALLOW_LIBC_MEMORY
-#include "support/check.h"
-#include "backends/cpu/kernels.h"
-#include <dlfcn.h>
+#include "support/rig.h"
 #include <math.h>
-#include <skald/backend.h>
-#include <stdbool.h>
-#include <stdlib.h>
 
 enum {
     LENGTH = 75,
@@ -19,7 +14,7 @@ enum {
     MOST_HEADS = 4,
     MOST_DIM = 144
 };
-enum { MOST_CHANNELS = 2 * 2 * 64 + MOST_HEADS * MOST_DIM, THREADS = 3 };
+enum { MOST_CHANNELS = 2 * 2 * 64 + MOST_HEADS * MOST_DIM };
 
 typedef struct shape {
     const char *name;
@@ -39,17 +34,8 @@ static const shape shapes[] = {
 
 /* ---- numbers */
 
-static uint64_t state;
-
-static uint32_t draw(void) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return (uint32_t)(state >> 32);
-}
-
-static float uniform(void) { return (float)draw() * 0x1p-31f - 1.0f; }
-
 static void fill(float *x, size_t n, float mean, float size) {
-    for (size_t i = 0; i < n; i++) x[i] = mean + size * uniform();
+    for (size_t i = 0; i < n; i++) x[i] = mean + size * rig_uniform();
 }
 
 typedef struct text {
@@ -59,6 +45,9 @@ typedef struct text {
 typedef struct work {
     const shape *s;
     uint32_t channels, values;
+    struct {
+        skald_rows x, mixed, alpha, beta, out;
+    } at; /* on the device */
     float taps[TAPS * MOST_CHANNELS], rate[MOST_HEADS], bias[MOST_HEADS];
     text texts[SEQUENCES];
 } work;
@@ -119,80 +108,12 @@ static void answer(double *out, const work *w, const text *x, uint32_t h) {
     }
 }
 
-/* ---- a host without a model */
-
-typedef struct rig {
-    skald_host host;
-    const skald_backend *b;
-    skald_device *device;
-    skald_buffer *buffer;
-    skald_store *store;
-    skald_stream *stream;
-    uint64_t used;
-    skald_rows x, mixed, alpha, beta, out;
-    uint32_t polls;
-} rig;
-
-static void *host_alloc(void *self, uint64_t n_bytes, skald_memory_kind kind) {
-    (void)self, (void)kind;
-    void *at = aligned_alloc(64, (size_t)(n_bytes + 63) / 64 * 64);
-    return at ? memset(at, 0xff, (size_t)n_bytes) : NULL; /* NaN: slots may hold anything */
-}
-
-static void host_free(void *self, void *pointer, uint64_t n_bytes) {
-    (void)self, (void)n_bytes;
-    free(pointer);
-}
-
-static void *host_enter(void *self, uint32_t n_threads) {
-    (void)n_threads;
-    return self;
-}
-
-static void host_run(void *self, void *team, void (*job)(void *, uint32_t), void *arg, uint32_t n_jobs) {
-    (void)self, (void)team;
-    while (n_jobs) job(arg, --n_jobs);
-}
-
-static void host_leave(void *self, void *team) { (void)self, (void)team; }
-
-static skald_poll pause_often(void *self) { return ++((rig *)self)->polls % 5 ? SKALD_POLL_GO : SKALD_POLL_PAUSE; }
-
-static skald_rows rows(rig *g, uint32_t n_rows, uint32_t width, skald_extent extent) {
-    const uint64_t stride = (width * 4u + 63u) & ~63u, at = g->used;
-    g->used += n_rows * stride;
-    return (skald_rows){g->buffer, at, stride, n_rows, width, SKALD_F32, extent};
-}
-
-static void write_row(rig *g, const skald_rows *to, uint32_t r, const float *from) {
-    CHECK_EQUAL(g->b->buffer_write(to->buffer, to->offset + r * to->stride, from, to->width * 4u), SKALD_OK);
-}
+/* ---- the operations */
 
 static skald_rows columns(const skald_rows *of, uint32_t first, uint32_t width) {
     skald_rows some = *of;
     some.offset += first * sizeof(float), some.width = width;
     return some;
-}
-
-static void open_rig(rig *g, const skald_backend *b, const char *level) {
-    skald_report why = {.size = sizeof why};
-    *g = (rig){.b = b};
-    g->host = (skald_host){.size = sizeof g->host,
-                           .n_threads = THREADS,
-                           .self = g,
-                           .alloc = host_alloc,
-                           .free = host_free,
-                           .enter = host_enter,
-                           .run = host_run,
-                           .leave = host_leave,
-                           .cpu_level = level};
-    CHECK_EQUAL(b->open(&g->device, b, &g->host, level ? NULL : "delay=0", &why), SKALD_OK);
-    CHECK_EQUAL(b->buffer_create(&g->buffer, g->device, (uint64_t)4 << 20, SKALD_MEMORY_WEIGHTS), SKALD_OK);
-}
-
-static void close_rig(rig *g) {
-    g->b->stream_free(g->stream), g->b->store_free(g->store);
-    g->b->buffer_free(g->buffer), g->b->close(g->device);
 }
 
 /* The state's share of a slot behind that of the convolution. */
@@ -217,7 +138,7 @@ static void open_store(rig *g, const work *w, uint64_t *state_offset, uint64_t *
     CHECK_EQUAL(g->b->store_create(&g->store, g->device, &plan), SKALD_OK);
 }
 
-static void record(rig *g, const work *w) {
+static void record(rig *g, work *w) {
     const shape *s = w->s;
     const uint32_t keys = s->n_k_heads * s->dim_k;
     skald_report why = {.size = sizeof why};
@@ -227,30 +148,31 @@ static void record(rig *g, const work *w) {
                                     .n_wanted = 1,
                                     .max_width = 32,
                                     .max_head_dim = s->dim_k > s->dim_v ? s->dim_k : s->dim_v,
-                                    .n_threads = THREADS};
+                                    .n_threads = RIG_THREADS};
     skald_convolve convolve = {.size = sizeof convolve, .n_taps = TAPS};
     skald_delta delta = {.size = sizeof delta, .kind = s->kind, .tiled = s->tiled, .scale = 0.25f};
     open_store(g, w, &delta.state_offset, &delta.row_offset);
     CHECK_EQUAL(g->b->stream_create(&g->stream, g->device, &plan), SKALD_OK);
-    g->x = rows(g, MOST_ROWS, w->channels, SKALD_EXTENT_ROWS),
-    g->mixed = rows(g, MOST_ROWS, w->channels, SKALD_EXTENT_ROWS);
-    g->alpha = rows(g, MOST_ROWS, s->n_heads, SKALD_EXTENT_ROWS),
-    g->beta = rows(g, MOST_ROWS, s->n_heads, SKALD_EXTENT_ROWS);
-    g->out = rows(g, MOST_ROWS, w->values, SKALD_EXTENT_ROWS);
-    convolve.x = g->x, convolve.out = g->mixed, convolve.weight = rows(g, 1, TAPS * w->channels, SKALD_EXTENT_FIXED);
-    write_row(g, &convolve.weight, 0, w->taps);
+    w->at.x = rig_rows(g, MOST_ROWS, w->channels, SKALD_EXTENT_ROWS),
+    w->at.mixed = rig_rows(g, MOST_ROWS, w->channels, SKALD_EXTENT_ROWS);
+    w->at.alpha = rig_rows(g, MOST_ROWS, s->n_heads, SKALD_EXTENT_ROWS),
+    w->at.beta = rig_rows(g, MOST_ROWS, s->n_heads, SKALD_EXTENT_ROWS);
+    w->at.out = rig_rows(g, MOST_ROWS, w->values, SKALD_EXTENT_ROWS);
+    convolve.x = w->at.x, convolve.out = w->at.mixed,
+    convolve.weight = rig_rows(g, 1, TAPS * w->channels, SKALD_EXTENT_FIXED);
+    rig_write_row(g, &convolve.weight, 0, w->taps);
     delta.n_heads = s->n_heads, delta.n_k_heads = s->n_k_heads, delta.head_dim_k = s->dim_k,
     delta.head_dim_v = s->dim_v;
     delta.unit_eps = s->unit ? 1e-6f : 0;
-    delta.q = columns(&g->mixed, 0, keys), delta.k = columns(&g->mixed, keys, keys);
-    delta.v = columns(&g->mixed, 2 * keys, w->values), delta.out = g->out;
+    delta.q = columns(&w->at.mixed, 0, keys), delta.k = columns(&w->at.mixed, keys, keys);
+    delta.v = columns(&w->at.mixed, 2 * keys, w->values), delta.out = w->at.out;
     if (s->decays) {
-        delta.alpha = g->alpha;
-        delta.rate = rows(g, 1, s->n_heads, SKALD_EXTENT_FIXED),
-        delta.bias = rows(g, 1, s->n_heads, SKALD_EXTENT_FIXED);
-        write_row(g, &delta.rate, 0, w->rate), write_row(g, &delta.bias, 0, w->bias);
+        delta.alpha = w->at.alpha;
+        delta.rate = rig_rows(g, 1, s->n_heads, SKALD_EXTENT_FIXED),
+        delta.bias = rig_rows(g, 1, s->n_heads, SKALD_EXTENT_FIXED);
+        rig_write_row(g, &delta.rate, 0, w->rate), rig_write_row(g, &delta.bias, 0, w->bias);
     }
-    if (s->has_beta) delta.beta = g->beta;
+    if (s->has_beta) delta.beta = w->at.beta;
     CHECK(g->b->refuses(g->device, SKALD_OP_CONVOLVE, &convolve) == NULL);
     CHECK(g->b->refuses(g->device, SKALD_OP_DELTA, &delta) == NULL);
     g->b->ops.convolve(g->stream, &convolve);
@@ -276,7 +198,7 @@ static void choose_slots(tables *t, uint32_t q, place *p, uint32_t n) {
     const uint32_t lines = (p->at + n) / SKALD_STATE_GRID - p->at / SKALD_STATE_GRID, first = q * SLOTS;
     const uint32_t from = p->at ? p->slot : SKALD_NO_SLOT;
     const uint32_t fresh = first + (p->slot + 1) % SLOTS, other = first + (p->slot + 2) % SLOTS;
-    const uint32_t to = (lines || !p->at) && !(lines > 1 && draw() % 2) ? fresh : p->slot;
+    const uint32_t to = (lines || !p->at) && !(lines > 1 && rig_draw() % 2) ? fresh : p->slot;
     const uint32_t before = !lines ? SKALD_NO_SLOT : lines == 1 && p->at ? p->slot : other;
     for (uint32_t r = t->pass.n_rows; r < t->pass.n_rows + n; r++)
         t->from[r] = from, t->before[r] = before, t->to[r] = to;
@@ -285,7 +207,7 @@ static void choose_slots(tables *t, uint32_t q, place *p, uint32_t n) {
 
 /* Back into the chunk before the last line. */
 static void go_back(place *p) {
-    p->at = p->at / SKALD_STATE_GRID * SKALD_STATE_GRID - 1 - draw() % (SKALD_STATE_GRID - 1);
+    p->at = p->at / SKALD_STATE_GRID * SKALD_STATE_GRID - 1 - rig_draw() % (SKALD_STATE_GRID - 1);
     p->slot = p->before, p->before = SKALD_NO_SLOT;
 }
 
@@ -294,26 +216,23 @@ static void enter(rig *g, const work *w, tables *t, uint32_t q, place *p, uint32
     for (uint32_t i = 0; i < n; i++, t->pass.n_rows++, p->at++) {
         const uint32_t r = t->pass.n_rows;
         t->positions[r] = p->at, t->lists[r] = q;
-        write_row(g, &g->x, r, w->texts[q].x[p->at]);
-        write_row(g, &g->alpha, r, w->texts[q].alpha[p->at]), write_row(g, &g->beta, r, w->texts[q].beta[p->at]);
+        rig_write_row(g, &w->at.x, r, w->texts[q].x[p->at]);
+        rig_write_row(g, &w->at.alpha, r, w->texts[q].alpha[p->at]),
+            rig_write_row(g, &w->at.beta, r, w->texts[q].beta[p->at]);
     }
 }
 
 typedef float result[SEQUENCES][LENGTH][MOST_HEADS * MOST_DIM];
 
-static void run_pass(rig *g, tables *t, float (*to)[LENGTH][MOST_HEADS * MOST_DIM]) {
+static void run_pass(rig *g, const work *w, tables *t, float (*to)[LENGTH][MOST_HEADS * MOST_DIM]) {
     static const int32_t tokens[MOST_ROWS];
     static const uint32_t zeros[MOST_ROWS];
-    skald_status status;
     t->pass.size = sizeof t->pass, t->pass.tokens = tokens, t->pass.pages = zeros, t->pass.wanted = zeros;
     t->pass.positions = t->positions, t->pass.page_list = t->lists;
     t->pass.state_from = t->from, t->pass.state_before = t->before, t->pass.state_to = t->to;
-    t->pass.poll = pause_often, t->pass.poll_self = g;
-    CHECK_EQUAL(g->b->stream_start(g->stream, g->store, &t->pass), SKALD_OK);
-    while ((status = g->b->stream_run(g->stream)) == SKALD_PENDING) {}
-    CHECK_EQUAL(status, SKALD_OK);
+    rig_pass(g, &t->pass);
     for (uint32_t r = 0; r < t->pass.n_rows; r++)
-        CHECK_EQUAL(g->b->stream_read(to[t->lists[r]][t->positions[r]], g->stream, &g->out, r, 1), SKALD_OK);
+        CHECK_EQUAL(g->b->stream_read(to[t->lists[r]][t->positions[r]], g->stream, &w->at.out, r, 1), SKALD_OK);
 }
 
 /* Both texts, `step` rows of each in a pass; 0: any number of one, another of the other, and sometimes some again. */
@@ -322,12 +241,12 @@ static void run(rig *g, const work *w, result to, uint32_t step) {
     while (places[0].at < LENGTH || places[1].at < LENGTH) {
         tables t = {0};
         for (uint32_t q = 0; q < SEQUENCES; q++) {
-            const uint32_t left = LENGTH - places[q].at, n = step ? step : draw() % 40;
+            const uint32_t left = LENGTH - places[q].at, n = step ? step : rig_draw() % 40;
             if (n && left) enter(g, w, &t, q, &places[q], n < left ? n : left);
         }
-        if (t.pass.n_rows) run_pass(g, &t, to);
+        if (t.pass.n_rows) run_pass(g, w, &t, to);
         for (uint32_t q = 0; q < SEQUENCES && !step; q++)
-            if (places[q].before != SKALD_NO_SLOT && draw() % 4 == 0) go_back(&places[q]);
+            if (places[q].before != SKALD_NO_SLOT && rig_draw() % 4 == 0) go_back(&places[q]);
     }
 }
 
@@ -345,12 +264,12 @@ static void check_near(const work *w, result got, const char *who, double error)
     CHECK_SAID(sqrt(wrong / all) <= error, "%s, %s: off by %g", who, w->s->name, sqrt(wrong / all));
 }
 
-static void on_cpu(const work *w, const char *level, result want, bool first) {
+static void on_cpu(work *w, const char *level, result want, bool first) {
     static const uint32_t cuts[] = {LENGTH, 1, 7, 16, 17, 40, 0};
     static result got;
     for (uint32_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
         rig g;
-        open_rig(&g, skald_cpu_backend(), level);
+        rig_open(&g, skald_cpu_backend(), level);
         record(&g, w);
         memset(got, 0xff, sizeof got);
         run(&g, w, got, cuts[c]);
@@ -359,25 +278,25 @@ static void on_cpu(const work *w, const char *level, result want, bool first) {
             for (uint32_t t = 0; t < LENGTH; t++)
                 CHECK_SAID(memcmp(got[q][t], want[q][t], w->values * sizeof(float)) == 0,
                            "%s, %s, by %u: sequence %u, position %u has other bits", level, w->s->name, cuts[c], q, t);
-        close_rig(&g);
+        rig_close(&g);
     }
     check_near(w, got, level, 1e-5);
 }
 
-static void on_device(const work *w, const skald_backend *b) {
+static void on_device(work *w, const skald_backend *b) {
     static result got;
     rig g;
-    open_rig(&g, b, NULL);
+    rig_open(&g, b, NULL);
     record(&g, w);
     run(&g, w, got, 0);
     check_near(w, got, "apart", 1e-6);
-    close_rig(&g);
+    rig_close(&g);
 }
 
 /* A sentence for each descriptor that cannot be. */
 static void check_refusals(const skald_backend *b) {
     rig g;
-    open_rig(&g, b, NULL);
+    rig_open(&g, b, NULL);
     for (int i = 0; i < 4; i++) {
         skald_delta op = {.size = sizeof op, .kind = SKALD_DELTA_RULE, .n_heads = 4, .n_k_heads = 2};
         op.head_dim_k = op.head_dim_v = 32;
@@ -387,28 +306,20 @@ static void check_refusals(const skald_backend *b) {
         *fields[i] = wrong[i];
         CHECK_SAID(b->refuses(g.device, SKALD_OP_DELTA, &op) != NULL, "%s takes wrong delta %d", b->name, i);
     }
-    g.b->buffer_free(g.buffer), g.b->close(g.device);
+    rig_close(&g);
 }
 
 int main(void) {
-    static const char *const levels[] = {"scalar", "avx2", "avxvnni", "avx512", "amx", "neon", "dotprod", "i8mm"};
     static work w;
     static result want;
-    void *plugin = dlopen(SK_TEST_BIN "/tests/skald_device_test.so", RTLD_NOW | RTLD_LOCAL);
-    skald_backend_entry_fn entry;
-    if (!CHECK(plugin != NULL)) return sk_checked();
-    *(void **)(void *)&entry = dlsym(plugin, "skald_backend_entry");
-    const skald_backend *apart = entry(SKALD_BACKEND_VERSION);
+    void *plugin;
+    const skald_backend *apart = rig_apart(&plugin);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         bool first = true;
-        state = 88172645463325252ull + i;
+        rig_state = 88172645463325252ull + i;
         make_work(&w, &shapes[i]);
-        for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
-            const int32_t level = sk_cpu_level(levels[l]);
-            if (level < 0 || strcmp(sk_cpu_level_name((uint32_t)level), levels[l]) != 0) continue;
-            on_cpu(&w, levels[l], want, first);
-            first = false;
-        }
+        const char *level;
+        for (size_t l = 0; (level = rig_level(&l)); first = false) on_cpu(&w, level, want, first);
         on_device(&w, apart);
     }
     check_refusals(skald_cpu_backend());
