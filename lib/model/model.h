@@ -217,6 +217,7 @@ typedef struct sk_role {
     uint8_t take, every;     /* sk_dim, of a slice with gaps: of each `every` rows so many, from `first` on */
     uint8_t count;           /* sk_dim of a bank, or of several vectors */
     uint8_t mixers, feeders; /* bits: of layers with these only; 0: of all */
+    const char *refused;     /* why a file that has this tensor cannot be read; nothing else is said then */
 } sk_role;
 
 #define SK_TRUNK(field) .where = (uint16_t)offsetof(sk_trunk, field)
@@ -339,6 +340,8 @@ typedef struct sk_placing {
     skald_report *why;
 } sk_placing;
 
+/* Whether a table of rows is multiplied with too: that of a file without output.weight. */
+bool sk_place_is_head(const sk_files *files, const char *name);
 /* Finds every role's tensor, checks its shape, and gives it a place. FORMAT or UNSUPPORTED naming the tensor. */
 skald_status sk_place_plan(sk_placing *p, const sk_family *family);
 /* Reads and packs into `buffer`; staging has p->staging_bytes. `progress` may cancel. */

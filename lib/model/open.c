@@ -208,6 +208,14 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
 
 #define IN_PLACE (SKALD_USE_PROJECT | SKALD_USE_IN_PLACE)
 
+/* A table of the trunk whose rows are looked up, and no more. */
+static bool is_looked_up(const opening *o, const sk_gguf_tensor *t) {
+    for (const sk_role *r = o->family->trunk; r->name; r++)
+        if (r->uses == SKALD_USE_EMBED && sk_files_find(&o->files, r->name) == t)
+            return !sk_place_is_head(&o->files, r->name);
+    return false;
+}
+
 static void name_kernels(skald_model *m, const opening *o) {
     for (uint32_t i = 0; i < m->n_tensors; i++) {
         const sk_gguf_tensor *t = m->tensors[i].file;
@@ -217,7 +225,8 @@ static void name_kernels(skald_model *m, const opening *o) {
             t->n_dims >= 2 && t->n_dims <= 3 &&
             ((wraps(o) && m->backend->weight_plan(m->device, &w, &staging, IN_PLACE) == SKALD_OK) ||
              m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK);
-        if (is_matrix && !o->options->vocabulary_only) m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
+        if (is_matrix && !o->options->vocabulary_only && !is_looked_up(o, t))
+            m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
         m->n_file_bytes += t->n_bytes;
         m->n_parameters += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
     }

@@ -35,6 +35,8 @@ static skald_status visit_role(sk_placing *p, const sk_role *role, const sk_kind
                                visit_fn *visit, void *visitor) {
     const sk_config *c = p->config;
     met m = {.role = role, .name = name, .tensor = sk_files_find(p->files, name), .slot = slot};
+    if (role->refused)
+        return m.tensor ? sk_fail(p->why, SKALD_UNSUPPORTED, "tensor %s: %s", name, role->refused) : SKALD_OK;
     if (!m.tensor) return role->is_optional ? SKALD_OK : sk_fail(p->why, SKALD_FORMAT, "tensor %s is missing", name);
     m.in = sk_config_dim(c, kind, role->in), m.out = sk_config_dim(c, kind, role->out);
     m.count = role->count ? sk_config_dim(c, kind, role->count) : 1;
@@ -134,12 +136,15 @@ static skald_status plan_matrix(sk_placing *p, const met *m, uint32_t uses) {
     return SKALD_OK;
 }
 
+bool sk_place_is_head(const sk_files *files, const char *name) {
+    return strcmp(name, "token_embd.weight") == 0 && !sk_files_find(files, "output.weight");
+}
+
 static skald_status plan_one(sk_placing *p, const met *m, void *visitor) {
     (void)visitor;
     p->n_used += m->first == 0; /* the other slices are of a tensor that was counted */
     if (is_vector(m->role)) return plan_vector(p, m);
-    const bool tied = strcmp(m->name, "token_embd.weight") == 0 && !sk_files_find(p->files, "output.weight");
-    return plan_matrix(p, m, m->role->uses | (tied ? SKALD_USE_PROJECT : 0u));
+    return plan_matrix(p, m, m->role->uses | (sk_place_is_head(p->files, m->name) ? SKALD_USE_PROJECT : 0u));
 }
 
 /* A vector that divides the rotation's frequencies, NULL: there is none. */

@@ -35,8 +35,10 @@ static const sk_role layer35[] = {
     {0},
 };
 
-/* ssm_ba holds of each key the betas of its heads, then their alphas. */
+/* ssm_ba holds of each key the betas of its heads, then their alphas. The first converters left queries, keys, values and
+ * gates in one tensor, those of each key beside each other. */
 static const sk_role layer_next[] = {
+    {"ssm_in.weight", .refused = "the layout of an early converter; a file with attn_qkv and attn_gate is needed"},
     HYBRID_ROLES,
     {"ssm_ba.weight", SK_LAYER(beta), SK_MATRIX(EMBD, HEADS), SK_EACH(GROUP, GROUP2), SK_MIXER(DELTA)},
     {"ssm_ba.weight", SK_LAYER(alpha), SK_MATRIX(EMBD, HEADS), .first = SK_DIM_GROUP, SK_EACH(GROUP, GROUP2),
