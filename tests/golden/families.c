@@ -7,11 +7,12 @@
 #include "support/world.h"
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"gpt2",       "qwen2",         "qwen3",          "gemma2",       "gemma3",
-                                        "phi3",       "smollm3",       "mixtral",        "qwen3moe",     "olmoe",
-                                        "gpt_oss",    "gpt_oss_mxfp4", "deepseek2_lite", "deepseek2_v3", "qwen2moe",
-                                        "qwen35",     "qwen3next",     "olmo2",          "phi3_short",   "llama_linear",
-                                        "llama_yarn", "phi3_long"};
+    static const char *const names[] = {"gpt2",          "gpt2_sinusoids", "qwen2",        "qwen3",
+                                        "gemma2",        "gemma3",         "phi3",         "smollm3",
+                                        "mixtral",       "qwen3moe",       "olmoe",        "gpt_oss",
+                                        "gpt_oss_mxfp4", "deepseek2_lite", "deepseek2_v3", "qwen2moe",
+                                        "qwen35",        "qwen3next",      "olmo2",        "phi3_short",
+                                        "llama_linear",  "llama_yarn",     "phi3_long"};
     static const device devices[] = {{.name = "cpu"},
                                      {.name = "cpu", .level = "scalar"},
                                      {"apart", PLUGIN, "delay=0", NULL}};
