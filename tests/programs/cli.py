@@ -254,6 +254,11 @@ class Info(unittest.TestCase):
         self.assertIn("recorded pass", page)
         self.assertIn(about["ops"][0], page)
 
+    def test_a_table_that_is_only_looked_up_has_no_kernel(self):
+        for name, norms, table in [("llama_mha", 5 * 96, 320 * 96), ("llama_gqa_tied", 5 * 108, 0)]:
+            tensors = json.loads(skald("info", "-m", tiny(name), "--json").stdout)["tensors"]
+            self.assertEqual(sum(group["bytes"] for group in tensors if not group["kernel"]), 4 * (norms + table), name)
+
     def test_scratch_does_not_grow_with_the_context(self):
         plans = [json.loads(skald("info", "-m", tiny("llama_mha"), "-c", n, "--json").stdout)["memory"]
                  for n in ("512", "32768")]
