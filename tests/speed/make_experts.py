@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a GGUF with the shape of OLMoE-1B-7B and random weights, to measure speed with: what docs/speed.md, "Experts", ran on.
+"""Writes a GGUF with the shape of OLMoE-1B-7B and random weights, to measure speed with: what docs/speed.md ran on.
 
     make_experts.py OUT.gguf [--arch olmoe|llama] [--layers 4]
 
