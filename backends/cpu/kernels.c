@@ -93,8 +93,25 @@ const char *sk_cpu_level_name(uint32_t level) {
     return NULL;
 }
 
+/* By the maker, for a measurement of some milliseconds would depend on neighbours: docs/speed.md has those of Zen 5, where a
+ * second request for a line costs more than it gains, and of a Xeon with AMX, where two are better than any one. */
+static sk_reach reach_of_machine(void) {
+#if defined(__x86_64__)
+    uint32_t most, b, c, d;
+    if (__get_cpuid(0, &most, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx)
+        return (sk_reach){.near = 6144};
+#endif
+    return (sk_reach){.near = 2048, .far = 10240};
+}
+
+sk_ahead sk_ahead_of(const sk_reach *reach, const char *panel, uint64_t panel_bytes, uint32_t pass, uint32_t n_passes) {
+    if (n_passes == 1) return (sk_ahead){reach->near, 1, reach->far ? panel + reach->far : NULL};
+    return (sk_ahead){0, n_passes, panel + panel_bytes + panel_bytes * pass / n_passes};
+}
+
 void sk_kernels_fill(sk_kernels *kernels, uint32_t level) {
     kernels->level = level;
+    kernels->reach = reach_of_machine();
 #define SK_KERNEL(type, slot, need, leaf)                                                                              \
     if (sk_cpu_level_includes(level, SK_LEVEL_##need)) kernels->slot = leaf;
 #define SK_INT_MATMUL(name, dtype, level, panel_bytes, pack, unpack, expand, tile)

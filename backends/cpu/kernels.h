@@ -116,11 +116,24 @@ typedef void sk_delta_fn(const sk_delta_chunk *chunk);
 /* n elements to the cache's type: K goes to k[i * SK_PAGE] (a column), V to consecutive elements. */
 typedef void sk_store_fn(void *to, const float *x, uint32_t n);
 
+/* How far in front of what they read tiles ask for a stream of panels, in bytes: `near` into the first cache, `far` into
+ * the second; 0: they do not. How many requests a core has under way, and so which of these it likes, is its maker's. */
+typedef struct sk_reach {
+    uint32_t near, far;
+} sk_reach;
+
+/* What a tile asks the caches for while it multiplies: with each piece of its panel what lies `near` bytes behind, and
+ * lines from `far` on, as many as make a panel in `passes` tiles. Nothing is accessed; NULL: nothing is asked. */
+typedef struct sk_ahead {
+    uint32_t near, passes;
+    const char *far;
+} sk_ahead;
+
 /* y[r * y_stride + i], i < 32, r < n_rows: the chain of output i of the panel with row r, x + r * x_stride. */
 typedef void sk_int_tile_fn(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                            size_t x_stride, uint32_t n_rows, uint32_t n_in);
+                            size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead);
 typedef void sk_float_tile_fn(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                              size_t x_stride, uint32_t n_rows, uint32_t n_in);
+                              size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead);
 
 /* Bytes of a panel of a layout. */
 typedef uint64_t sk_panel_bytes_fn(skald_dtype type, uint32_t n_in);
@@ -182,6 +195,7 @@ enum {
 /* What one level runs with; filled from kernels.def, where later lines win if the machine can. */
 typedef struct sk_kernels {
     uint32_t level;
+    sk_reach reach;
     sk_quantize_fn *quantize;
     sk_rms_norm_fn *rms_norm;
     sk_layer_norm_fn *layer_norm;
@@ -211,6 +225,9 @@ int32_t sk_cpu_level(const char *limit);
 bool sk_cpu_level_includes(uint32_t level, uint32_t need);
 const char *sk_cpu_level_name(uint32_t level);
 void sk_kernels_fill(sk_kernels *kernels, uint32_t level);
+/* What tile `pass` of n_passes that a panel meets asks for. A single one goes through the panel at the speed of memory, and
+ * asks for what comes soon. Of several all but the first find the panel in a cache: each asks for its share of the next. */
+sk_ahead sk_ahead_of(const sk_reach *reach, const char *panel, uint64_t panel_bytes, uint32_t pass, uint32_t n_passes);
 /* The index-th slot that `level` fills and the leaf in it, by name; false behind the last. */
 bool sk_kernel_at(const char **slot, const char **leaf, uint32_t level, uint32_t index);
 /* The kind for a type at a level; NULL: none. The index is what skald_weight.layout keeps. */

@@ -41,14 +41,17 @@ void sk_quantize_row(skald_stream *s, sk_q8 *to, const skald_rows *rows, uint32_
     sk_quantize_place(s, to, rows->width / SK_BLOCK, r, sk_row_count(s, rows), x, first, n);
 }
 
-static void multiply_tiles(const skald_weight *w, const void *packed, const sk_operand *x, uint32_t n, float *y,
-                           size_t y_stride) {
+/* Tiles as even as they can be. */
+static void multiply_tiles(const skald_stream *s, const skald_weight *w, const char *packed, const sk_operand *x,
+                           uint32_t n, float *y, size_t y_stride) {
     const sk_matmul *kind = sk_matmul_at(w->layout);
-    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK;
-    for (uint32_t r = 0, m; r < n; r += m, y += m * y_stride) {
-        m = sk_least(n - r, SK_TILE_ROWS);
-        if (x->q) kind->int_tile(y, y_stride, packed, w->type, x->q + (size_t)r * n_blocks, n_blocks, m, n_in);
-        else kind->float_tile(y, y_stride, packed, w->type, x->x + r * x->stride, x->stride, m, n_in);
+    const uint32_t n_in = w->n_in, n_blocks = n_in / SK_BLOCK, n_passes = (uint32_t)sk_divide_up(n, SK_TILE_ROWS);
+    const uint64_t panel_bytes = kind->panel_bytes(w->type, n_in);
+    for (uint32_t pass = 0, r = 0, m; pass < n_passes; pass++, r += m, y += m * y_stride) {
+        const sk_ahead ahead = sk_ahead_of(&s->device->kernels.reach, packed, panel_bytes, pass, n_passes);
+        m = (uint32_t)sk_divide_up(n - r, n_passes - pass);
+        if (x->q) kind->int_tile(y, y_stride, packed, w->type, x->q + (size_t)r * n_blocks, n_blocks, m, n_in, &ahead);
+        else kind->float_tile(y, y_stride, packed, w->type, x->x + r * x->stride, x->stride, m, n_in, &ahead);
     }
 }
 
@@ -87,5 +90,5 @@ static void multiply_expanded(const skald_stream *s, const skald_weight *w, cons
 void sk_multiply(const skald_stream *s, const skald_weight *w, const void *packed, const sk_operand *x, uint32_t n,
                  uint8_t *slice, float *y, size_t y_stride) {
     if (slice) multiply_expanded(s, w, packed, x, n, slice, y, y_stride);
-    else multiply_tiles(w, packed, x, n, y, y_stride);
+    else multiply_tiles(s, w, packed, x, n, y, y_stride);
 }

@@ -158,20 +158,17 @@ static void multiply_panel(skald_stream *s, const sk_phase *p, uint32_t weight, 
     const char *packed = w->buffer->data + w->offset + panel * sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
     const float *b = bias->buffer ? (const float *)(void *)(bias->buffer->data + bias->offset) + first : NULL;
     const bool at_once = n_out == SK_PANEL && !b && !op->add.buffer && !(op->soft_cap > 0.0f);
-    const bool many = sk_expands(s, w, sk_row_count(s, &op->x));
-    for (uint32_t n; r < end; r += n) {
-        float *place = (float *)sk_row(s, out, r) + first, *sums = at_once ? place : room->sums;
-        const size_t stride = at_once ? out->stride / sizeof *place : SK_PANEL;
-        n = sk_least(end - r, many ? SK_SUM_ROWS : SK_TILE_ROWS);
-        const sk_operand x = operand_at(s, p, w, r);
-        sk_multiply(s, w, packed, &x, n, many ? room->slice : NULL, sums, stride);
-        for (uint32_t i = 0; !at_once && i < n; i++) {
-            float *y = sums + i * SK_PANEL, *to = (float *)sk_row(s, out, r + i) + first;
-            if (b) s->device->kernels.add(y, y, b, n_out);
-            if (op->add.buffer) s->device->kernels.add(y, y, (const float *)sk_row(s, &op->add, r + i) + first, n_out);
-            if (op->soft_cap > 0.0f) s->device->kernels.soft_cap(y, y, op->soft_cap, n_out);
-            memcpy(to, y, n_out * sizeof *to);
-        }
+    float *place = (float *)sk_row(s, out, r) + first, *sums = at_once ? place : room->sums;
+    const size_t stride = at_once ? out->stride / sizeof *place : SK_PANEL;
+    const sk_operand x = operand_at(s, p, w, r);
+    uint8_t *slice = sk_expands(s, w, sk_row_count(s, &op->x)) ? room->slice : NULL;
+    sk_multiply(s, w, packed, &x, end - r, slice, sums, stride);
+    for (float *y = sums; !at_once && r < end; r++, y += SK_PANEL) {
+        float *to = (float *)sk_row(s, out, r) + first;
+        if (b) s->device->kernels.add(y, y, b, n_out);
+        if (op->add.buffer) s->device->kernels.add(y, y, (const float *)sk_row(s, &op->add, r) + first, n_out);
+        if (op->soft_cap > 0.0f) s->device->kernels.soft_cap(y, y, op->soft_cap, n_out);
+        memcpy(to, y, n_out * sizeof *to);
     }
 }
 

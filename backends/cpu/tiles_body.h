@@ -11,16 +11,26 @@
 #define N_REGISTERS (SK_PANEL / LANES)
 typedef floats panel_sums[SK_TILE_ROWS][N_REGISTERS];
 
-/* A stream that is read once comes from memory: it is asked for far ahead into the second cache, across the end of a panel,
- * and near into the first. */
-#define NEAR 2048
-#define FAR  10240
+/* A stream that is read once comes from memory, so each piece of `bytes` asks for what comes behind it. */
+typedef struct asking {
+    uint32_t near, lines; /* lines of each piece */
+    const char *far;
+} asking;
 
-INLINE void prefetch_piece(const uint8_t *piece, uint32_t bytes) {
-    for (uint32_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch(piece + NEAR + at);
-        __builtin_prefetch(piece + FAR + at, 0, 2);
-    }
+INLINE asking begin_asking(const sk_ahead *ahead, const uint32_t bytes) {
+    if (!ahead) return (asking){0};
+    const uint32_t lines = (bytes + 63) / 64;
+    return (asking){ahead->near, ahead->far ? (lines + ahead->passes - 1) / ahead->passes : 0, ahead->far};
+}
+
+INLINE void ask(asking *a, const uint8_t *piece, const uint32_t bytes) {
+    if (a->near)
+        for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(piece + a->near + at);
+    if (a->lines == (bytes + 63) / 64) /* a single pass: the number is a constant */
+        for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(a->far + at, 0, 2);
+    else
+        for (uint32_t i = 0; i < a->lines; i++) __builtin_prefetch(a->far + 64 * i, 0, 2);
+    a->far += 64 * a->lines;
 }
 
 INLINE ints load_dword(const void *from) {
@@ -144,16 +154,17 @@ INLINE void add_piece(panel_sums acc, const uint8_t *head, const uint8_t *piece,
 }
 
 INLINE void int_tile(float *y, size_t y_stride, const uint8_t *piece, const sk_q8 *x, size_t x_stride, uint32_t n_in,
-                     const uint32_t n_rows, const skald_dtype type) {
+                     const sk_ahead *ahead, const uint32_t n_rows, const skald_dtype type) {
     const sk_layout l = sk_layout_of(type);
     const uint32_t n = STRIP(n_rows);
+    asking a = begin_asking(ahead, l.piece);
     const uint8_t *head = piece;
     panel_sums acc;
     for (uint32_t r = 0; r < n_rows; r++)
         for (uint32_t v = 0; v < N_REGISTERS; v++) acc[r][v] = floats_set(0.0f);
     for (uint32_t b = 0; b < n_in / SK_BLOCK; b++, piece += l.piece, x++) {
         if (l.head && b % 8 == 0) head = piece, piece += l.head;
-        prefetch_piece(piece, l.piece);
+        ask(&a, piece, l.piece);
         if (n == N_REGISTERS) {
             add_piece(acc, head, piece, x, x_stride, 0, n, n_rows, type, 0);
             if (l.halves) add_piece(acc, head, piece, x, x_stride, 0, n, n_rows, type, 1);
@@ -181,19 +192,20 @@ INLINE floats load_column(const skald_dtype type, const uint8_t *column, uint32_
 
 /* `n` registers from output `first` on. */
 INLINE void float_strip(float *y, size_t y_stride, const uint8_t *column, const float *x, size_t x_stride,
-                        uint32_t n_in, uint32_t first, const uint32_t n, const uint32_t n_rows,
+                        uint32_t n_in, const sk_ahead *ahead, uint32_t first, const uint32_t n, const uint32_t n_rows,
                         const skald_dtype type) {
     const uint32_t bytes = SK_PANEL * (type == SKALD_F32 ? 4 : type == SKALD_F16 || type == SKALD_BF16 ? 2 : 1);
+    asking a = begin_asking(ahead, bytes < 64 ? 64 : bytes);
     panel_sums acc;
     for (uint32_t r = 0; r < n_rows; r++)
         for (uint32_t v = 0; v < n; v++) acc[r][v] = floats_set(0.0f);
     for (uint32_t k = 0; k < n_in; k++, column += bytes) {
         floats w[N_REGISTERS];
-        if (first == 0 && (bytes >= 64 || k % 2 == 0)) prefetch_piece(column, bytes);
+        if (bytes >= 64 || k % 2 == 0) ask(&a, column, bytes);
         for (uint32_t v = 0; v < n; v++) w[v] = load_column(type, column, first + LANES * v);
         for (uint32_t r = 0; r < n_rows; r++) {
-            const floats a = floats_set(x[r * x_stride + k]);
-            for (uint32_t v = 0; v < n; v++) acc[r][v] = floats_fma(a, w[v], acc[r][v]);
+            const floats value = floats_set(x[r * x_stride + k]);
+            for (uint32_t v = 0; v < n; v++) acc[r][v] = floats_fma(value, w[v], acc[r][v]);
         }
     }
     for (uint32_t r = 0; r < n_rows; r++)
@@ -201,30 +213,30 @@ INLINE void float_strip(float *y, size_t y_stride, const uint8_t *column, const 
 }
 
 INLINE void float_tile(float *y, size_t y_stride, const uint8_t *panel, const float *x, size_t x_stride, uint32_t n_in,
-                       const uint32_t n_rows, const skald_dtype type) {
+                       const sk_ahead *ahead, const uint32_t n_rows, const skald_dtype type) {
     const uint32_t n = n_rows <= 2 ? N_REGISTERS : 2;
     for (uint32_t first = 0; first < SK_PANEL; first += LANES * n)
-        float_strip(y, y_stride, panel, x, x_stride, n_in, first, n, n_rows, type);
+        float_strip(y, y_stride, panel, x, x_stride, n_in, first ? NULL : ahead, first, n, n_rows, type);
 }
 
 /* A leaf for one format: the number of rows becomes a constant too. */
 #define SK_EACH_ROW_COUNT(tile, type)                                                                                  \
     switch (n_rows) {                                                                                                  \
-    case 1: tile(y, y_stride, panel, x, x_stride, n_in, 1, type); break;                                               \
-    case 2: tile(y, y_stride, panel, x, x_stride, n_in, 2, type); break;                                               \
-    case 3: tile(y, y_stride, panel, x, x_stride, n_in, 3, type); break;                                               \
-    case 4: tile(y, y_stride, panel, x, x_stride, n_in, 4, type); break;                                               \
-    default: tile(y, y_stride, panel, x, x_stride, n_in, 5, type); break;                                              \
+    case 1: tile(y, y_stride, panel, x, x_stride, n_in, ahead, 1, type); break;                                        \
+    case 2: tile(y, y_stride, panel, x, x_stride, n_in, ahead, 2, type); break;                                        \
+    case 3: tile(y, y_stride, panel, x, x_stride, n_in, ahead, 3, type); break;                                        \
+    case 4: tile(y, y_stride, panel, x, x_stride, n_in, ahead, 4, type); break;                                        \
+    default: tile(y, y_stride, panel, x, x_stride, n_in, ahead, 5, type); break;                                       \
     }
 #define INT_TILE(format, leaf)                                                                                         \
     void leaf(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,         \
-              uint32_t n_rows, uint32_t n_in) {                                                                        \
+              uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {                                                 \
         (void)type;                                                                                                    \
         SK_EACH_ROW_COUNT(int_tile, SKALD_##format)                                                                    \
     }
 #define FLOAT_TILE(format, leaf)                                                                                       \
     void leaf(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,         \
-              uint32_t n_rows, uint32_t n_in) {                                                                        \
+              uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {                                                 \
         (void)type;                                                                                                    \
         SK_EACH_ROW_COUNT(float_tile, SKALD_##format)                                                                  \
     }

@@ -40,8 +40,10 @@ typedef struct tile {
 
 static void run_tile(void *with) {
     const tile *t = with;
-    if (t->kind->int_tile) t->kind->int_tile(y, 32, panel, t->kind->type, quantized, WIDTH / 32, t->n_rows, WIDTH);
-    else t->kind->float_tile(y, 32, panel, t->kind->type, a, WIDTH, t->n_rows, WIDTH);
+    const sk_ahead ahead = {2048, 1, (const char *)panel + 10240};
+    if (t->kind->int_tile)
+        t->kind->int_tile(y, 32, panel, t->kind->type, quantized, WIDTH / 32, t->n_rows, WIDTH, &ahead);
+    else t->kind->float_tile(y, 32, panel, t->kind->type, a, WIDTH, t->n_rows, WIDTH, &ahead);
 }
 
 static void measure_matmul(const sk_matmul *kind) {

@@ -3,7 +3,8 @@
 #include "backends/cpu/neon/matmul_body.h"
 
 void sk_packed_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                         size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+                         size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)ahead;
     packed_tile(y, y_stride, panel, type, x, x_stride, n_rows, n_in);
 }
 

@@ -68,31 +68,31 @@ INLINE void rows(float *y, size_t y_stride, const void *panel, const float *x, s
 }
 
 void sk_f32_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
-                      uint32_t n_rows, uint32_t n_in) {
-    (void)type;
+                      uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)type, (void)ahead;
     rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f32, 4);
 }
 
 void sk_f16_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
-                      uint32_t n_rows, uint32_t n_in) {
-    (void)type;
+                      uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)type, (void)ahead;
     rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_f16, 2);
 }
 
 void sk_bf16_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x, size_t x_stride,
-                       uint32_t n_rows, uint32_t n_in) {
-    (void)type;
+                       uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)type, (void)ahead;
     rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_bf16, 2);
 }
 
 void sk_f8_e4m3_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                          size_t x_stride, uint32_t n_rows, uint32_t n_in) {
-    (void)type;
+                          size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)type, (void)ahead;
     rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_e4m3, 1);
 }
 
 void sk_f8_e5m2_tile_neon(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                          size_t x_stride, uint32_t n_rows, uint32_t n_in) {
-    (void)type;
+                          size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)type, (void)ahead;
     rows(y, y_stride, panel, x, x_stride, n_rows, n_in, load_e5m2, 1);
 }

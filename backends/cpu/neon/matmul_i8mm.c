@@ -3,8 +3,8 @@
 #include "backends/cpu/neon/matmul_body.h"
 
 void sk_packed_tile_i8mm(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x,
-                         size_t x_stride, uint32_t n_rows, uint32_t n_in) {
-    if (n_rows == 1) sk_packed_tile_dotprod(y, y_stride, panel, type, x, x_stride, n_rows, n_in);
+                         size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    if (n_rows == 1) sk_packed_tile_dotprod(y, y_stride, panel, type, x, x_stride, n_rows, n_in, ahead);
     else packed_tile(y, y_stride, panel, type, x, x_stride, n_rows, n_in);
 }
 

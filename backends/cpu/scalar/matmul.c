@@ -27,7 +27,8 @@ static float add_halves(float acc, const sk_int_block *w, const sk_q8 *x, bool h
 }
 
 void sk_raw_tile_scalar(float *y, size_t y_stride, const void *panel, skald_dtype type, const sk_q8 *x, size_t x_stride,
-                        uint32_t n_rows, uint32_t n_in) {
+                        uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)ahead;
     const sk_dtype *format = sk_dtype_find(type);
     const uint64_t row_bytes = skald_dtype_bytes(type, n_in);
     sk_int_block w;
@@ -72,7 +73,8 @@ void sk_expanded_scalar(float *y, size_t y_stride, const uint8_t *blocks, const 
 }
 
 void sk_columns_tile_scalar(float *y, size_t y_stride, const void *panel, skald_dtype type, const float *x,
-                            size_t x_stride, uint32_t n_rows, uint32_t n_in) {
+                            size_t x_stride, uint32_t n_rows, uint32_t n_in, const sk_ahead *ahead) {
+    (void)ahead;
     const sk_dtype *format = sk_dtype_find(type);
     const char *column = panel;
     float acc[SK_TILE_ROWS][SK_PANEL] = {{0}}, w[SK_PANEL];
