@@ -65,9 +65,9 @@ static skald_dtype value_type(const skald_stream *s, const skald_attend *op) {
     return op->values_in_keys ? s->store->k_type : s->store->v_type;
 }
 
-/* One page into the split: rows that see nothing of it are left out. `next` is the page after it. */
-static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t page_index, uint32_t next,
-                        const sk_thread_room *room) {
+/* One page with its keys into the split: rows that see nothing of it are left out. `next` are the keys read after it. */
+static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t page_index, const char *keys,
+                        const char *next, const sk_thread_room *room) {
     const skald_attend *op = t->op;
     const sk_kernels *k = &s->device->kernels;
     const uint32_t start = page_index * SK_PAGE;
@@ -78,15 +78,15 @@ static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t pa
                              .max = max,
                              .sum = sum,
                              .out = room->block,
+                             .k = keys,
+                             .next = next,
                              .k_type = s->store->k_type,
                              .v_type = value_type(s, op),
                              .cap = op->soft_cap * LOG2_E,
                              .score = room->score,
                              .share = room->share,
                              .wide = room->wide};
-    block.k = keys_of(s, t, page_index);
-    block.v = op->values_in_keys ? NULL : (const char *)block.k + s->store->layers[op->layer].k_bytes;
-    block.next = keys_of(s, t, next);
+    block.v = op->values_in_keys ? NULL : keys + s->store->layers[op->layer].k_bytes;
     for (uint32_t i = 0; i < t->n_tokens; i++) {
         uint32_t from, to;
         visible(op, s->pass.positions[t->first_row + i], &from, &to);
@@ -137,10 +137,14 @@ static page_range visible_pages(const skald_stream *s, const tile *t) {
 /* The pages of one split, folded left to right; nothing is seen where none of them is in the range. */
 static void attend_split(skald_stream *s, const tile *t, seen *split, uint32_t index, page_range pages,
                          const sk_thread_room *room) {
-    const uint32_t first = index * BLOCKS_PER_SPLIT;
-    for (uint32_t page = first < pages.first ? pages.first : first; page < first + BLOCKS_PER_SPLIT && page < pages.end;
-         page++)
-        attend_page(s, t, split, page, page + 1 < pages.end ? page + 1 : page, room);
+    const uint32_t first = index * BLOCKS_PER_SPLIT, end = sk_least(first + BLOCKS_PER_SPLIT, pages.end);
+    uint32_t page = first < pages.first ? pages.first : first;
+    const char *next = page < end ? keys_of(s, t, page) : NULL;
+    for (; page < end; page++) {
+        const char *keys = next;
+        if (page + 1 < pages.end) next = keys_of(s, t, page + 1);
+        attend_page(s, t, split, page, keys, next, room);
+    }
 }
 
 static void add_split(skald_stream *s, const tile *t, seen *all, const float *max, const float *sum, const float *out) {
