@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__)
+#define SK_PRINTF(text, first) __attribute__((__format__(__gnu_printf__, text, first))) /* printf would be msvcrt's */
+#elif defined(__GNUC__)
 #define SK_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define SK_PRINTF(text, first)

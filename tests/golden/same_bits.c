@@ -10,10 +10,10 @@
 #include "support/model_writer.h"
 #include "support/session.h"
 #include "backends/cpu/kernels.h"
+#include "base/os/os.h"
 #include "base/random.h"
 #include <math.h>
 #include <stdbool.h>
-#include <time.h>
 
 #define LONG      1300 /* tokens of the first text, eleven pages */
 #define SHORT_F32 24   /* of it that an emulated machine reads with an f32 cache, */
@@ -96,11 +96,7 @@ typedef struct run {
     double began;
 } run;
 
-static double seconds(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+static double seconds(void) { return (double)sk_os_nanoseconds() * 1e-9; }
 
 static run begin(const way *w) {
     const session_options o = {.bytes = model,

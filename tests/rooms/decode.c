@@ -1,5 +1,6 @@
 /* Choosing an id: random numbers against known answers, every filter against a slow oracle in binary64. */
 #define SK_ALLOW_LIBC_MEMORY
+#include "base/os/os.h"
 #include "base/random.h"
 #include "decode/sample.h"
 #include "support/check.h"
@@ -7,7 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- a sampler in libc's memory; logits from an integer hash, exact in f32 */
 
@@ -22,7 +22,7 @@ static int make(holder *h, const skald_sampler_options *o, uint32_t n_vocab) {
     sk_carver c = {0};
     sk_sampler_layout(&c, o, n_vocab);
     h->bytes = c.used;
-    h->block = aligned_alloc(64, (size_t)sk_align(c.used + 64, 64));
+    h->block = sk_os_aligned_alloc((size_t)c.used + 64, 64);
     memset(h->block, 0x7f, (size_t)c.used); /* scratch may hold anything */
     c = (sk_carver){.base = h->block};
     h->sampler = sk_sampler_layout(&c, o, n_vocab);
@@ -49,7 +49,7 @@ static int32_t choose(const skald_sampler_options *o, const float *logits, uint3
     if (!make(&h, o, n)) return -2;
     int32_t id = -77;
     skald_status status = sk_sampler_choose(&id, &h.sampler, logits, position, history, n_history);
-    free(h.block);
+    sk_os_aligned_free(h.block);
     if (status != SKALD_OK) CHECK_EQUAL(id, -77);
     return status == SKALD_OK ? id : status == SKALD_ARGUMENT ? -1 : -3;
 }
@@ -376,7 +376,7 @@ static void distribution(void) {
         CHECK_EQUAL(drawn, DRAWS);
         CHECK_SAID(square < (k ? 53 : 98), "chi square is %g of %u ids", square, kept);
         CHECK_SAID(square > (k ? 5 : 20), "chi square is %g of %u ids: too even", square, kept);
-        free(h.block);
+        sk_os_aligned_free(h.block);
     }
 }
 
@@ -396,7 +396,7 @@ static void purity(float *x) {
         CHECK_EQUAL(sk_sampler_choose(&id, &h.sampler, x, i, history, 4), SKALD_OK);
         CHECK_EQUAL(id, fresh[i]);
     }
-    free(h.block);
+    sk_os_aligned_free(h.block);
     uint32_t same = 0;
     o.seed++;
     for (uint32_t i = 0; i < POSITIONS; i++) same += choose(&o, x, N, i, history, 4) == fresh[i];
@@ -439,16 +439,14 @@ static void speed(float *x) {
         int32_t id = -1;
         if (!CHECK(make(&h, &some[k], N))) return;
         for (uint32_t i = 0; i < TIMES; i++) {
-            struct timespec from, to;
-            timespec_get(&from, TIME_UTC);
+            const uint64_t from = sk_os_nanoseconds();
             sk_sampler_choose(&id, &h.sampler, x, i, NULL, 0);
-            timespec_get(&to, TIME_UTC);
-            double took = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6;
+            double took = (double)(sk_os_nanoseconds() - from) * 1e-6;
             if (took < best) best = took;
         }
         printf("%d ids, temperature %g, top_k %u, top_p %g, min_p %g: %.3f ms, %llu bytes\n", N, some[k].temperature,
                some[k].top_k, some[k].top_p, some[k].min_p, best, (unsigned long long)h.bytes);
-        free(h.block);
+        sk_os_aligned_free(h.block);
     }
 }
 

@@ -104,7 +104,7 @@ static uint64_t ask_process(const char *program, const kind *k, const bytes *b) 
     unsigned long long hash = 0;
     FILE *f = fopen(SAVED, "wb");
     CHECK(f && fwrite(b->at, b->n, 1, f) == 1 && fclose(f) == 0);
-    snprintf(command, sizeof command, "'%s' %s %u %u " SAVED, program, k->model, k->k_type, k->v_type);
+    snprintf(command, sizeof command, "\"%s\" %s %u %u " SAVED, program, k->model, k->k_type, k->v_type);
     FILE *other = popen(command, "r");
     CHECK(other && fscanf(other, "%llx", &hash) == 1);
     if (other) CHECK_EQUAL(pclose(other), 0);

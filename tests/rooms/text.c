@@ -1,4 +1,5 @@
 /* Bytes to tokens and back: ids of a reference tokenizer, identity on bytes, streaming, hostile lengths and inputs. */
+#include "base/os/os.h"
 #include "support/check.h"
 #include "support/lines.h"
 #include "text/decode.h"
@@ -30,13 +31,13 @@ static void *host_alloc(void *user, size_t bytes, size_t alignment, skald_memory
     if (++h->calls == h->fail_at) return NULL;
     if (bytes > h->most) h->most = bytes;
     h->live += (long)bytes;
-    return aligned_alloc(alignment, sk_align(bytes, alignment));
+    return sk_os_aligned_alloc(bytes, alignment);
 }
 
 static void host_free(void *user, void *pointer, size_t bytes, size_t alignment) {
     (void)alignment;
     ((host *)user)->live -= (long)bytes;
-    free(pointer);
+    sk_os_aligned_free(pointer);
 }
 
 static host the_host;

@@ -7,9 +7,15 @@
 
 static long sk_checks_done, sk_checks_failed;
 
+#if defined(__MINGW_PRINTF_FORMAT)
+#define SK_CHECK_FORMAT __MINGW_PRINTF_FORMAT
+#else
+#define SK_CHECK_FORMAT printf
+#endif
+
 /* `note` says with what values, in printf's way. */
-__attribute__((format(printf, 4, 5))) static inline int sk_check(int holds, const char *file, int line,
-                                                                 const char *note, ...) {
+__attribute__((format(SK_CHECK_FORMAT, 4, 5))) static inline int sk_check(int holds, const char *file, int line,
+                                                                          const char *note, ...) {
     sk_checks_done++;
     if (holds) return 1;
     if (++sk_checks_failed > 20) return 0;

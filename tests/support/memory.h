@@ -1,6 +1,7 @@
 /* The memory of a host that counts what it lends by kind, checks what comes back, and refuses when told to. */
 #ifndef SK_TESTS_MEMORY_H
 #define SK_TESTS_MEMORY_H
+#include "base/os/os.h"
 #include <pthread.h>
 #include <skald/skald.h>
 #include <stdbool.h>
@@ -42,7 +43,7 @@ static inline void *memory_lend(host_memory *m, size_t bytes, size_t alignment, 
         m->n_refused++;
         return NULL;
     }
-    if (kind >= MEMORY_KINDS || !block || posix_memalign(&pointer, alignment, bytes)) {
+    if (kind >= MEMORY_KINDS || !block || !(pointer = sk_os_aligned_alloc(bytes, alignment))) {
         m->n_mistakes++;
         return NULL;
     }
@@ -64,7 +65,7 @@ static inline void memory_take(host_memory *m, void *pointer, size_t bytes, size
     m->live -= bytes;
     m->live_of[block->kind] -= bytes;
     block->pointer = NULL;
-    free(pointer);
+    sk_os_aligned_free(pointer);
 }
 
 static inline void *memory_alloc(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {

@@ -2,6 +2,7 @@
 #ifndef SK_TESTS_VOCAB_H
 #define SK_TESTS_VOCAB_H
 #define SK_ALLOW_LIBC_MEMORY
+#include "base/os/os.h"
 #include "text/vocab.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,15 +140,15 @@ static inline skald_status test_vocab_build(test_vocab *t, skald_report *why) {
     skald_status s = sk_vocab_lay_out(&t->vocab, &c, &t->source, why);
     if (s != SKALD_OK) return s;
     t->n_bytes = c.used;
-    free(t->block);
-    t->block = aligned_alloc(SK_CACHE_LINE, sk_align(c.used, SK_CACHE_LINE));
+    sk_os_aligned_free(t->block);
+    t->block = sk_os_aligned_alloc(sk_align(c.used, SK_CACHE_LINE), SK_CACHE_LINE);
     c = (sk_carver){t->block, 0, false};
     sk_vocab_lay_out(&t->vocab, &c, &t->source, why);
     return sk_vocab_fill(&t->vocab, &t->source, why);
 }
 
 static inline void test_vocab_free(test_vocab *t) {
-    free(t->block);
+    sk_os_aligned_free(t->block);
     free(t->file);
     free(t->texts);
     free(t->tokens);

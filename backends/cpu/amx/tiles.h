@@ -50,8 +50,16 @@ typedef struct tiles {
 #define TILES_BEGIN(t, s)             ((void)(t), _tile_loadconfig(s))
 #define TILES_END(t)                  _tile_release()
 #define TILE_ZERO(t, n)               _tile_zero(n)
+#if defined(_WIN32) && !defined(__clang__)
+/* gcc's own cast the stride to long, which has 32 bits there. */
+#define TILE_LOAD(t, n, from, stride)                                                                                  \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #n : : "r"(from), "r"((size_t)(stride)))
+#define TILE_STORE(t, n, to, stride)                                                                                   \
+    __asm__ volatile("tilestored %%tmm" #n ", (%0,%1,1)" : : "r"(to), "r"((size_t)(stride)) : "memory")
+#else
 #define TILE_LOAD(t, n, from, stride) _tile_loadd(n, from, stride)
 #define TILE_STORE(t, n, to, stride)  _tile_stored(n, to, stride)
+#endif
 #define TILE_DOT_SIGNED(t, c, a, b)   _tile_dpbssd(c, a, b)
 #endif
 /* Compilers do not know which memory a tile is loaded from: what was written before must be there. */

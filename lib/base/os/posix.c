@@ -228,4 +228,6 @@ void *sk_os_library_symbol(void *library, const char *name) { return dlsym(libra
 void sk_os_library_close(void *library) {
     if (library) dlclose(library);
 }
+#else
+typedef int sk_os_posix_is_elsewhere;
 #endif

@@ -1,3 +1,4 @@
+/* Threads behind thread.h on Linux, macOS and the BSDs. */
 #if !defined(_WIN32)
 #define _POSIX_C_SOURCE 200809L
 #include "base/os/thread.h"
