@@ -127,7 +127,9 @@ static skald_status encode(life *l) {
     int32_t ids[3000];
     uint32_t n_ids = 3000;
     memset(text, 'a', sizeof text);
-    return skald_encode(ids, &n_ids, l->w.model, 0, text, sizeof text);
+    const skald_status status = skald_encode(ids, &n_ids, l->w.model, 0, text, sizeof text);
+    n_ids = 3000;
+    return status != SKALD_OK ? status : skald_encode_guarded(ids, &n_ids, l->w.model, 0, text, NULL, sizeof text);
 }
 
 static skald_status generate(life *l) {
