@@ -2,29 +2,28 @@
 
 usage: covered.py ROOT
 
-A fault scenario is a program in tests/faults/, or a room's test that refuses requests of memory. A name behind a reason
-needs none; a name behind `missing` should have one and has none yet.
+A fault scenario is a program in tests/faults/, or a room's test that refuses requests of memory. NO_FAULT needs none, for
+the reason that stands before the names. NOT_YET should have one; a new name does not go there.
 """
 import glob
 import os
 import re
 import sys
 
-NO_FAULT = {  # a constant or a table: nothing is asked for, read or started
-    "a constant": ["skald_version", "skald_numerics_version", "skald_status_text", "skald_dtype_name",
-                   "skald_dtype_bytes", "skald_dtype_to_f32", "skald_cpu_backend"],
+NO_FAULT = {
+    "a constant or a table": ["skald_version", "skald_numerics_version", "skald_status_text", "skald_dtype_name",
+                              "skald_dtype_bytes", "skald_dtype_to_f32", "skald_cpu_backend"],
     "reads what the model holds": ["skald_model_end", "skald_model_is_end", "skald_model_kernel", "skald_model_tensor",
                                    "skald_model_token"],
     "works in the caller's struct": ["skald_decoder_push"],
 }
-
-
-def sources(root):
-    yield from glob.glob(os.path.join(root, "tests/faults/*.c"))
-    yield os.path.join(root, "tests/support/world.h")
-    for path in glob.glob(os.path.join(root, "tests/rooms/*.c")):
-        if "refuse_at" in read(path):
-            yield path
+NOT_YET = """
+skald_adapter_get_info skald_adapter_open skald_adapter_open_path skald_adapter_release skald_adapter_retain
+skald_beam_options_init skald_beams_free skald_beams_get skald_beams_search
+skald_grammar_create skald_grammar_options_init skald_grammar_release skald_grammar_retain
+skald_matcher_accept skald_matcher_copy skald_matcher_create skald_matcher_free skald_matcher_least skald_matcher_mask
+skald_matcher_may_end
+""".split()
 
 
 def read(path):
@@ -32,21 +31,31 @@ def read(path):
         return f.read()
 
 
+def scenarios(root):
+    yield from (read(path) for path in glob.glob(os.path.join(root, "tests/faults/*.c")))
+    yield read(os.path.join(root, "tests/support/world.h"))
+    for path in glob.glob(os.path.join(root, "tests/rooms/*.c")):
+        text = read(path)
+        if "refuse_at" in text:
+            yield text
+
+
 def main():
     root = sys.argv[1]
     exported = set(read(os.path.join(root, "tests/abi/exports.txt")).split())
     used = set()
-    for path in sources(root):
-        used |= set(re.findall(r"\bskald_[a-z0-9_]+", read(path)))
+    for text in scenarios(root):
+        used |= set(re.findall(r"\bskald_[a-z0-9_]+", text))
     free = {name for names in NO_FAULT.values() for name in names}
-    missing = sorted(exported - used - free)
-    stale = sorted(free - exported)
-    for name in missing:
+    new = sorted(exported - used - free - set(NOT_YET))
+    for name in new:
         print(f"{name}: in no fault scenario")
-    for name in stale:
+    for name in sorted(free - exported):
         print(f"{name}: has a reason and is not exported")
-    print(f"{len(exported & used)} of {len(exported)} functions in fault scenarios, {len(free - used)} need none, {len(missing)} missing")
-    return 1 if missing or stale else 0
+    waiting = sorted(exported.intersection(NOT_YET) - used)
+    print(f"{len(exported & used)} of {len(exported)} functions in fault scenarios, {len(free - used)} need none, "
+          f"not yet: {' '.join(waiting) or 'none'}")
+    return 1 if new or free - exported else 0
 
 
 if __name__ == "__main__":
