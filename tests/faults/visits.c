@@ -143,7 +143,7 @@ static int copy_file(const char *from, const char *to) {
     if (!in || !out) return 0;
     for (size_t n; (n = fread(piece, 1, sizeof piece, in)) > 0;)
         if (fwrite(piece, 1, n, out) != n) return 0;
-    return (fclose(in) == 0) & (fclose(out) == 0);
+    return fclose(in) == 0 && fclose(out) == 0;
 }
 
 /* Both are in use when either is let go. */

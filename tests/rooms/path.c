@@ -24,7 +24,7 @@ static int copy(const char *from) {
     if (!in || !out) return 0;
     for (size_t n; (n = fread(piece, 1, sizeof piece, in)) > 0;)
         if (fwrite(piece, 1, n, out) != n) return 0;
-    return (fclose(in) == 0) & (fclose(out) == 0);
+    return fclose(in) == 0 && fclose(out) == 0;
 }
 
 static void check_open(skald_runtime *runtime, uint32_t map) {
