@@ -3,14 +3,15 @@
  *     mutate [MODEL.gguf [MUTATIONS [SEED]]]      a tiny model, 1000, 1; every fiftieth is none, and then the answer is the
  *                                                 first one
  *
- * An accepted mutant reads and writes a text, encodes and decodes; all memory comes back, none takes longer than ten
- * seconds. The weights stay where the file lies, so that thousands can be opened. */
+ * An accepted mutant reads and writes a text, encodes and decodes; all memory comes back, none takes more than ten
+ * seconds of the processor. The weights stay where the file lies, so that thousands can be opened. */
 #include "base/os/os.h"
 #include "support/check.h"
 #include "file/gguf.h"
 #include <skald/skald.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define MOST_BYTES ((uint64_t)512 << 20) /* a mutant that wants more is told that there is none */
 #define N_IDS      8u
@@ -103,7 +104,8 @@ static outcome try(skald_runtime *runtime, const char *file, uint64_t n_bytes) {
     skald_model *model = NULL;
     skald_model_options options;
     const skald_source source = {.size = sizeof source, .bytes = file, .n_bytes = n_bytes};
-    const uint64_t before = live, from = sk_os_nanoseconds();
+    const uint64_t before = live;
+    const clock_t begin = clock();
     skald_model_options_init(&options, sizeof options);
     options.in_place = 1;
     o.status = skald_model_open(&model, runtime, &options, &o.why, &source, 1);
@@ -111,7 +113,7 @@ static outcome try(skald_runtime *runtime, const char *file, uint64_t n_bytes) {
     else CHECK_SAID(model == NULL && o.why.text[0], "status %d without a sentence", o.status);
     skald_model_release(model);
     CHECK_SAID(live == before, "%lld bytes are kept: %s", (long long)(live - before), o.why.text);
-    CHECK_SAID(sk_os_nanoseconds() - from < 10000000000u, "longer than ten seconds: %s", o.why.text);
+    CHECK_SAID((clock() - begin) / CLOCKS_PER_SEC < 10, "longer than ten seconds: %s", o.why.text);
     return o;
 }
 
