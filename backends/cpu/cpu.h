@@ -60,6 +60,8 @@ void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv
 #define SK_SLICE_BLOCKS 32u
 #define SK_SLICE_BYTES  (SK_SLICE_BLOCKS * (32u + 16u) * SK_PANEL)
 
+#define SK_ADAPT_ROWS 8u
+
 /* Room of one thread, for an attention tile SK_ATTEND_ROWS rows each. */
 typedef struct sk_thread_room {
     float *q;         /* [rows][max_head_dim], scaled */
@@ -70,6 +72,7 @@ typedef struct sk_thread_room {
     float *wide;               /* [SK_PAGE][max_head_dim] */
     float *sums;               /* [SK_SUM_ROWS][SK_PANEL] of a project */
     uint8_t *slice;            /* SK_SLICE_BLOCKS blocks of an expanded panel */
+    float *ranks;              /* [SK_ADAPT_ROWS][max_rank], whole panels: rows in the rank of an adapter */
 } sk_thread_room;
 
 /* Rows of tiles whose splits are jobs of their own: a bound, whatever the context's length. */
@@ -149,6 +152,7 @@ struct sk_phase {
         skald_project_heads project_heads;
         skald_convolve convolve;
         skald_delta delta;
+        skald_adapt adapt;
     } op;
 };
 
@@ -189,6 +193,7 @@ static inline void *sk_row(const skald_stream *stream, const skald_rows *rows, u
     return rows->buffer->data + rows->offset + (uint64_t)r * rows->stride;
 }
 
+void sk_norm_row(const skald_stream *stream, float *y, const float *x, uint32_t n, const skald_norm *norm);
 sk_gate_fn *sk_gate_of(const skald_stream *stream, skald_activation activation);
 const char *sk_refuses_activation(skald_activation activation);
 
@@ -247,6 +252,7 @@ void sk_cpu_experts(skald_stream *stream, const skald_experts *op);
 void sk_cpu_project_heads(skald_stream *stream, const skald_project_heads *op);
 void sk_cpu_convolve(skald_stream *stream, const skald_convolve *op);
 void sk_cpu_delta(skald_stream *stream, const skald_delta *op);
+void sk_cpu_adapt(skald_stream *stream, const skald_adapt *op);
 
 skald_status sk_cpu_weight_plan(skald_device *device, skald_weight *w, uint64_t *staging_bytes, uint32_t uses);
 skald_status sk_cpu_weight_place(skald_device *device, const skald_weight *w, const skald_reader *reader,

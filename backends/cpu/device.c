@@ -108,7 +108,7 @@ const skald_backend *skald_cpu_backend(void) {
         .stream_read = sk_cpu_stream_read,
         .ops = {sizeof(skald_ops), 0, sk_cpu_embed, sk_cpu_normalize, sk_cpu_project, sk_cpu_angles, sk_cpu_append,
                 sk_cpu_attend, sk_cpu_gate, sk_cpu_select, sk_cpu_route, sk_cpu_experts, sk_cpu_project_heads,
-                sk_cpu_convolve, sk_cpu_delta},
+                sk_cpu_convolve, sk_cpu_delta, sk_cpu_adapt},
     };
     return &backend;
 }

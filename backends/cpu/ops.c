@@ -62,7 +62,7 @@ static const float *vector_of(const skald_rows *row) {
     return row->buffer ? (const float *)(void *)(row->buffer->data + row->offset) : NULL;
 }
 
-static void norm_row(const skald_stream *s, float *y, const float *x, uint32_t n, const skald_norm *norm) {
+void sk_norm_row(const skald_stream *s, float *y, const float *x, uint32_t n, const skald_norm *norm) {
     const sk_kernels *k = &s->device->kernels;
     const float *w = vector_of(&norm->weight);
     if (norm->kind == SKALD_NORM_LAYER) k->layer_norm(y, x, w, vector_of(&norm->bias), n, norm->eps);
@@ -81,7 +81,7 @@ static void normalize_job(skald_stream *s, const sk_phase *p, uint32_t job, cons
         float *y = sk_row(s, &op->out, r), *normed = op->add.buffer ? s->normed + (size_t)r * op->x.width : y;
         const uint32_t width = op->norm.weight.width;
         for (uint32_t i = 0; i < op->x.width; i += width)
-            norm_row(s, normed + i, (const float *)sk_row(s, &op->x, r) + i, width, &op->norm);
+            sk_norm_row(s, normed + i, (const float *)sk_row(s, &op->x, r) + i, width, &op->norm);
         if (op->add.buffer) s->device->kernels.add(y, normed, sk_row(s, &op->add, r), op->x.width);
     }
 }
@@ -106,7 +106,7 @@ static void ready_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
         const float *x = sk_row(s, &op->x, r);
         if (op->norm.kind != SKALD_NORM_NONE) {
             float *normed = s->normed + (size_t)r * width;
-            norm_row(s, normed, x, width, &op->norm);
+            sk_norm_row(s, normed, x, width, &op->norm);
             x = normed;
         }
         if (p->to) sk_quantize_row(s, p->to, &op->x, r, x, 0, width / SK_BLOCK);
@@ -283,7 +283,7 @@ static void turn_heads(skald_stream *s, const skald_append *op, float *x, uint32
                        const float *angles) {
     for (uint32_t h = 0; h < n_heads; h++, x += op->head_dim_k) {
         float *turned = x + op->first_turned;
-        if (norm->kind != SKALD_NORM_NONE) norm_row(s, x, x, norm->weight.width, norm);
+        if (norm->kind != SKALD_NORM_NONE) sk_norm_row(s, x, x, norm->weight.width, norm);
         if (op->rope == SKALD_ROPE_PAIRS) s->device->kernels.rotate_pairs(turned, angles, op->n_pairs);
         if (op->rope == SKALD_ROPE_HALVES) s->device->kernels.rotate_halves(turned, angles, op->n_pairs);
     }

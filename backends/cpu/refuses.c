@@ -61,6 +61,7 @@ const char *sk_cpu_refuses(skald_device *device, skald_op_kind kind, const void 
     case SKALD_OP_PROJECT_HEADS: return refuses_heads(op);
     case SKALD_OP_CONVOLVE: return refuses_convolve(op);
     case SKALD_OP_DELTA: return refuses_delta(op);
+    case SKALD_OP_ADAPT: return refuses_norm(&((const skald_adapt *)op)->norm);
     case SKALD_OP_EMBED:
     case SKALD_OP_ANGLES:
     case SKALD_OP_SELECT: return NULL;

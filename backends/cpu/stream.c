@@ -20,7 +20,8 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan, uint32_t
     const uint64_t rows = sk_align(plan->n_rows, 16), width = sk_align(plan->max_width, SK_BLOCK);
     const uint64_t dim = sk_align(plan->max_head_dim, 16), tile = SK_ATTEND_ROWS * dim;
     const uint64_t score = SK_ATTEND_ROWS * SK_PAGE, wide = SK_PAGE * dim, sums = SK_SUM_ROWS * SK_PANEL;
-    const uint64_t room = 4 * tile + score + wide + sums + SK_SLICE_BYTES / sizeof(float);
+    const uint64_t ranks = SK_ADAPT_ROWS * sk_align(plan->max_rank, SK_PANEL);
+    const uint64_t room = 4 * tile + score + wide + sums + SK_SLICE_BYTES / sizeof(float) + ranks;
     const uint64_t blocks = SK_ATTEND_ROWS * sk_divide_up(dim, SK_BLOCK);
     skald_stream *s = sk_carve(c, 1, sizeof *s, SK_CACHE_LINE);
     sk_phase *phases = sk_carve(c, phase_room(plan), sizeof *phases, SK_CACHE_LINE);
@@ -57,6 +58,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan, uint32_t
         r->q = own, r->block = r->q + tile, r->part = r->block + tile, r->all = r->part + tile;
         r->score = r->all + tile, r->wide = r->score + score, r->sums = r->wide + wide;
         r->slice = (uint8_t *)(r->sums + sums);
+        r->ranks = r->sums + sums + SK_SLICE_BYTES / sizeof(float);
         r->quantized = queries + i * blocks, r->share = share + i * score;
         own += room;
     }

@@ -336,12 +336,36 @@ typedef struct skald_experts {
     uint32_t n_ff; /* width of h */
     skald_activation activation;
     skald_rows x;
-    skald_rows ids, weights;                   /* as route gives them */
-    skald_weight gate, up, down;               /* n_embd -> n_ff, n_embd -> n_ff, n_ff -> n_embd */
+    skald_rows ids, weights;                  /* as route gives them */
+    skald_weight gate, up, down;              /* n_embd -> n_ff, n_embd -> n_ff, n_ff -> n_embd */
     skald_rows gate_bias, up_bias, down_bias; /* a row for each expert, FIXED, optional */
-    skald_rows add;                            /* optional */
+    skald_rows add;                           /* optional */
     skald_rows out;
 } skald_experts;
+
+/* B A beside a weight, with A [rank, n_in] and B [n_out, rank]. Both absent: nothing. */
+typedef struct skald_low_rank {
+    skald_weight a, b;
+    float scale;
+    uint32_t reserved;
+} skald_low_rank;
+
+/* An adapter of a sequence (LoRA, arXiv 2106.09685): what it has at each site of the pass. */
+typedef struct skald_adaptation {
+    const skald_low_rank *sites; /* [n_sites] */
+    uint32_t n_sites;
+    float scale;
+} skald_adaptation;
+
+/* out[r] = out[r] + s * (B (A norm(x[r]))) for each adaptation of row r, in their order, that has something at `site`; s is
+ * the product of both scales. Sums are chains in ascending k, as in project. Stands behind the project whose outputs it
+ * changes; only in streams whose plan has a rank. */
+typedef struct skald_adapt {
+    uint32_t size;
+    uint32_t site;
+    skald_norm norm; /* of x, or NONE */
+    skald_rows x, out;
+} skald_adapt;
 
 /* The table of operations. Slots are appended, never moved; a missing slot is an operation this device does not have. */
 typedef struct skald_ops {
@@ -360,6 +384,7 @@ typedef struct skald_ops {
     void (*project_heads)(skald_stream *stream, const skald_project_heads *op);
     void (*convolve)(skald_stream *stream, const skald_convolve *op);
     void (*delta)(skald_stream *stream, const skald_delta *op);
+    void (*adapt)(skald_stream *stream, const skald_adapt *op);
 } skald_ops;
 
 /* Which operation a descriptor is for, in questions about support. */
@@ -378,6 +403,7 @@ enum {
     SKALD_OP_PROJECT_HEADS = 10,
     SKALD_OP_CONVOLVE = 11,
     SKALD_OP_DELTA = 12,
+    SKALD_OP_ADAPT = 13,
 };
 
 /* ---- cache pages and state slots ------------------------------------------------------------------------------------ */
@@ -450,6 +476,7 @@ typedef struct skald_stream_plan {
     uint32_t max_experts, max_experts_used; /* experts, and those of a row */
     uint32_t max_expert_width;              /* width of x or out */
     uint32_t max_expert_ff;
+    uint32_t max_rank; /* of adaptations; 0: none */
 } skald_stream_plan;
 
 typedef uint32_t skald_poll;
@@ -490,6 +517,10 @@ typedef struct skald_pass {
     uint32_t reserved;
     skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker; may be NULL */
     void *poll_self;
+    /* Row r has adaptations[first_adaptation[r]] and those behind it, n_adaptations[r] of them: the same ones for all rows of a
+     * sequence. NULL: no row has any. */
+    const skald_adaptation *adaptations;
+    const uint32_t *first_adaptation, *n_adaptations; /* [n_rows] */
 } skald_pass;
 
 /* ---- the backend --------------------------------------------------------------------------------------------------- */

@@ -236,7 +236,7 @@ const skald_backend *skald_backend_entry(uint32_t version) {
         .stream_read = device_stream_read,
         .ops = {sizeof(skald_ops), 0, device_embed, device_normalize, device_project, device_angles, device_append,
                 device_attend, device_gate, device_select, device_route, device_experts, device_project_heads,
-                device_convolve, device_delta},
+                device_convolve, device_delta, device_adapt},
     };
     return version == SKALD_BACKEND_VERSION ? &table : NULL;
 }

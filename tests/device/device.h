@@ -83,16 +83,26 @@ typedef struct device_op {
         skald_project_heads project_heads;
         skald_convolve convolve;
         skald_delta delta;
+        skald_adapt adapt;
     } as;
+    uint32_t adapts; /* which of the adapt operations it is */
 } device_op;
+
+/* What a row's adaptation has at a site; an absent one has no address. */
+typedef struct device_low_rank {
+    device_address a, b; /* past their marks */
+    uint32_t rank;
+    float scale;
+} device_low_rank;
 
 /* The tables of a pass, in device memory. */
 typedef struct device_pass {
-    uint32_t n_rows, n_wanted, first_wanted, n_ops;
+    uint32_t n_rows, n_wanted, first_wanted, n_ops, most_rows;
     uint32_t vocabulary, position_limit, embedding_width; /* of the embed operation; 0: none */
     device_address ops, tokens, positions, page_list, wanted;
     device_address state_from, state_before, state_to;
     device_address scratch;    /* doubles */
+    device_address low_ranks;  /* [adapt operations][n_rows of the plan][SKALD_SPAN_ADAPTERS] */
     device_address embeddings; /* [n_rows, embedding_width] */
     device_address store;      /* a device_store */
 } device_pass;
@@ -103,6 +113,7 @@ struct skald_stream {
     device_address block, late_block; /* a device_pass and its tables; what is known after recording */
     uint32_t n_ops, cursor;
     uint64_t scratch_doubles;
+    uint32_t n_adapts;
     uint32_t vocabulary, position_limit, embedding_width;
     bool sealed, under_way;
     skald_status failure;
@@ -171,6 +182,7 @@ void device_experts(skald_stream *s, const skald_experts *op);
 void device_project_heads(skald_stream *s, const skald_project_heads *op);
 void device_convolve(skald_stream *s, const skald_convolve *op);
 void device_delta(skald_stream *s, const skald_delta *op);
+void device_adapt(skald_stream *s, const skald_adapt *op);
 const char *device_refuses(skald_device *d, skald_op_kind kind, const void *op);
 
 /* stream.c */
@@ -182,6 +194,12 @@ skald_status device_stream_start(skald_stream *s, skald_store *store, const skal
 skald_status device_stream_run(skald_stream *s);
 void device_stream_drop(skald_stream *s);
 skald_status device_stream_read(void *to, skald_stream *s, const skald_rows *rows, uint32_t first, uint32_t n);
+
+/* adapt.c: room for the low ranks of all rows; on the worker those of a pass, from the host's tables */
+uint64_t device_low_rank_bytes(const skald_stream *s);
+skald_status device_take_low_ranks(skald_stream *s, const device_pass *pass, const skald_pass *from);
+const device_low_rank *device_low_ranks(const skald_device *d, const device_pass *pass, const device_op *op,
+                                        uint32_t r);
 
 /* experts.c: on the worker */
 void device_route_row(skald_device *d, double *scratch, const skald_route *op, uint32_t r);

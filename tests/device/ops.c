@@ -240,6 +240,28 @@ static void project_heads_row(const frame *f, const skald_project_heads *op, uin
     }
 }
 
+/* A norm(x) first, then what B makes of it. */
+static void adapt_row(const frame *f, const device_op *op, uint32_t r) {
+    const skald_adapt *a = &op->as.adapt;
+    const uint32_t n_in = a->x.width, n_out = a->out.width;
+    const device_low_rank *low = device_low_ranks(f->d, f->pass, op, r);
+    double *x = f->scratch, *t = x + n_in;
+    float *out = row(f, &a->out, r);
+    apply_norm(f, &a->norm, x, row(f, &a->x, r), n_in);
+    for (uint32_t i = 0; i < SKALD_SPAN_ADAPTERS; i++) {
+        const float *down = device_at(f->d, low[i].a), *up = device_at(f->d, low[i].b);
+        if (!low[i].a) continue;
+        memset(t, 0, low[i].rank * sizeof *t);
+        for (uint32_t k = 0; k < n_in; k++)
+            for (uint32_t j = 0; j < low[i].rank; j++) t[j] += x[k] * (double)down[(uint64_t)k * low[i].rank + j];
+        for (uint32_t o = 0; o < n_out; o++) {
+            double sum = 0;
+            for (uint32_t j = 0; j < low[i].rank; j++) sum += t[j] * (double)up[(uint64_t)j * n_out + o];
+            out[o] = (float)((double)out[o] + (double)low[i].scale * sum);
+        }
+    }
+}
+
 static void select_row(const frame *f, const skald_select *op, uint32_t i) {
     memcpy(row(f, &op->out, i), row(f, &op->x, table(f, f->pass->wanted)[i]), (size_t)op->x.width * sizeof(float));
 }
@@ -268,6 +290,7 @@ skald_status device_execute(skald_device *d, const device_pass *pass, const devi
         case SKALD_OP_PROJECT_HEADS: project_heads_row(&f, &op->as.project_heads, r); break;
         case SKALD_OP_CONVOLVE: device_convolve_row(d, pass, &op->as.convolve, r); break;
         case SKALD_OP_DELTA: device_delta_row(d, pass, &op->as.delta, r); break;
+        case SKALD_OP_ADAPT: adapt_row(&f, op, r); break;
         default: status = SKALD_DEVICE;
         }
     }
@@ -315,6 +338,7 @@ void device_spoil(skald_device *d, const device_pass *pass, const device_op *op)
         spoil_rows(&f, &op->as.convolve.out);
         device_spoil_slots(d, pass, op->as.convolve.layer);
         break;
+    case SKALD_OP_ADAPT: spoil_rows(&f, &op->as.adapt.out); break;
     case SKALD_OP_DELTA:
         spoil_rows(&f, &op->as.delta.out);
         device_spoil_slots(d, pass, op->as.delta.layer);

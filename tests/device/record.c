@@ -8,7 +8,7 @@ static uint32_t known_size(skald_op_kind kind) {
                                      sizeof(skald_angles),  sizeof(skald_append),        sizeof(skald_attend),
                                      sizeof(skald_gate),    sizeof(skald_select),        sizeof(skald_route),
                                      sizeof(skald_experts), sizeof(skald_project_heads), sizeof(skald_convolve),
-                                     sizeof(skald_delta)};
+                                     sizeof(skald_delta),   sizeof(skald_adapt)};
     return kind < sizeof sizes / sizeof *sizes ? sizes[kind] : 0;
 }
 
@@ -104,6 +104,7 @@ static const char *refuse(const device_op *op) {
     case SKALD_OP_ROUTE: return refuse_route(&op->as.route);
     case SKALD_OP_EXPERTS: return refuse_experts(&op->as.experts);
     case SKALD_OP_DELTA: return refuse_delta(&op->as.delta);
+    case SKALD_OP_ADAPT: return refuse_norm(&op->as.adapt.norm);
     case SKALD_OP_EMBED:
         return (op->as.embed.positions.buffer || op->as.embed.positions.n_in) &&
                        op->as.embed.positions.n_in != op->as.embed.table.n_in
@@ -407,5 +408,21 @@ void device_delta(skald_stream *s, const skald_delta *given) {
                             !one_row(s, &t->bias, t->n_heads)))
         return;
     need_scratch(s, device_delta_scratch(t));
+    push(s, &op);
+}
+
+void device_adapt(skald_stream *s, const skald_adapt *given) {
+    device_op op;
+    if (!begin(s, &op, SKALD_OP_ADAPT, given)) return;
+    skald_adapt *a = &op.as.adapt;
+    if (s->plan.max_rank == 0) {
+        fail(s, SKALD_ARGUMENT, "an adapt in a stream without ranks");
+        return;
+    }
+    if (!rows(s, &a->x, SKALD_EXTENT_ROWS, a->x.width) || !norm(s, &a->norm, a->x.width) ||
+        !rows(s, &a->out, SKALD_EXTENT_ROWS, a->out.width))
+        return;
+    op.adapts = s->n_adapts++;
+    need_scratch(s, (uint64_t)a->x.width + s->plan.max_rank);
     push(s, &op);
 }

@@ -62,14 +62,17 @@ static skald_status complete(skald_device *d, void *arg) {
     pass->position_limit = s->position_limit;
     pass->embedding_width = s->embedding_width;
     pass->scratch = s->late_block;
-    pass->embeddings = s->late_block + s->scratch_doubles * sizeof(double);
+    pass->low_ranks = s->late_block + s->scratch_doubles * sizeof(double);
+    pass->embeddings = pass->low_ranks + device_low_rank_bytes(s);
+    pass->most_rows = s->plan.n_rows;
     return SKALD_OK;
 }
 
 skald_status device_stream_seal(skald_stream *s, skald_report *why) {
     if (s->failure != SKALD_OK) return device_say(why, s->failure, s->failure_text);
     if (s->sealed) return device_say(why, SKALD_ARGUMENT, "the stream is sealed already");
-    uint64_t n_bytes = s->scratch_doubles * sizeof(double) + (uint64_t)4 * s->embedding_width * s->plan.n_rows;
+    uint64_t n_bytes = s->scratch_doubles * sizeof(double) + device_low_rank_bytes(s) +
+                       (uint64_t)4 * s->embedding_width * s->plan.n_rows;
     skald_status status = device_take(&s->late_block, s->device, n_bytes);
     if (status == SKALD_OK) status = device_do(s->device, complete, s);
     if (status != SKALD_OK) return device_say(why, status, "the device has no memory for the pass");
@@ -171,6 +174,8 @@ static skald_status start(skald_device *d, void *arg) {
             status = take_slots(d, pass, from, r, store->units[store->n_groups].n);
         if (status != SKALD_OK) return status;
     }
+    skald_status status = device_take_low_ranks(a->s, pass, from);
+    if (status != SKALD_OK) return status;
     pass->store = store ? a->store->block : 0;
     pass->n_rows = from->n_rows;
     pass->n_wanted = from->n_wanted;
