@@ -8,6 +8,11 @@
 #define SKALD_PASTE(prefix, name)  SKALD_PASTE_(prefix, name)
 #define SKALD_NAME(name)           SKALD_PASTE(SKALD_PREFIX, name)
 
+#define skald_adapter_get_info      SKALD_NAME(skald_adapter_get_info)
+#define skald_adapter_open          SKALD_NAME(skald_adapter_open)
+#define skald_adapter_open_path     SKALD_NAME(skald_adapter_open_path)
+#define skald_adapter_release       SKALD_NAME(skald_adapter_release)
+#define skald_adapter_retain        SKALD_NAME(skald_adapter_retain)
 #define skald_answer_create         SKALD_NAME(skald_answer_create)
 #define skald_answer_end            SKALD_NAME(skald_answer_end)
 #define skald_answer_free           SKALD_NAME(skald_answer_free)

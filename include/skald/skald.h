@@ -427,6 +427,34 @@ SKALD_API skald_status skald_template_encode(int32_t *ids, uint32_t *n_ids, cons
 SKALD_API skald_status skald_chat_format(char *text, size_t *n_bytes, const skald_model *model, uint32_t open,
                                          uint32_t first, const skald_message *messages, uint32_t n_messages);
 
+/* ---- adapters ----------------------------------------------------------------------------------------------------- */
+
+/* Low-rank matrices beside some of a model's weights (LoRA, arXiv 2106.09685): W x becomes W x + scale * alpha / rank * B (A x)
+ * for the sequences whose spans name the adapter. The model's own weights are neither copied nor changed. Read only once
+ * open: any number of contexts and threads. */
+typedef struct skald_adapter skald_adapter;
+
+/* A GGUF file of general.type "adapter" and adapter.type "lora" for the model's architecture: tensors NAME.lora_a [rank, n_in]
+ * and NAME.lora_b [n_out, rank] of any type for matrices of the model's layers; its rank is at most 512. Keeps the model.
+ * FORMAT, UNSUPPORTED: the key or tensor, named; nothing is left. The source is not used again. */
+SKALD_API skald_status skald_adapter_open(skald_adapter **out, skald_model *model, const skald_source *source,
+                                          skald_report *why);
+SKALD_API skald_status skald_adapter_open_path(skald_adapter **out, skald_model *model, const char *path,
+                                               skald_report *why);
+/* One owner more, one less; the last one frees. Any thread, but not from a callback. NULL is nothing. */
+SKALD_API void skald_adapter_retain(skald_adapter *adapter);
+SKALD_API void skald_adapter_release(skald_adapter *adapter);
+
+typedef struct skald_adapter_info {
+    uint32_t size;
+    uint32_t rank;      /* the largest */
+    uint32_t n_changed; /* matrices of the model that it changes */
+    uint32_t reserved;
+    uint64_t n_parameters;
+} skald_adapter_info;
+
+SKALD_API skald_status skald_adapter_get_info(skald_adapter_info *info, const skald_adapter *adapter);
+
 /* ---- cache -------------------------------------------------------------------------------------------------------- */
 
 /* Pages hold SKALD_PAGE_TOKENS positions of one sequence; forked sequences share pages until one writes. */
@@ -521,6 +549,7 @@ typedef struct skald_context_options {
     uint32_t n_rows;    /* tokens that go through the model together; longer input goes in pieces, same bits; 0: 512 */
     uint32_t n_logits;  /* rows of logits that one step can give; 0: 32 */
     uint32_t n_threads; /* 0: all of the runtime's */
+    uint32_t max_rank; /* the largest of adapters that spans may name; 0: none may, and joined operations stay joined */
 } skald_context_options;
 
 SKALD_API void skald_context_options_init(skald_context_options *options, uint32_t size);
@@ -536,6 +565,15 @@ enum {
     SKALD_LOGITS_ALL = 2,
 };
 
+/* One of the adapters of a span. */
+typedef struct skald_span_adapter {
+    const skald_adapter *adapter; /* of the cache's model; the caller's until the step ends */
+    float scale;                  /* 1: as it was trained */
+    uint32_t reserved;            /* 0 */
+} skald_span_adapter;
+
+#define SKALD_SPAN_ADAPTERS 4u /* at most */
+
 /* Some more tokens of one sequence. A step takes any mixture: prompts, single tokens, drafts. Each sequence at most
  * once in a step. */
 typedef struct skald_span {
@@ -545,6 +583,11 @@ typedef struct skald_span {
     const float *embeddings; /* [n_tokens, n_embd] rows in place of ids (images, soft prompts), or NULL */
     uint32_t n_tokens;       /* at least 1 */
     uint32_t logits;         /* SKALD_LOGITS_... */
+    /* Adapters that change the weights for these tokens, in this order: none, or those of the sequence's earlier tokens
+     * too, which lie in the cache as they were read. Other sequences of the step are not touched. */
+    const skald_span_adapter *adapters; /* [n_adapters] */
+    uint32_t n_adapters;
+    uint32_t reserved; /* 0 */
 } skald_span;
 
 typedef struct skald_step_options {

@@ -37,7 +37,8 @@ static skald_stream_plan stream_plan(const sk_forward_sizes *sizes, const skald_
                                .max_experts = sizes->max_experts,
                                .max_experts_used = sizes->max_experts_used,
                                .max_expert_width = sizes->max_expert_width,
-                               .max_expert_ff = sizes->max_expert_ff};
+                               .max_expert_ff = sizes->max_expert_ff,
+                               .max_rank = o->max_rank};
 }
 
 static skald_status read_options(skald_context_options *o, const skald_context_options *from, skald_report *why) {
@@ -48,13 +49,20 @@ static skald_status read_options(skald_context_options *o, const skald_context_o
     if (o->n_rows > (1u << 20) || o->n_logits > (1u << 20))
         return sk_fail(why, SKALD_ARGUMENT, "n_rows is %u and n_logits %u, at most %u expected", o->n_rows, o->n_logits,
                        1u << 20);
+    if (o->max_rank > SK_MAX_RANK)
+        return sk_fail(why, SKALD_ARGUMENT, "max_rank is %u, at most %u expected", o->max_rank, SK_MAX_RANK);
     return SKALD_OK;
+}
+
+/* A device of an older version has no such operation. */
+static bool can_adapt(const skald_backend *b) {
+    return b->ops.size >= offsetof(skald_ops, adapt) + sizeof b->ops.adapt && b->ops.adapt;
 }
 
 static skald_context *carve(sk_carver *c, const skald_context_options *o, uint64_t host_logits) {
     sk_batch batch;
     skald_context *context = sk_carve(c, 1, sizeof *context, SK_CACHE_LINE);
-    sk_batch_carve(&batch, c, o->n_rows, o->n_logits);
+    sk_batch_carve(&batch, c, o->n_rows, o->n_logits, o->max_rank);
     float *logits = sk_carve(c, host_logits, sizeof *logits, SK_CACHE_LINE);
     if (context) context->run.batch = batch, context->run.host_logits = host_logits ? logits : NULL;
     return context;
@@ -76,7 +84,7 @@ skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend
     skald_status status = read_options(&o, options, why);
     if (status != SKALD_OK) return status;
     carve(&c, &o, host_logits(backend, device, config, &o));
-    const sk_forward_sizes sizes = sk_forward_measure(config, o.n_rows, o.n_logits);
+    const sk_forward_sizes sizes = sk_forward_measure(config, o.n_rows, o.n_logits, o.max_rank > 0);
     const skald_stream_plan plan = stream_plan(&sizes, &o, runtime);
     uint64_t rows_on_device, stream_on_device;
     out->handle_bytes = c.broken ? UINT64_MAX : c.used;
@@ -88,13 +96,14 @@ skald_status sk_context_plan(sk_context_sizes *out, const skald_backend *backend
 
 static skald_status fill(skald_context *c, const skald_context_options *o, skald_report *why) {
     const skald_backend *backend = c->model->backend;
-    const sk_forward_sizes sizes = sk_forward_measure(&c->model->config, o->n_rows, o->n_logits);
+    const sk_forward_sizes sizes = sk_forward_measure(&c->model->config, o->n_rows, o->n_logits, o->max_rank > 0);
     const skald_stream_plan plan = stream_plan(&sizes, o, c->model->runtime);
     skald_status status =
         backend->buffer_create(&c->activations, c->model->device, sizes.activation_bytes, SKALD_MEMORY_SCRATCH);
     if (status == SKALD_OK) status = backend->stream_create(&c->run.stream, c->model->device, &plan);
     if (status != SKALD_OK) return sk_fail(why, status, "no memory for a context of %u rows", o->n_rows);
     sk_activations_layout(&c->run.rows, &c->model->config, c->activations, o->n_rows, o->n_logits);
+    c->run.rows.adapts = o->max_rank > 0;
     sk_forward_record(&backend->ops, c->run.stream, c->model, &c->run.rows);
     return backend->stream_seal(c->run.stream, why);
 }
@@ -107,6 +116,8 @@ skald_status skald_context_create(skald_context **out, skald_model *model, const
     skald_status status = read_options(&o, options, why);
     if (status != SKALD_OK) return status;
     if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
+    if (o.max_rank && !can_adapt(model->backend))
+        return sk_fail(why, SKALD_UNSUPPORTED, "device %s has no adapters", model->backend->name);
     sk_context_sizes sizes;
     status = sk_context_plan(&sizes, model->backend, model->device, &model->config, model->runtime, options, why);
     if (status != SKALD_OK) return status;

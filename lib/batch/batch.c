@@ -1,8 +1,9 @@
 #include "batch/batch.h"
 #include "base/report.h"
 
-void sk_batch_carve(sk_batch *b, sk_carver *c, uint32_t n_rows, uint32_t n_logits) {
-    *b = (sk_batch){.n_rows_max = n_rows, .n_logits_max = n_logits};
+void sk_batch_carve(sk_batch *b, sk_carver *c, uint32_t n_rows, uint32_t n_logits, uint32_t max_rank) {
+    const uint64_t n_adapted = max_rank ? n_rows : 0;
+    *b = (sk_batch){.n_rows_max = n_rows, .n_logits_max = n_logits, .max_rank = max_rank};
     b->tokens = sk_carve(c, n_rows, sizeof *b->tokens, SK_CACHE_LINE);
     b->positions = sk_carve(c, n_rows, sizeof *b->positions, SK_CACHE_LINE);
     b->page_list = sk_carve(c, n_rows, sizeof *b->page_list, SK_CACHE_LINE);
@@ -10,7 +11,13 @@ void sk_batch_carve(sk_batch *b, sk_carver *c, uint32_t n_rows, uint32_t n_logit
     b->state_from = sk_carve(c, n_rows, sizeof *b->state_from, SK_CACHE_LINE);
     b->state_before = sk_carve(c, n_rows, sizeof *b->state_before, SK_CACHE_LINE);
     b->state_to = sk_carve(c, n_rows, sizeof *b->state_to, SK_CACHE_LINE);
+    b->adaptations = sk_carve(c, n_adapted * SKALD_SPAN_ADAPTERS, sizeof *b->adaptations, SK_CACHE_LINE);
+    b->first_adaptation = sk_carve(c, n_adapted, sizeof *b->first_adaptation, SK_CACHE_LINE);
+    b->n_adaptations = sk_carve(c, n_adapted, sizeof *b->n_adaptations, SK_CACHE_LINE);
 }
+
+/* Of callers that know no adapters. */
+#define LEAST_SPAN offsetof(skald_span, adapters)
 
 const skald_span *sk_span_at(const skald_span *spans, uint32_t i) {
     return (const skald_span *)(const void *)((const char *)spans + (size_t)i * spans->size);
@@ -18,6 +25,27 @@ const skald_span *sk_span_at(const skald_span *spans, uint32_t i) {
 
 static uint32_t wanted_of(const skald_span *span) {
     return span->logits == SKALD_LOGITS_ALL ? span->n_tokens : span->logits == SKALD_LOGITS_LAST ? 1u : 0u;
+}
+
+/* How many a span names; callers of older headers know none. */
+static uint32_t n_adapters_of(const skald_span *spans, const skald_span *span) {
+    return spans->size >= sizeof *spans ? span->n_adapters : 0;
+}
+
+static skald_status check_adapters(const sk_batch *b, const skald_kv_cache *cache, const skald_span *span, uint32_t i,
+                                   uint32_t n, skald_report *why) {
+    if (n > SKALD_SPAN_ADAPTERS || (n && !span->adapters))
+        return sk_fail(why, SKALD_ARGUMENT, "span %u: %u adapters%s, at most %u expected", i, n,
+                       span->adapters ? "" : " at NULL", SKALD_SPAN_ADAPTERS);
+    for (uint32_t k = 0; k < n; k++) {
+        const skald_adapter *a = span->adapters[k].adapter;
+        if (!a || a->model != cache->model)
+            return sk_fail(why, SKALD_ARGUMENT, "span %u: adapter %u is %s", i, k, a ? "of another model" : "NULL");
+        if (a->rank > b->max_rank)
+            return sk_fail(why, SKALD_ARGUMENT, "span %u: adapter %u has rank %u, the context was made for %u", i, k,
+                           a->rank, b->max_rank);
+    }
+    return SKALD_OK;
 }
 
 static skald_status check_span(skald_kv_cache *cache, const skald_span *span, uint32_t i, uint32_t n_vocab,
@@ -42,7 +70,7 @@ static skald_status check_span(skald_kv_cache *cache, const skald_span *span, ui
 skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans,
                            uint32_t n_vocab, skald_report *why) {
     if (n_spans == 0 || !spans) return sk_fail(why, SKALD_ARGUMENT, "a step needs a span");
-    if (spans->size < sizeof *spans || spans->size > 4096 || spans->size % sizeof(void *))
+    if (spans->size < LEAST_SPAN || spans->size > 4096 || spans->size % sizeof(void *))
         return sk_fail(why, SKALD_ARGUMENT, "span 0: size is %u, set it to sizeof(skald_span)", spans->size);
     skald_status status = SKALD_OK;
     uint64_t wanted = 0, n_tokens = 0;
@@ -50,6 +78,7 @@ skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span 
     for (; i < n_spans && status == SKALD_OK; i++) {
         const skald_span *span = sk_span_at(spans, i);
         status = check_span(cache, span, i, n_vocab, why);
+        if (status == SKALD_OK) status = check_adapters(b, cache, span, i, n_adapters_of(spans, span), why);
         if (status != SKALD_OK) break;
         sk_cache_find(cache, span->seq)->stepping = 1; /* a second span of it is then seen */
         wanted += wanted_of(span);
@@ -72,8 +101,22 @@ skald_status sk_batch_open(sk_batch *b, skald_kv_cache *cache, const skald_span 
                            .pages = cache->lists,
                            .state_from = cache->slots.n ? b->state_from : NULL,
                            .state_before = cache->slots.n ? b->state_before : NULL,
-                           .state_to = cache->slots.n ? b->state_to : NULL};
+                           .state_to = cache->slots.n ? b->state_to : NULL,
+                           .first_adaptation = b->first_adaptation,
+                           .n_adaptations = b->n_adaptations};
     return SKALD_OK;
+}
+
+/* Those of a span, in front of its rows of this pass; how many there are. */
+static uint32_t give_adaptations(sk_batch *b, const skald_span *span) {
+    const uint32_t n = n_adapters_of(b->spans, span);
+    for (uint32_t i = 0; i < n; i++) {
+        const skald_span_adapter *use = &span->adapters[i];
+        b->adaptations[b->n_given + i] =
+            (skald_adaptation){.sites = use->adapter->sites, .n_sites = use->adapter->n_sites, .scale = use->scale};
+    }
+    if (n) b->pass.adaptations = b->adaptations;
+    return n;
 }
 
 static void add_row(sk_batch *b, const skald_kv_cache *cache, const sk_sequence *s, const skald_span *span) {
@@ -99,7 +142,11 @@ static skald_status add_rows(sk_batch *b, skald_kv_cache *cache, const skald_spa
     if (status != SKALD_OK) return status;
     p->embeddings = span->embeddings;
     p->n_embeddings = span->embeddings ? span->n_tokens : 0;
+    const uint32_t n_adapted = give_adaptations(b, span), first = p->n_rows;
     for (uint32_t i = 0; i < n; i++) add_row(b, cache, s, span);
+    for (uint32_t r = first; b->max_rank && r < p->n_rows; r++)
+        b->first_adaptation[r] = b->n_given, b->n_adaptations[r] = n_adapted;
+    b->n_given += n_adapted;
     if (n < left) return SKALD_END;
     b->token = 0;
     b->span++;
@@ -117,6 +164,8 @@ static void leave_pass(sk_batch *b, skald_kv_cache *cache) {
     b->pass.first_wanted += b->pass.n_wanted;
     b->pass.n_rows = b->pass.n_wanted = 0;
     b->pass.embeddings = NULL;
+    b->pass.adaptations = NULL;
+    b->n_given = 0;
     b->first_span = b->span;
 }
 

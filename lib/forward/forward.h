@@ -12,6 +12,7 @@ typedef struct sk_activations {
     skald_rows y;                        /* rows whose logits are wanted, [n_logits, n_embd] */
     skald_rows logits;                   /* [n_logits, n_vocab] */
     uint64_t work;                       /* where the room of mixers and feeders begins, in bytes */
+    bool adapts;                         /* spans may name adapters */
 } sk_activations;
 
 /* `buffer` may be NULL while only measuring. */
@@ -49,7 +50,7 @@ typedef struct sk_forward_sizes {
     uint32_t max_experts, max_experts_used, max_expert_width, max_expert_ff;
 } sk_forward_sizes;
 
-sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits);
+sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits, bool adapts);
 
 /* ---- running: a step is one or more passes, committed together */
 

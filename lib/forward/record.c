@@ -1,5 +1,6 @@
 /* The pass itself. It runs once, when a context is made: every call below writes one operation into the list. */
 #include "forward/record.h"
+#include "model/adapter.h"
 
 static sk_feed_fn *const feeders[] = {[SK_FEED_DENSE] = sk_feed_dense, [SK_FEED_EXPERTS] = sk_feed_experts};
 static sk_mix_fn *const mixers[] = {[SK_MIX_ATTENTION] = sk_mix_attention,
@@ -27,7 +28,7 @@ static void record(const sk_recorder *r, const sk_trunk *t, const sk_layer *laye
 }
 
 void sk_forward_record(const skald_ops *ops, skald_stream *stream, const skald_model *model, const sk_activations *at) {
-    const sk_recorder r = {.ops = ops, .stream = stream, .config = &model->config, .at = at};
+    const sk_recorder r = {.ops = ops, .stream = stream, .config = &model->config, .at = at, .layers = model->layers};
     record(&r, &model->trunk, model->layers, 1);
 }
 
@@ -36,7 +37,7 @@ uint64_t sk_forward_size(const skald_ops *ops, skald_stream *stream, const sk_co
     static const sk_trunk trunk; /* what is recorded does not depend on where tensors lie */
     static const sk_layer layer;
     uint64_t used = at->work;
-    const sk_recorder r = {.ops = ops, .stream = stream, .config = config, .at = at, .used = &used};
+    const sk_recorder r = {.ops = ops, .stream = stream, .config = config, .at = at, .layers = &layer, .used = &used};
     record(&r, &trunk, &layer, 0);
     return used;
 }
@@ -87,6 +88,14 @@ skald_norm sk_record_norm(const sk_recorder *r, const sk_norm_rows *rows) {
         skald_norm){.kind = r->config->norm, .eps = r->config->norm_eps, .weight = rows->weight, .bias = rows->bias};
 }
 
+/* What the adapters of a row's sequence add to what `weight` made of x. */
+static void adapt(const sk_recorder *r, const skald_norm *norm, const skald_rows *x, const skald_weight *weight,
+                  const skald_rows *out) {
+    const skald_adapt op = {
+        .size = sizeof op, .site = sk_site_of(r->layers, weight), .norm = *norm, .x = *x, .out = *out};
+    if (r->at->adapts && op.site != SK_NO_SITE) r->ops->adapt(r->stream, &op);
+}
+
 void sk_record_project(const sk_recorder *r, const sk_norm_rows *norm, const skald_rows *x, uint32_t n,
                        const sk_target *to) {
     skald_project op = {.size = sizeof op, .n_weights = n, .x = *x};
@@ -97,6 +106,7 @@ void sk_record_project(const sk_recorder *r, const sk_norm_rows *norm, const ska
         if (to[i].bias) op.bias[i] = *to[i].bias;
     }
     r->ops->project(r->stream, &op);
+    for (uint32_t i = 0; i < n; i++) adapt(r, &op.norm, x, to[i].weight, to[i].out);
 }
 
 void sk_record_join(const sk_recorder *r, const skald_rows *y, const skald_weight *weight, const skald_rows *bias) {
@@ -105,6 +115,7 @@ void sk_record_join(const sk_recorder *r, const skald_rows *y, const skald_weigh
     op.bias[0] = *bias;
     op.out[0] = r->at->x;
     r->ops->project(r->stream, &op);
+    adapt(r, &op.norm, y, weight, &r->at->x);
 }
 
 void sk_record_join_normed(const sk_recorder *r, uint64_t *at, const skald_rows *y, const skald_weight *weight,

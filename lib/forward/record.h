@@ -9,7 +9,8 @@ typedef struct sk_recorder {
     skald_stream *stream;
     const sk_config *config;
     const sk_activations *at;
-    uint64_t *used; /* the end of the rows that were taken so far, in bytes; NULL: nobody asks */
+    const sk_layer *layers; /* where the weights of all layers lie */
+    uint64_t *used;         /* the end of the rows that were taken so far, in bytes; NULL: nobody asks */
 } sk_recorder;
 
 /* One of the matrices of a project: out = weight x + bias. */

@@ -136,17 +136,25 @@ static void delta(skald_stream *stream, const skald_delta *op) {
             op->n_k_heads, op->head_dim_k, op->head_dim_v);
 }
 
+static void adapt(skald_stream *stream, const skald_adapt *op) {
+    sk_trace *t = trace_of(stream);
+    grow(&t->max_width, op->x.width);
+    if (met(t, SKALD_OP_ADAPT, op))
+        SAY(t, "%u adapt: site %u, %s%u -> %u", t->wanted, op->site, norm_name(&op->norm), op->x.width, op->out.width);
+}
+
 static const skald_ops table = {sizeof table, 0,           embed, normalize, project,       angles,   append, attend,
-                                gate,         select_rows, route, experts,   project_heads, convolve, delta};
+                                gate,         select_rows, route, experts,   project_heads, convolve, delta,  adapt};
 
 void sk_forward_trace(sk_trace *trace, const skald_model *model, const sk_activations *rows) {
     sk_forward_record(&table, (skald_stream *)(void *)trace, model, rows);
 }
 
-sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits) {
+sk_forward_sizes sk_forward_measure(const sk_config *config, uint32_t n_rows, uint32_t n_logits, bool adapts) {
     sk_activations at;
     sk_trace trace = {.wanted = UINT32_MAX};
     sk_activations_layout(&at, config, NULL, n_rows, n_logits);
+    at.adapts = adapts;
     const uint64_t bytes = sk_forward_size(&table, (skald_stream *)(void *)&trace, config, &at);
     return (sk_forward_sizes){.activation_bytes = bytes,
                               .n_ops = trace.n_ops,

@@ -160,6 +160,7 @@ struct skald_model {
     sk_model_tensor *tensors; /* [n_tensors] */
     uint64_t n_parameters, n_file_bytes;
     uint64_t sample_sum; /* of some bytes of each tensor */
+    atomic_uint_least64_t n_adapters; /* opened so far */
 };
 
 /* ---- families: rows of data and a function that reads the sizes */
@@ -275,6 +276,9 @@ typedef struct sk_family {
     skald_status (*configure)(sk_config *config, const sk_gguf *g, skald_report *why);
     const sk_role *trunk, *layer; /* end with a role without a name */
 } sk_family;
+
+/* Whether layers of the kind have the role. */
+bool sk_role_is_for(const sk_role *role, const sk_kind *kind);
 
 /* The family of a file. UNSUPPORTED naming the architecture; FORMAT: no architecture. */
 skald_status sk_family_find(const sk_family **out, const sk_gguf *g, skald_report *why);

@@ -49,7 +49,7 @@ static skald_status visit_role(sk_placing *p, const sk_role *role, const sk_kind
     return status == SKALD_OK ? visit(p, &m, visitor) : status;
 }
 
-static bool is_for(const sk_role *role, const sk_kind *kind) {
+bool sk_role_is_for(const sk_role *role, const sk_kind *kind) {
     return (!role->mixers || role->mixers >> kind->mixer & 1) && (!role->feeders || role->feeders >> kind->feeder & 1);
 }
 
@@ -68,7 +68,7 @@ static skald_status walk(sk_placing *p, const sk_family *family, visit_fn *visit
         for (const sk_role *r = family->layer; r->name; r++) {
             const sk_kind *kind = sk_config_kind(p->config, i);
             char *base = p->layers ? (char *)&p->layers[i] : (char *)&scratch;
-            if (!is_for(r, kind)) continue;
+            if (!sk_role_is_for(r, kind)) continue;
             sk_format(name, sizeof name, "blk.%u.%s", i, r->name);
             skald_status status = visit_role(p, r, kind, name, base + r->where, visit, visitor);
             if (status != SKALD_OK) return status;
@@ -190,7 +190,7 @@ static bool is_factors(const sk_config *c, sk_text name) {
 /* `kind` NULL: outside the layers. */
 static bool has_role(const sk_role *roles, const sk_kind *kind, sk_text name) {
     for (const sk_role *r = roles; r->name; r++)
-        if (same_name(r->name, name) && (!kind || is_for(r, kind))) return true;
+        if (same_name(r->name, name) && (!kind || sk_role_is_for(r, kind))) return true;
     return false;
 }
 

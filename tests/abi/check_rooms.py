@@ -12,7 +12,7 @@ ROOMS = {
     "lib/base": [],
     "lib/dtype": [],
     "lib/shard": [],
-    "lib/batch": ["lib/cache"],
+    "lib/batch": ["lib/cache", "lib/model"],
     "lib/decode": [],
     "lib/text": [],
     "lib/file": ["lib/dtype"],

@@ -487,7 +487,7 @@ static void live(uint32_t n_layers, uint32_t n_rows, uint32_t n_operations) {
     memset(memory, 0, sizeof memory);
     cache = sk_cache_carve(&c, &plan);
     CHECK_EQUAL(c.used, measured.used);
-    sk_batch_carve(&batch, &c, n_rows, 64);
+    sk_batch_carve(&batch, &c, n_rows, 64, 0);
     CHECK(c.used < sizeof memory);
     cache->backend = &backend;
     cache->store = &device;

@@ -19,6 +19,7 @@ typedef struct session_options {
     skald_dtype type;   /* of the cache; 0 is SKALD_F32 */
     uint64_t n_tokens;
     uint32_t n_sequences, n_rows, n_logits;
+    uint32_t max_rank; /* of adapters */
 } session_options;
 
 typedef struct session {
@@ -65,6 +66,7 @@ static inline session session_open(const session_options *o) {
     skald_context_options_init(&context, sizeof context);
     context.n_rows = o->n_rows;
     context.n_logits = o->n_logits;
+    context.max_rank = o->max_rank;
     session_must(skald_context_create(&s.context, s.model, &context, &why), "context", &why);
     return s;
 }
