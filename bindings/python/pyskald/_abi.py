@@ -108,12 +108,23 @@ class KvCacheStats(c.Structure):
 
 class ContextOptions(c.Structure):
     _fields_ = [
-        ("size", U32), ("n_rows", U32), ("n_logits", U32), ("n_threads", U32)]
+        ("size", U32), ("n_rows", U32), ("n_logits", U32), ("n_threads", U32), ("max_rank", U32)]
+
+
+class AdapterInfo(c.Structure):
+    _fields_ = [
+        ("size", U32), ("rank", U32), ("n_changed", U32), ("reserved", U32), ("n_parameters", U64)]
+
+
+class SpanAdapter(c.Structure):
+    _fields_ = [
+        ("adapter", P), ("scale", F32), ("reserved", U32)]
 
 
 class Span(c.Structure):
     _fields_ = [
-        ("size", U32), ("seq", U32), ("tokens", P), ("embeddings", P), ("n_tokens", U32), ("logits", U32)]
+        ("size", U32), ("seq", U32), ("tokens", P), ("embeddings", P), ("n_tokens", U32), ("logits", U32),
+        ("adapters", P), ("n_adapters", U32), ("reserved", U32)]
 
 
 class StepOptions(c.Structure):
@@ -172,8 +183,8 @@ class GenerateOptions(c.Structure):
 
 STRUCTS = (
     Report, Allocator, Executor, RuntimeOptions, Source, MemoryPlan, ModelOptions, ModelInfo, TensorInfo,
-    Decoder, Message, TemplateInput, KvCacheOptions, KvCacheStats, ContextOptions, Span, StepOptions, LogitBias,
-    SamplerOptions, GrammarOptions, EngineOptions, Request, Event, EngineStats, GenerateOptions)
+    Decoder, Message, TemplateInput, KvCacheOptions, KvCacheStats, ContextOptions, AdapterInfo, SpanAdapter, Span,
+    StepOptions, LogitBias, SamplerOptions, GrammarOptions, EngineOptions, Request, Event, EngineStats, GenerateOptions)
 
 FUNCTIONS = {
     "skald_version": (U32, []),
