@@ -10,6 +10,7 @@
  *   grammar   what an answer may say. Never changes; threads share it.
  *   matcher   how far one answer has come in a grammar. One thread at a time.
  *   engine    many requests at once on one model. One thread steps; any thread submits and cancels.
+ *   beams     the likeliest texts behind a prompt, found. Never changes; threads share it.
  *
  * Short way: skald_model_open_path, skald_generate.   Own loop: skald_step, skald_logits, skald_sampler_choose.
  * Own device: backend.h.
@@ -743,6 +744,16 @@ typedef struct skald_engine_options {
     uint32_t n_threads;     /* 0: all of the runtime's */
     skald_dtype k_type;     /* of the cache; init sets SKALD_F16 */
     skald_dtype v_type;
+    uint32_t n_top; /* most skald_request.n_top, at most 64; room for n_text times 1 + n_top of them. 0: none */
+    /* Drafts: ids guessed before a step and read in it beside the certain one (speculative decoding, arXiv 2211.17192). One is
+     * right when it is the id that is chosen there anyway: answers are the same with and without, sampled ones too. How many
+     * are guessed follows how many were right. lookup 1: what followed the last ids where they came before in prompt and
+     * answer. `draft`: a small model's, of the same vocabulary, kept alive; it has a cache of n_tokens of its own, and reads
+     * prompts for itself. One of the two. */
+    uint32_t lookup;
+    skald_model *draft;
+    uint32_t
+        n_draft; /* most ids of a draft, at most 16: a rewind by so many is never gone; 0: 8 with one of the above */
 } skald_engine_options;
 
 SKALD_API void skald_engine_options_init(skald_engine_options *options, uint32_t size);
@@ -763,6 +774,8 @@ typedef void (*skald_stage_fn)(void *user, float *logits, uint32_t n_vocab, uint
                                uint32_t n_text);
 
 #define SKALD_REQUEST_BIASES 64u /* most sampler.n_bias of a request; sampler.penalty_window is at most 64 too */
+#define SKALD_REQUEST_STOPS  8u  /* most stops of a request, 256 bytes together */
+#define SKALD_REQUEST_PREFIX 256u
 
 typedef struct skald_request {
     uint32_t size;
@@ -780,6 +793,16 @@ typedef struct skald_request {
     /* What the answer may say; NULL: anything. The stage looks first, then the grammar, then the sampler. The answer ends
      * with STOP where the grammar ends, whatever ignore_end says, and it is whole when it ends with LENGTH. */
     skald_grammar *grammar;
+    const char *const
+        *stops; /* [n_stops] UTF-8: the answer ends when its text holds one, and is told up to it; copied */
+    uint32_t n_stops;
+    uint32_t n_top; /* how many of the most likely ids each TOKEN names; 0: none, and no logprob */
+    /* n_prefix bytes that the answer must begin with, at most SKALD_REQUEST_PREFIX, whatever ids they become: others are
+     * forbidden until these are told (token healing). The last n_heal ids of the prompt are taken back, and their bytes
+     * go before the prefix: a prompt cut inside a word then goes on with any token that the word may become. At least one
+     * id stays, and none may be a control token. */
+    const char *prefix;
+    uint32_t n_prefix, n_heal;
 } skald_request;
 
 /* Takes a request. FULL: n_requests are there already, or n_text ids; submit again when one has ended. ARGUMENT: an id out of
@@ -800,12 +823,18 @@ SKALD_API skald_status skald_engine_step(skald_engine *engine, uint32_t microsec
 typedef uint32_t skald_event_kind;
 enum {
     SKALD_EVENT_TOKEN = 1,     /* an id of the answer; one that ends the text is not told */
-    SKALD_EVENT_STOP = 2,      /* the request ended: the model ended the text */
+    SKALD_EVENT_STOP = 2,      /* the request ended: the model ended the text, or it holds one of the stops */
     SKALD_EVENT_LENGTH = 3,    /* n_tokens ids were given, or with n_tokens 0 the prompt is read */
     SKALD_EVENT_CANCELLED = 4, /* skald_engine_cancel */
     SKALD_EVENT_DEADLINE = 5,  /* its time was over */
     SKALD_EVENT_FAILED = 6,    /* no id can be chosen: a logit is NaN, or all are forbidden */
 };
+
+/* An id and the logarithm of its share of the model's own distribution, before bias, penalties and temperature. */
+typedef struct skald_logprob {
+    int32_t id;
+    float logprob;
+} skald_logprob;
 
 typedef struct skald_event {
     uint32_t size;
@@ -813,6 +842,16 @@ typedef struct skald_event {
     skald_request_id request;
     int32_t id;        /* of a TOKEN, else -1 */
     uint32_t position; /* of it in prompt and answer; otherwise their length */
+    /* What it adds to the text: whole characters, and nothing that may be the beginning of a stop. The end brings what was
+     * held back. The engine's memory, until the next call but submit and cancel; empty without a tokenizer. */
+    const char *text;
+    size_t n_bytes;
+    int32_t stop;                /* of a STOP: which of the stops it was; -1: the model ended the text */
+    uint32_t n_top;              /* of a TOKEN: as the request asked */
+    float logprob;               /* of the id, when n_top is not 0 */
+    uint32_t reserved;           /* 0 */
+    const skald_logprob *top;    /* [n_top], the most likely first; the engine's memory as `text` */
+    uint32_t n_drafted, n_right; /* of an end: ids of drafts that were read, and of them those that were right */
 } skald_event;
 
 /* The next thing that happened: of one request in order, ends last. END: nothing new. */
@@ -831,9 +870,56 @@ typedef struct skald_engine_stats {
     uint64_t queue_microseconds;             /* from submission to the first pass, of all requests together */
     uint64_t first_microseconds;             /* from submission to the first id, likewise */
     uint64_t n_first;                        /* requests that have a first id */
+    uint64_t n_drafted, n_right;             /* ids of drafts that were read; of them those that were right */
 } skald_engine_stats;
 
 SKALD_API skald_status skald_engine_get_stats(skald_engine_stats *stats, skald_engine *engine);
+
+/* ---- beams ---------------------------------------------------------------------------------------------------------- */
+
+/* A finished beam search: texts side by side of which those go on that are likeliest as a whole, as transformers'
+ * generate(num_beams) does it. Never changes; threads share it. */
+typedef struct skald_beams skald_beams;
+
+typedef uint32_t skald_beams_stop;
+enum {
+    SKALD_BEAMS_STOP_USUAL =
+        0, /* when n_beams have ended and the best that runs would score less now (early_stopping False) */
+    SKALD_BEAMS_STOP_FULL = 1,  /* when n_beams have ended (True) */
+    SKALD_BEAMS_STOP_NEVER = 2, /* when none that runs can score better at any length ("never") */
+};
+
+typedef struct skald_beam_options {
+    uint32_t size;
+    uint32_t n_beams;  /* 0: 4; at most 64. 1 is the greedy answer */
+    uint32_t n_tokens; /* ids of a text, at most; at least 1 */
+    float
+        length_penalty; /* score = sum of log-probabilities / (ids with the end's)^this; init sets 1, larger: longer texts */
+    skald_beams_stop stop;
+    uint32_t ignore_end; /* 1: ids that end a text do not */
+    skald_dtype k_type;  /* of the cache; init sets SKALD_F16 */
+    skald_dtype v_type;
+    skald_progress_fn progress; /* of each step */
+    void *progress_user;
+} skald_beam_options;
+
+SKALD_API void skald_beam_options_init(skald_beam_options *options, uint32_t size);
+/* Searches behind the prompt's ids; beams are forks of its pages, in a cache and context that are freed on return. Any
+ * thread. ARGUMENT: also a logit that is NaN. CANCELLED: by `progress`. */
+SKALD_API skald_status skald_beams_search(skald_beams **out, skald_model *model, const skald_beam_options *options,
+                                          const int32_t *prompt, uint32_t n_prompt, skald_report *why);
+
+typedef struct skald_beam {
+    uint32_t size;
+    uint32_t n_ids;     /* without the one that ended it */
+    const int32_t *ids; /* live as long as the search */
+    float score;
+    uint32_t ended; /* 1: the model ended it, 0: n_tokens did */
+} skald_beam;
+
+/* The text at `index`, the best first. END behind the last, there are at most n_beams. Any thread. */
+SKALD_API skald_status skald_beams_get(skald_beam *beam, const skald_beams *beams, uint32_t index);
+SKALD_API void skald_beams_free(skald_beams *beams);
 
 /* ---- the short way ------------------------------------------------------------------------------------------------- */
 
@@ -847,6 +933,10 @@ typedef struct skald_generate_options {
                                              0: it is continued as it stands */
     uint32_t n_context;                   /* room in tokens; 0: the model's context, at most 4096 */
     const skald_sampler_options *sampler; /* NULL: greedy */
+    const char *const *stops; /* [n_stops] UTF-8, at most 8 and 256 bytes together: the answer ends before one */
+    uint32_t n_stops;
+    uint32_t heal; /* 1: a prompt may end inside a word: its last token is taken back and may become a longer one. Not
+                      with `chat` */
 } skald_generate_options;
 
 SKALD_API void skald_generate_options_init(skald_generate_options *options, uint32_t size);

@@ -3,12 +3,25 @@
 #include "base/fpmode.h"
 #include "base/report.h"
 #include "engine/engine.h"
+#include <string.h>
 
 static const skald_engine_options defaults = {.size = sizeof defaults, .k_type = SKALD_F16, .v_type = SKALD_F16};
 static const skald_request request_defaults = {.size = sizeof request_defaults};
 
 void skald_engine_options_init(skald_engine_options *options, uint32_t size) {
     sk_options_init(options, size, &defaults, sizeof defaults);
+}
+
+/* What one writes the other must be able to read. */
+static skald_status check_draft(const skald_model *model, const skald_model *draft, skald_report *why) {
+    const sk_vocab *a = model->vocab, *b = draft->vocab;
+    if (!draft->weights) return sk_fail(why, SKALD_ARGUMENT, "the draft model was opened for its vocabulary only");
+    bool same = model->config.n_vocab == draft->config.n_vocab && !a == !b;
+    if (same && a) {
+        same = a->n_tokens == b->n_tokens && memcmp(a->start, b->start, (a->n_tokens + 1) * sizeof *a->start) == 0;
+        same = same && memcmp(a->bytes, b->bytes, a->start[a->n_tokens]) == 0;
+    }
+    return same ? SKALD_OK : sk_fail(why, SKALD_ARGUMENT, "the draft model has another vocabulary");
 }
 
 static skald_status read_options(skald_engine_options *o, const sk_config *config, const skald_engine_options *from,
@@ -27,6 +40,12 @@ static skald_status read_options(skald_engine_options *o, const sk_config *confi
     if (o->n_prompt_rows == 0) o->n_prompt_rows = 64;
     if (o->n_running > 4096 || o->n_kept > 4096 || o->n_requests > 32768 || o->no_sharing > 1)
         return sk_fail(why, SKALD_ARGUMENT, "skald_engine_options: at most 4096 running and kept, 32768 requests");
+    if (o->n_top > 64) return sk_fail(why, SKALD_ARGUMENT, "skald_engine_options: n_top is %u, at most 64", o->n_top);
+    if (o->lookup > 1 || (o->lookup && o->draft) || o->n_draft > SK_DRAFT_MOST)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_engine_options: lookup or draft, and n_draft at most %u",
+                       SK_DRAFT_MOST);
+    if (!o->lookup && !o->draft) o->n_draft = 0;
+    else if (o->n_draft == 0) o->n_draft = 8;
     if (o->n_rows < o->n_running)
         return sk_fail(why, SKALD_ARGUMENT, "skald_engine_options: n_rows is %u, each of %u that run needs one",
                        o->n_rows, o->n_running);
@@ -44,7 +63,10 @@ skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const
     skald_context_options_init(&out->context, sizeof out->context);
     out->cache.n_tokens = o->n_tokens, out->cache.n_sequences = o->n_running + o->n_kept;
     out->cache.k_type = o->k_type, out->cache.v_type = o->v_type;
-    out->context.n_rows = o->n_rows, out->context.n_logits = o->n_running, out->context.n_threads = o->n_threads;
+    out->context.n_rows = o->n_rows, out->context.n_threads = o->n_threads;
+    out->context.n_logits = o->n_running + (o->n_draft ? SK_DRAFT_ROWS : 0);
+    out->draft_cache = out->cache, out->draft_cache.n_sequences = o->n_running;
+    out->draft_context = out->context, out->draft_context.n_logits = o->n_running;
     sk_carver c = {0};
     sk_engine_carve(&c, o, config->n_vocab, o->n_tokens);
     out->handle_bytes = c.broken ? UINT64_MAX : c.used;
@@ -55,12 +77,18 @@ static skald_status make_parts(skald_engine *e, const sk_engine_sizes *sizes, sk
     e->has_lock = sk_os_gate_open(&e->lock);
     if (!e->has_lock) return sk_fail(why, SKALD_MEMORY, "the system has no lock for an engine");
     skald_status status = skald_kv_cache_create(&e->cache, e->model, &sizes->cache, why);
-    return status == SKALD_OK ? skald_context_create(&e->context, e->model, &sizes->context, why) : status;
+    if (status == SKALD_OK) status = skald_context_create(&e->context, e->model, &sizes->context, why);
+    skald_model *draft = sizes->options.draft;
+    if (status != SKALD_OK || !draft) return status;
+    status = skald_kv_cache_create(&e->drafter.cache, draft, &sizes->draft_cache, why);
+    return status == SKALD_OK ? skald_context_create(&e->drafter.context, draft, &sizes->draft_context, why) : status;
 }
 
 static void unmake(skald_engine *e) {
     skald_model *model = e->model;
     for (uint32_t i = 0; i < e->n_entries; i++) skald_grammar_release(e->entries[i].grammar);
+    skald_context_free(e->drafter.context);
+    skald_kv_cache_free(e->drafter.cache);
     skald_context_free(e->context);
     skald_kv_cache_free(e->cache);
     if (e->has_lock) sk_os_gate_close(&e->lock);
@@ -75,6 +103,8 @@ skald_status skald_engine_create(skald_engine **out, skald_model *model, const s
     sk_engine_sizes sizes;
     if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
     skald_status status = sk_engine_plan(&sizes, &model->config, options, why);
+    if (status == SKALD_OK && sizes.options.draft) status = check_draft(model, sizes.options.draft, why);
+    if (status == SKALD_OK) status = sk_said_check(model, why);
     if (status != SKALD_OK) return status;
     const skald_engine_options *o = &sizes.options;
     const uint64_t bytes = sizes.handle_bytes;

@@ -1,7 +1,9 @@
 /* The short way: prompt in, text out, made of the public calls that a host would use itself. */
 #include "base/fpmode.h"
 #include "base/report.h"
+#include "decode/stop.h"
 #include "model/model.h"
+#include "text/prefix.h"
 #include <string.h>
 
 typedef struct {
@@ -18,6 +20,12 @@ typedef struct {
     int32_t *tokens; /* [room]: the prompt, then the answer */
     uint32_t n_tokens;
     skald_decoder decoder;
+    sk_stops stops;
+    sk_stop_state stop;
+    float *logits;           /* [n_vocab] with o->heal */
+    const uint8_t *required; /* [n_required] bytes that the answer must have yet, of the token that was taken back */
+    uint32_t n_required;
+    size_t n_silent; /* bytes of the answer that the prompt has said already */
 } generation;
 
 static const skald_generate_options defaults = {.size = sizeof defaults};
@@ -35,7 +43,9 @@ static skald_status make(generation *g) {
     cache.n_tokens = g->room;
     context.n_logits = 1;
     g->tokens = sk_allocate(memory, g->room, sizeof *g->tokens, SKALD_MEMORY_SCRATCH);
-    if (!g->tokens) return sk_fail(g->why, SKALD_MEMORY, "no memory for %u tokens", g->room);
+    if (g->o->heal) g->logits = sk_allocate(memory, g->model->config.n_vocab, sizeof *g->logits, SKALD_MEMORY_SCRATCH);
+    if (!g->tokens || (g->o->heal && !g->logits))
+        return sk_fail(g->why, SKALD_MEMORY, "no memory for %u tokens", g->room);
     skald_status status = skald_kv_cache_create(&g->cache, g->model, &cache, g->why);
     if (status == SKALD_OK) status = skald_context_create(&g->context, g->model, &context, g->why);
     if (status == SKALD_OK) status = skald_sampler_create(&g->sampler, g->model, g->o->sampler, g->why);
@@ -48,6 +58,7 @@ static void unmake(generation *g) {
     skald_context_free(g->context);
     skald_kv_cache_free(g->cache);
     sk_release(memory, g->tokens, (uint64_t)g->room * sizeof *g->tokens);
+    if (g->logits) sk_release(memory, g->logits, (uint64_t)g->model->config.n_vocab * sizeof *g->logits);
 }
 
 /* What a user says cannot be more than words: its bytes never become control tokens. */
@@ -77,13 +88,43 @@ static skald_status read_prompt(generation *g, const char *prompt) {
     return g->n_tokens ? SKALD_OK : sk_fail(g->why, SKALD_ARGUMENT, "the prompt is empty");
 }
 
-/* Gives out the text of one id; END when the host has enough. */
+/* The prompt's last token, if its text begins at a character, is chosen again: by its bytes, so it may become longer. */
+static void take_back(generation *g) {
+    const sk_vocab *v = g->model->vocab;
+    const uint32_t id = (uint32_t)g->tokens[g->n_tokens - 1], n = sk_vocab_length(v, id);
+    const uint8_t *bytes = v->bytes + v->start[id];
+    if (g->n_tokens < 2 || n == 0 || v->type[id] != SK_TOKEN_NORMAL || (bytes[0] & 0xc0) == 0x80) return;
+    g->required = bytes;
+    g->n_silent = g->n_required = n;
+    g->n_tokens--;
+}
+
+static skald_status choose(generation *g, int32_t *id) {
+    const float *logits = skald_logits(g->context, 0);
+    if (g->n_required) {
+        memcpy(g->logits, logits, g->model->config.n_vocab * sizeof *logits);
+        sk_vocab_require(g->logits, g->model->config.n_vocab, g->model->vocab, g->required, g->n_required);
+        logits = g->logits;
+    }
+    skald_status status = skald_sampler_choose(id, g->sampler, logits, g->n_tokens, g->tokens, g->n_tokens);
+    if (status != SKALD_OK || g->n_required == 0) return status;
+    const uint32_t n = sk_vocab_length(g->model->vocab, (uint32_t)*id), used = n < g->n_required ? n : g->n_required;
+    g->required += used, g->n_required -= used;
+    return status;
+}
+
+/* Gives out the text of one id, -1 for what is left; END when the host has enough or a stop is met. */
 static skald_status say(generation *g, int32_t id) {
-    char text[512];
-    size_t n = sizeof text;
-    skald_status status = skald_decoder_push(text, &n, &g->decoder, g->model, id);
-    if (status != SKALD_OK || n == 0) return status;
-    return g->say(g->user, text, n) ? SKALD_END : SKALD_OK;
+    char decoded[512], text[512 + SK_STOP_BYTES];
+    size_t n = sizeof decoded;
+    skald_status status = skald_decoder_push(decoded, &n, &g->decoder, g->model, id);
+    if (status != SKALD_OK) return status;
+    const size_t silent = n < g->n_silent ? n : g->n_silent;
+    g->n_silent -= silent;
+    const int32_t stop = sk_stops_push(text, &n, &g->stops, &g->stop, decoded + silent, n - silent);
+    if (id < 0 && stop < 0) n += sk_stops_end(text + n, &g->stops, &g->stop);
+    const bool enough = n && g->say(g->user, text, n);
+    return enough || stop >= 0 ? SKALD_END : SKALD_OK;
 }
 
 static skald_status answer(generation *g) {
@@ -94,9 +135,7 @@ static skald_status answer(generation *g) {
     for (uint32_t i = 0; i < limit && status == SKALD_OK; i++) {
         int32_t id;
         status = skald_step(g->context, g->cache, NULL, g->why, &span, 1);
-        if (status == SKALD_OK)
-            status =
-                skald_sampler_choose(&id, g->sampler, skald_logits(g->context, 0), g->n_tokens, g->tokens, g->n_tokens);
+        if (status == SKALD_OK) status = choose(g, &id);
         if (status != SKALD_OK || skald_model_is_end(g->model, id)) break;
         g->tokens[g->n_tokens] = id;
         span.tokens = &g->tokens[g->n_tokens++];
@@ -124,8 +163,12 @@ skald_status skald_generate(skald_model *model, const char *prompt, const skald_
                     .room = o.n_context                 ? o.n_context
                             : trained && trained < 4096 ? trained
                                                         : 4096};
-    status = make(&g);
+    if (o.heal > 1 || (o.heal && o.chat))
+        return sk_fail(why, SKALD_ARGUMENT, "skald_generate_options: heal is 0 or 1, and not with chat");
+    status = sk_stops_set(&g.stops, o.stops, o.n_stops, why);
+    if (status == SKALD_OK) status = make(&g);
     if (status == SKALD_OK) status = read_prompt(&g, prompt);
+    if (status == SKALD_OK && o.heal) take_back(&g);
     if (status == SKALD_OK) status = answer(&g);
     unmake(&g);
     return status;

@@ -14,6 +14,24 @@ typedef struct sk_plan_parts {
     bool is_engine;
 } sk_plan_parts;
 
+/* A small model's cache and context beside the engine's own. */
+static skald_status plan_draft(sk_cache_sizes *k, sk_context_sizes *c, const sk_engine_sizes *e, skald_report *why) {
+    const skald_model *m = e->options.draft;
+    sk_cache_sizes cache;
+    sk_context_sizes context;
+    skald_status status =
+        sk_cache_plan(&cache, m->backend, m->device, &m->config, &e->draft_cache, sk_model_memory(m), why);
+    if (status == SKALD_OK)
+        status = sk_context_plan(&context, m->backend, m->device, &m->config, m->runtime, &e->draft_context, why);
+    if (status != SKALD_OK) return status;
+    k->store_bytes = sk_add(k->store_bytes, sk_add(cache.handle_bytes, cache.store_bytes));
+    k->device_bytes = sk_add(k->device_bytes, cache.device_bytes);
+    c->buffer_bytes = sk_add(c->buffer_bytes, sk_add(context.handle_bytes, context.buffer_bytes));
+    c->stream_bytes = sk_add(c->stream_bytes, context.stream_bytes);
+    c->device_bytes = sk_add(c->device_bytes, context.device_bytes);
+    return SKALD_OK;
+}
+
 static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
                          sk_plan_parts of, skald_report *why, const skald_source *parts, uint32_t n_parts) {
     sk_model_sizes m;
@@ -30,6 +48,7 @@ static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const s
             status = sk_cache_plan(&k, m.slot->backend, m.slot->device, &m.config, of.cache, &runtime->memory, why);
         if (status == SKALD_OK)
             status = sk_context_plan(&c, m.slot->backend, m.slot->device, &m.config, runtime, of.context, why);
+        if (status == SKALD_OK && e.options.draft) status = plan_draft(&k, &c, &e, why);
     }
     if (status != SKALD_OK) return status;
     const uint64_t kept = sk_add(m.model_bytes, m.weights_bytes), load = sk_add(m.files_bytes, m.staging_bytes);

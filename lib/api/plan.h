@@ -30,6 +30,8 @@ typedef struct sk_engine_sizes {
     skald_engine_options options;
     skald_kv_cache_options cache;
     skald_context_options context;
+    skald_kv_cache_options draft_cache; /* the small model's, where options name one */
+    skald_context_options draft_context;
     uint64_t handle_bytes; /* asked of the host's allocator */
 } sk_engine_sizes;
 

@@ -9,13 +9,20 @@
 #ifndef SK_ENGINE_ENGINE_H
 #define SK_ENGINE_ENGINE_H
 #include "base/os/thread.h"
+#include "decode/pace.h"
 #include "decode/sample.h"
 #include "grammar/grammar.h"
+#include "decode/stop.h"
 #include "model/model.h"
 #include "schedule/schedule.h"
 
-#define SK_TEXT_BLOCK 128u
-#define SK_SEEN_IDS   64u /* most ids of the past that a sampler or a stage looks at */
+#define SK_TEXT_BLOCK  128u
+#define SK_DRAFT_MOST  16u /* ids of a draft */
+#define SK_DRAFT_ROWS  32u /* rows of drafts in a step */
+/* Of one token at most; each byte may come out as U+FFFD, and so may those that a character waited for. */
+#define SK_TOKEN_BYTES 2048u
+#define SK_SAID_ROOM   (2 * 3 * (SK_TOKEN_BYTES + 4) + SK_STOP_BYTES)
+#define SK_SEEN_IDS    64u /* most ids of the past that a sampler or a stage looks at */
 
 typedef enum sk_request_state {
     SK_REQUEST_FREE,
@@ -24,6 +31,19 @@ typedef enum sk_request_state {
     SK_REQUEST_ENDED,
     SK_REQUEST_KEPT
 } sk_request_state;
+
+/* What ends an answer's text, and what it must begin with. */
+typedef struct sk_said_rules {
+    sk_stops stops;
+    uint32_t n_required;
+    uint8_t required[SKALD_REQUEST_PREFIX];
+} sk_said_rules;
+
+/* A text as it becomes bytes: once while ids are chosen, to see a stop, and once while they are told. */
+typedef struct sk_saying {
+    skald_decoder decoder;
+    sk_stop_state stop;
+} sk_saying;
 
 typedef struct sk_request {
     /* written by who submits it, while it is free for the one that steps */
@@ -40,6 +60,8 @@ typedef struct sk_request {
     skald_stage_fn stage;
     void *stage_user;
     skald_grammar *grammar; /* one of its owners, until the end was told; NULL: none */
+    uint32_t n_top;
+    sk_said_rules rules;
     /* of the stepping thread alone */
     struct {
         sk_request_state state;
@@ -48,10 +70,30 @@ typedef struct sk_request {
         uint32_t n_read;         /* of them in the cache */
         bool was_admitted;
         sk_matcher *matcher; /* while it runs and has a grammar */
+        uint32_t n_required; /* bytes of rules.required that the answer has */
+        int32_t stop;        /* the one it ended with; -1: none */
+        sk_saying chosen, told;
+        sk_pace pace;
+        uint32_t n_wanted, n_drafted; /* ids of a draft */
+        int32_t drafts[SK_DRAFT_MOST];
+        skald_seq draft_seq;   /* in the small model's cache; 0: none */
+        uint32_t n_draft_read; /* ids in it: of the text, then drafts */
+        uint32_t n_drafts_told, n_drafts_right;
         skald_seq seq; /* 0: none */
         uint64_t used; /* when its sequence was last of use, in steps */
     } now;
 } sk_request;
+
+/* The small model's passes; zeroed without one. */
+typedef struct sk_drafter {
+    skald_kv_cache *cache;
+    skald_context *context;
+    skald_span *spans; /* [n_running] */
+    uint32_t *in_step; /* [n_running] */
+    int32_t *ids;      /* [n_rows] */
+    uint32_t n_spans;
+    bool runs; /* a pass is under way between two calls */
+} sk_drafter;
 
 struct skald_engine {
     atomic_uint busy;
@@ -92,8 +134,12 @@ struct skald_engine {
     skald_seq *dropped; /* [n_running + n_kept] while it ran */
     uint32_t n_chosen;  /* spans whose logits have been looked at */
     uint32_t next_row;  /* of the logits */
-    enum { SK_STEP_NONE, SK_STEP_RUNS, SK_STEP_CHOOSES } step;
-    float *logits; /* [n_vocab] a stage's, and the sampler's scratch */
+    uint32_t n_right;   /* ids of a draft that were right, of the span that is looked at */
+    sk_drafter drafter;
+    enum { SK_STEP_NONE, SK_STEP_DRAFTS, SK_STEP_RUNS, SK_STEP_CHOOSES } step;
+    skald_logprob *tops; /* [n_blocks][SK_TEXT_BLOCK][1 + options.n_top] beside the arena; none without n_top */
+    char *said;          /* [SK_SAID_ROOM] what one id says */
+    float *logits;       /* [n_vocab] those of a stage or a required beginning, and the sampler's scratch */
     uint32_t *order, *spare;
     float *scratch;
     sk_matcher *matchers; /* [n_running] */
@@ -105,6 +151,7 @@ struct skald_engine {
 
 /* texts.c: ids in blocks */
 int32_t sk_text_id(const skald_engine *e, const sk_request *r, uint32_t i);
+skald_logprob *sk_text_tops(const skald_engine *e, const sk_request *r, uint32_t i); /* [1 + options.n_top] */
 void sk_text_write(skald_engine *e, const sk_request *r, uint32_t first, const int32_t *ids, uint32_t n);
 void sk_text_read(int32_t *ids, const skald_engine *e, const sk_request *r, uint32_t first, uint32_t n);
 /* How many ids two texts begin with in common, at most n. */
@@ -142,6 +189,27 @@ void sk_constrain_stop(skald_engine *e, sk_request *r);
 const float *sk_constrain_mask(skald_engine *e, sk_request *r, const float *logits);
 /* The answer goes on with `id`. True: nothing can follow. */
 bool sk_constrain_take(sk_request *r, int32_t id);
+
+/* said.c: an answer as text */
+/* UNSUPPORTED: a token of more than SK_TOKEN_BYTES. */
+skald_status sk_said_check(const skald_model *model, skald_report *why);
+/* The text that `id` adds, into e->said; -1: all that is left. Returns the stop that it completes, or -1. */
+int32_t sk_said_push(skald_engine *e, size_t *n_bytes, const sk_request *r, sk_saying *saying, int32_t id);
+/* Copies what a request with checked ids says of its text. ARGUMENT, UNSUPPORTED: it cannot be asked for. */
+skald_status sk_said_set(sk_said_rules *rules, const skald_model *model, const skald_request *q, skald_report *why);
+/* Forbids what does not agree with the bytes that are still required. */
+void sk_said_forbid(const skald_engine *e, const sk_request *r, float *logits);
+void sk_said_count(const skald_engine *e, sk_request *r, int32_t id); /* an id was chosen */
+
+/* drafts.c: ids that may come next */
+/* Before a step: who wants how many; what can be looked up is. */
+void sk_drafts_begin(skald_engine *e);
+/* The small model's passes. PENDING: call again. */
+skald_status sk_drafts_go(skald_engine *e, uint32_t microseconds, skald_report *why);
+/* The draft is over; the first n_right ids of text and draft are the text's. */
+void sk_drafts_settle(skald_engine *e, sk_request *r, uint32_t n_right);
+/* The small model forgets the request. */
+void sk_drafts_release(skald_engine *e, sk_request *r);
 
 /* engine.c */
 skald_status sk_engine_step(skald_engine *e, uint32_t microseconds, skald_report *why);

@@ -13,9 +13,17 @@ static uint32_t kept_blocks(const skald_engine_options *o, uint64_t n_cache_toke
     return o->no_sharing ? 0 : blocks_for(n_cache_tokens) + o->n_kept;
 }
 
+static void carve_drafter(sk_carver *c, sk_drafter *d, const skald_engine_options *o) {
+    const uint32_t n = o->draft ? o->n_running : 0;
+    d->spans = sk_carve(c, n, sizeof *d->spans, SK_CACHE_LINE);
+    d->in_step = sk_carve(c, n, sizeof *d->in_step, SK_CACHE_LINE);
+    d->ids = sk_carve(c, o->draft ? o->n_rows : 0, sizeof *d->ids, SK_CACHE_LINE);
+}
+
 skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint32_t n_vocab, uint64_t n_cache_tokens) {
     const uint32_t n_entries = o->n_requests + o->n_kept, most = blocks_for(n_cache_tokens);
     const uint32_t n_blocks = blocks_for(o->n_text) + o->n_requests + kept_blocks(o, n_cache_tokens);
+    const uint64_t n_ids = sk_mul(n_blocks, SK_TEXT_BLOCK);
     skald_engine *e = sk_carve(c, 1, sizeof *e, SK_CACHE_LINE), table = {.n_entries = n_entries, .n_blocks = n_blocks};
     table.entries = sk_carve(c, n_entries, sizeof *table.entries, SK_CACHE_LINE);
     uint32_t *lists = sk_carve(c, sk_mul(n_entries, most), sizeof *lists, SK_CACHE_LINE);
@@ -24,7 +32,9 @@ skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint3
     table.waiting = sk_carve(c, n_entries, sizeof *table.waiting, SK_CACHE_LINE);
     table.running = sk_carve(c, o->n_running, sizeof *table.running, SK_CACHE_LINE);
     table.free_blocks = sk_carve(c, n_blocks, sizeof *table.free_blocks, SK_CACHE_LINE);
-    table.arena = sk_carve(c, sk_mul(n_blocks, SK_TEXT_BLOCK), sizeof *table.arena, SK_CACHE_LINE);
+    table.arena = sk_carve(c, n_ids, sizeof *table.arena, SK_CACHE_LINE);
+    table.tops = sk_carve(c, o->n_top ? sk_mul(n_ids, 1 + o->n_top) : 0, sizeof *table.tops, SK_CACHE_LINE);
+    table.said = sk_carve(c, SK_SAID_ROOM, 1, SK_CACHE_LINE);
     table.turns = sk_carve(c, o->n_running, sizeof *table.turns, SK_CACHE_LINE);
     table.spans = sk_carve(c, o->n_running, sizeof *table.spans, SK_CACHE_LINE);
     table.in_step = sk_carve(c, o->n_running, sizeof *table.in_step, SK_CACHE_LINE);
@@ -32,6 +42,7 @@ skald_engine *sk_engine_carve(sk_carver *c, const skald_engine_options *o, uint3
     table.ids = sk_carve(c, o->n_rows, sizeof *table.ids, SK_CACHE_LINE);
     table.matchers = sk_carve(c, o->n_running, sizeof *table.matchers, SK_CACHE_LINE);
     table.free_matchers = sk_carve(c, o->n_running, sizeof *table.free_matchers, SK_CACHE_LINE);
+    carve_drafter(c, &table.drafter, o);
     table.logits = sk_carve(c, n_vocab, sizeof *table.logits, SK_CACHE_LINE);
     table.scratch = sk_carve(c, n_vocab, sizeof *table.scratch, SK_CACHE_LINE);
     table.order = sk_carve(c, n_vocab, sizeof *table.order, SK_CACHE_LINE);
@@ -55,8 +66,9 @@ static skald_status check_grammar(const skald_engine *e, const skald_request *q,
     if (q->grammar->model != e->model)
         return sk_fail(why, SKALD_ARGUMENT, "skald_request: the grammar was compiled for another model");
     if (q->n_tokens && q->grammar->least > q->n_tokens)
-        return sk_fail(why, SKALD_ARGUMENT, "skald_request: the grammar's shortest text needs %u tokens, n_tokens is %u",
-                       q->grammar->least, q->n_tokens);
+        return sk_fail(why, SKALD_ARGUMENT,
+                       "skald_request: the grammar's shortest text needs %u tokens, n_tokens is %u", q->grammar->least,
+                       q->n_tokens);
     return SKALD_OK;
 }
 
@@ -68,6 +80,9 @@ static skald_status check(const skald_engine *e, const skald_request *q, const s
     if ((uint64_t)q->n_prompt + q->n_tokens > e->n_cache_tokens)
         return sk_fail(why, SKALD_ARGUMENT, "skald_request: %u + %u tokens can never fit into a cache of %llu",
                        q->n_prompt, q->n_tokens, (unsigned long long)e->n_cache_tokens);
+    if (q->n_top > e->options.n_top)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: n_top is %u, the engine has room for %u", q->n_top,
+                       e->options.n_top);
     for (uint32_t i = 0; i < q->n_prompt; i++)
         if (q->prompt[i] < 0 || (uint32_t)q->prompt[i] >= e->n_vocab)
             return sk_fail(why, SKALD_ARGUMENT, "skald_request: prompt[%u] is %d, from 0 to %u expected", i,
@@ -78,10 +93,11 @@ static skald_status check(const skald_engine *e, const skald_request *q, const s
     return check_grammar(e, q, why) == SKALD_OK ? sk_sampler_check(sampler, e->n_vocab, why) : SKALD_ARGUMENT;
 }
 
-static void fill(skald_engine *e, sk_request *r, const skald_request *q, const skald_sampler_options *sampler) {
+static void fill(skald_engine *e, sk_request *r, const skald_request *q, const skald_sampler_options *sampler,
+                 const sk_said_rules *rules) {
     atomic_store(&r->cancelled, 0);
-    r->n_prompt = q->n_prompt;
-    r->n_most = q->n_prompt + q->n_tokens;
+    r->n_prompt = q->n_prompt - q->n_heal;
+    r->n_most = r->n_prompt + q->n_tokens;
     r->priority = q->priority;
     r->is_warm = q->n_tokens == 0;
     r->ignore_end = q->ignore_end;
@@ -89,18 +105,22 @@ static void fill(skald_engine *e, sk_request *r, const skald_request *q, const s
     r->deadline = q->deadline ? r->submitted + q->deadline * 1000 : 0;
     r->stage = q->stage, r->stage_user = q->stage_user;
     skald_grammar_retain(r->grammar = q->grammar);
+    r->n_top = q->n_top;
+    r->rules = *rules;
     r->sampler = (sk_sampler){*sampler, e->n_vocab, e->scratch, e->order, e->spare};
     if (sampler->n_bias) memcpy(r->bias, sampler->bias, sampler->n_bias * sizeof *r->bias);
     r->sampler.options.bias = r->bias;
     if (!sampler->penalty_window) r->sampler.options.penalty_window = SK_SEEN_IDS;
-    sk_text_write(e, r, 0, q->prompt, q->n_prompt);
+    sk_text_write(e, r, 0, q->prompt, r->n_prompt);
 }
 
 skald_status sk_engine_submit(skald_request_id *out, skald_engine *e, const skald_request *q, skald_report *why) {
     const skald_sampler_options *from = q->sampler;
     skald_sampler_options sampler;
+    sk_said_rules rules;
     skald_status status = sk_options_copy(&sampler, sizeof sampler, &greedy, from, "skald_sampler_options", why);
     if (status == SKALD_OK) status = check(e, q, &sampler, why);
+    if (status == SKALD_OK) status = sk_said_set(&rules, e->model, q, why);
     if (status != SKALD_OK) return status;
     const uint32_t n_blocks = blocks_for((uint64_t)q->n_prompt + q->n_tokens);
     sk_os_gate_lock(&e->lock);
@@ -113,7 +133,7 @@ skald_status sk_engine_submit(skald_request_id *out, skald_engine *e, const skal
         sk_request *r = &e->entries[entry];
         for (r->n_blocks = 0; r->n_blocks < n_blocks;) r->blocks[r->n_blocks++] = e->free_blocks[--e->n_free_blocks];
         *out = r->id = ++e->n_ids << 16 | (entry + 1);
-        fill(e, r, q, &sampler);
+        fill(e, r, q, &sampler, &rules);
         e->asked[e->n_asked++] = entry;
         e->n_living++;
     }
@@ -159,6 +179,7 @@ void sk_engine_wait(skald_engine *e, uint32_t entry) {
     sk_request *r = &e->entries[entry];
     if (r->now.state == SK_REQUEST_RUNNING) take_out(e->running, &e->n_running, entry);
     sk_constrain_stop(e, r);
+    sk_drafts_release(e, r);
     r->now.state = SK_REQUEST_WAITING;
     insert(e, e->waiting, &e->n_waiting, entry);
 }
@@ -177,6 +198,7 @@ void sk_engine_take_asked(skald_engine *e) {
         sk_request *r = &e->entries[e->asked[i]];
         memset(&r->now, 0, sizeof r->now);
         r->now.n_text = r->now.n_told = r->n_prompt;
+        r->now.stop = -1;
         sk_engine_wait(e, e->asked[i]);
     }
     e->stats.n_submitted += e->n_asked;
@@ -189,6 +211,7 @@ void sk_engine_end(skald_engine *e, sk_request *r, skald_event_kind reason) {
     take_out(e->waiting, &e->n_waiting, entry);
     take_out(e->running, &e->n_running, entry);
     sk_constrain_stop(e, r);
+    sk_drafts_release(e, r);
     r->now.state = SK_REQUEST_ENDED;
     r->now.reason = reason;
     r->now.used = e->stats.n_steps;
@@ -212,8 +235,20 @@ void sk_engine_free_entry(skald_engine *e, sk_request *r) {
     sk_os_gate_unlock(&e->lock);
 }
 
-static skald_event event_of(const sk_request *r, skald_event_kind kind, int32_t id, uint32_t position) {
-    return (skald_event){.size = sizeof(skald_event), .kind = kind, .request = r->id, .id = id, .position = position};
+static skald_event token_of(skald_engine *e, sk_request *r) {
+    const uint32_t i = r->now.n_told++;
+    const skald_logprob *tops = r->n_top ? sk_text_tops(e, r, i) : NULL;
+    skald_event event = {.kind = SKALD_EVENT_TOKEN, .id = sk_text_id(e, r, i), .position = i, .stop = -1};
+    sk_said_push(e, &event.n_bytes, r, &r->now.told, event.id);
+    if (tops) event.logprob = tops->logprob, event.n_top = r->n_top, event.top = tops + 1;
+    return event;
+}
+
+static skald_event end_of(skald_engine *e, sk_request *r) {
+    skald_event event = {.kind = r->now.reason, .id = -1, .position = r->now.n_text, .stop = r->now.stop};
+    event.n_drafted = r->now.n_drafts_told, event.n_right = r->now.n_drafts_right;
+    if (r->now.stop < 0) sk_said_push(e, &event.n_bytes, r, &r->now.told, -1);
+    return event;
 }
 
 /* One request after the other, so that a fast reader hears of all. */
@@ -222,17 +257,12 @@ bool sk_engine_poll(skald_event *event, skald_engine *e) {
         sk_request *r = &e->entries[e->next_told];
         e->next_told = e->next_told + 1 < e->n_entries ? e->next_told + 1 : 0;
         if (r->now.state == SK_REQUEST_FREE || r->now.state == SK_REQUEST_KEPT) continue;
-        if (r->now.n_told < r->now.n_text) {
-            *event = event_of(r, SKALD_EVENT_TOKEN, sk_text_id(e, r, r->now.n_told), r->now.n_told);
-            r->now.n_told++;
-        } else if (r->now.state == SK_REQUEST_ENDED) {
-            *event = event_of(r, r->now.reason, -1, r->now.n_text);
-            skald_grammar_release(r->grammar);
-            r->grammar = NULL;
-            if (!sk_prefix_keep(e, r)) sk_engine_free_entry(e, r);
-        } else {
-            continue;
-        }
+        const bool ends = r->now.n_told == r->now.n_text;
+        if (ends && r->now.state != SK_REQUEST_ENDED) continue;
+        *event = ends ? end_of(e, r) : token_of(e, r);
+        event->size = sizeof *event, event->request = r->id, event->text = e->said;
+        if (ends) skald_grammar_release(r->grammar), r->grammar = NULL;
+        if (ends && !sk_prefix_keep(e, r)) sk_engine_free_entry(e, r);
         e->n_events--;
         return true;
     }

@@ -2,9 +2,11 @@
 #include "engine/engine.h"
 #include <string.h>
 
-static int32_t *place(const skald_engine *e, const sk_request *r, uint32_t i) {
-    return e->arena + (size_t)r->blocks[i / SK_TEXT_BLOCK] * SK_TEXT_BLOCK + i % SK_TEXT_BLOCK;
+static size_t index_of(const sk_request *r, uint32_t i) {
+    return (size_t)r->blocks[i / SK_TEXT_BLOCK] * SK_TEXT_BLOCK + i % SK_TEXT_BLOCK;
 }
+
+static int32_t *place(const skald_engine *e, const sk_request *r, uint32_t i) { return e->arena + index_of(r, i); }
 
 /* How many of n ids from i on lie in one block. */
 static uint32_t run_of(uint32_t i, uint32_t n) {
@@ -13,6 +15,10 @@ static uint32_t run_of(uint32_t i, uint32_t n) {
 }
 
 int32_t sk_text_id(const skald_engine *e, const sk_request *r, uint32_t i) { return *place(e, r, i); }
+
+skald_logprob *sk_text_tops(const skald_engine *e, const sk_request *r, uint32_t i) {
+    return e->tops + index_of(r, i) * (1 + e->options.n_top);
+}
 
 void sk_text_write(skald_engine *e, const sk_request *r, uint32_t first, const int32_t *ids, uint32_t n) {
     for (uint32_t m; n; first += m, ids += m, n -= m) {

@@ -21,8 +21,17 @@ static uint32_t take_prompts(sk_turn *turns, uint32_t n_turns, uint32_t n_rows, 
     return taken;
 }
 
-void sk_schedule(sk_turn *turns, uint32_t n_turns, uint32_t n_rows, uint32_t n_prompt_rows) {
+static void take_drafts(sk_turn *turns, uint32_t n_turns, uint32_t n_rows) {
+    for (uint32_t i = 0; i < n_turns; i++) {
+        const uint32_t n = turns[i].n && turns[i].answers ? least(turns[i].n_drafted, n_rows) : 0;
+        turns[i].n += n;
+        n_rows -= n;
+    }
+}
+
+void sk_schedule(sk_turn *turns, uint32_t n_turns, uint32_t n_rows, uint32_t n_prompt_rows, uint32_t n_draft_rows) {
     const uint32_t answers = take_answers(turns, n_turns, n_rows), left = n_rows - answers;
     const uint32_t prompts = take_prompts(turns, n_turns, answers ? least(left, n_prompt_rows) : left, false);
     if (answers + prompts == 0) take_prompts(turns, n_turns, n_rows, true);
+    else take_drafts(turns, n_turns, least(left - prompts, n_draft_rows));
 }

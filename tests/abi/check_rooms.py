@@ -23,7 +23,7 @@ ROOMS = {
     "lib/schedule": [],
     "lib/forward": ["lib/model", "lib/cache", "lib/batch", "lib/shard"],
     "lib/grammar": ["lib/file", "lib/text"],
-    "lib/engine": ["lib/decode", "lib/model", "lib/schedule", "lib/grammar"],
+    "lib/engine": ["lib/decode", "lib/model", "lib/schedule", "lib/grammar", "lib/text"],
     "lib/api": ["lib/dtype", "lib/shard", "lib/batch", "lib/decode", "lib/text", "lib/file", "lib/template", "lib/answer",
                 "lib/model", "lib/cache", "lib/schedule", "lib/forward", "lib/grammar", "lib/engine"],
     "backends/common": ["lib/dtype"],

@@ -31,6 +31,9 @@ static void open_life(life *l) {
     o.n_running = 1 + random_below(8), o.n_kept = 1 + random_below(6), o.n_requests = LIVING;
     o.n_tokens = 256 + 128 * random_below(8), o.n_rows = 16 + random_below(100), o.n_prompt_rows = 1 + random_below(40);
     o.n_text = 8192, o.no_sharing = random_below(4) == 0;
+    o.lookup = random_below(2), o.draft = !o.lookup && random_below(2) ? l->w.model : NULL,
+    o.n_draft = random_below(17);
+    o.n_top = random_below(3);
     CHECK_SAID(skald_engine_create(&l->engine, l->w.model, &o, &why) == SKALD_OK, "%s", why.text);
     l->n_living = 0;
 }
@@ -38,6 +41,7 @@ static void open_life(life *l) {
 /* Beginnings are shared by a few families of texts. */
 static skald_status submit(life *l) {
     static int32_t prompt[LONGEST];
+    static const char *const stops[] = {"e", "th"};
     const uint32_t n = 1 + random_below(LONGEST - 1), family = random_below(5), own = random_below(n + 1);
     for (uint32_t i = 0; i < n; i++)
         prompt[i] = world_id(&l->w, i < own ? 1000 * family + i : 7919 * i + random_below(9));
@@ -47,7 +51,10 @@ static skald_status submit(life *l) {
                              .n_tokens = random_below(10),
                              .priority = (int32_t)random_below(3),
                              .deadline = random_below(10) == 0 ? 1 + random_below(2000) : 0,
-                             .ignore_end = random_below(2)};
+                             .ignore_end = random_below(2),
+                             .stops = stops,
+                             .n_stops = random_below(3),
+                             .n_heal = random_below(2) && n > 1 && prompt[n - 1] > 2 /* control tokens come first */};
     skald_status status = skald_engine_submit(&l->living[l->n_living], l->engine, &r, NULL);
     CHECK(status == SKALD_OK || status == SKALD_FULL);
     l->n_living += status == SKALD_OK;

@@ -482,15 +482,15 @@ static void turns(void) {
                    {.n_left = 30},
                    {.n_left = 9, .is_warm = true},
                    {.n_left = 1, .answers = true}};
-    sk_schedule(t, 5, 96, 40);
+    sk_schedule(t, 5, 96, 40, 32);
     CHECK(t[0].n == 40 && t[1].n == 1 && t[2].n == 0 && t[3].n == 0 && t[4].n == 1);
     t[1].answers = t[4].answers = false;
-    sk_schedule(t, 5, 96, 40);
+    sk_schedule(t, 5, 96, 40, 32);
     CHECK(t[0].n == 96 && t[1].n == 0 && t[2].n == 0 && t[3].n == 0 && t[4].n == 0);
-    sk_schedule(t + 3, 1, 96, 40);
+    sk_schedule(t + 3, 1, 96, 40, 32);
     CHECK_EQUAL(t[3].n, 9);
     t[1].answers = t[4].answers = true;
-    sk_schedule(t, 5, 1, 40);
+    sk_schedule(t, 5, 1, 40, 32);
     CHECK(t[0].n == 0 && t[1].n == 1 && t[4].n == 0);
 }
 
