@@ -1,4 +1,5 @@
 /* skald run: continues a text, or holds a conversation. */
+#include "ahead.h"
 #include "chat.h"
 #include "commands.h"
 #include "options.h"
@@ -12,6 +13,7 @@ typedef struct run_options {
     const char *model, *prompt, *file;
     int chat, ignore_end;
     chat_options talk;
+    ahead_options ahead;
     uint32_t n_most, threads, room;
     skald_sampler_options sampler;
     skald_dtype cache_type;
@@ -43,6 +45,7 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
          0},
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
+        AHEAD_OPTIONS(&o->ahead),
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
@@ -65,6 +68,11 @@ static int read_options(run_options *o, int argc, char **argv) {
         return usage_error("run", "one of -p, -f and --chat at a time");
     if (!o->chat && (o->talk.system || o->talk.template || o->talk.tools || o->talk.json_events))
         return usage_error("run", "--system, --template, --tools and --json-events are for --chat");
+    if (o->chat && ahead_is_wanted(&o->ahead))
+        return usage_error("run", "--lookup, --draft, --stop and --beams are for -p and -f");
+    if ((o->ahead.lookup || o->ahead.stop || o->ahead.draft) && o->ahead.n_beams)
+        return usage_error("run", "--beams goes alone");
+    if (o->ahead.lookup && o->ahead.draft) return usage_error("run", "one of --lookup and --draft");
     if (!o->prompt && !o->file && !o->chat) {
         if (isatty(STDIN_FILENO)) return usage_error("run", "-p TEXT, -f FILE or --chat is missing");
         o->file = "-";
@@ -117,6 +125,16 @@ static void print_statistics(const answer *a, uint32_t n_prompt, double started)
     fputc('\n', stderr);
 }
 
+/* An engine or a search has a cache of its own. */
+static int continue_ahead(answer *a, const run_options *o, uint32_t room, const int32_t *ids, uint32_t n_ids) {
+    ahead_options ahead = o->ahead;
+    ahead.sampler = &o->sampler, ahead.cache_type = o->cache_type;
+    a->room = room;
+    a->n_most = o->n_most;
+    a->ignore_end = o->ignore_end;
+    return ahead_write(a, &ahead, ids, n_ids);
+}
+
 static int continue_text(answer *a, const run_options *o, const char *text, size_t n_bytes, double started) {
     session *s = a->session;
     int32_t *ids;
@@ -128,8 +146,9 @@ static int continue_text(answer *a, const run_options *o, const char *text, size
     else if (n_ids > room)
         code = failure(s->command, "the prompt is %u tokens long, the context has room for %u: -c makes more room",
                        n_ids, room);
+    else if (ahead_is_wanted(&o->ahead)) code = continue_ahead(a, o, room, ids, n_ids);
     else code = prepare(a, o, n_ids);
-    if (code == 0) code = answer_write(a, ids, n_ids);
+    if (code == 0 && !ahead_is_wanted(&o->ahead)) code = answer_write(a, ids, n_ids);
     if (code == 0) print_statistics(a, n_ids, started);
     free(ids);
     return code;

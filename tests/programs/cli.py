@@ -358,6 +358,28 @@ class Models(unittest.TestCase):
         self.assertEqual(long.returncode, 1)
         self.assertIn("-c", long.stderr)
 
+    def test_run_with_drafts_and_stops(self):
+        run = lambda *more: skald("run", "-m", tiny("llama_mha"), "-p", "the sea the sea the", "-n", "40", "--ignore-eos", *more)
+        for drawn in [[], ["--temp", "1.3", "--seed", "9", "--top-k", "30"]]:
+            plain = run(*drawn)
+            self.assertEqual(plain.returncode, 0, plain.stderr)
+            for more in [["--lookup"], ["--draft", tiny("llama_mha")], ["--draft", tiny("qwen3")]]:
+                done = run(*drawn, *more)
+                self.assertEqual((done.returncode, done.stdout), (0, plain.stdout), (more, done.stderr))
+            stop = plain.stdout[7:9]
+            self.assertEqual(run(*drawn, "--stop", stop).stdout, plain.stdout[:plain.stdout.index(stop)] + "\n")
+        self.assertIn("right", run("--draft", tiny("llama_mha")).stderr)
+        self.assertIn("vocabulary", run("--draft", tiny("llama_gqa_tied")).stderr)
+        for more in [["--beams", "65"], ["--beams", "2", "--lookup"], ["--lookup", "--draft", "x"]]:
+            self.assertEqual(run(*more).returncode, 2 if more != ["--beams", "65"] else 1)
+        self.assertEqual(skald("run", "-m", "x", "--chat", "--lookup").returncode, 2)
+
+    def test_run_with_beams(self):
+        run = lambda *more: skald("run", "-m", tiny("llama_mha"), "-p", "the sea", "-n", "12", "--ignore-eos", *more)
+        self.assertEqual(run("--beams", "1").stdout, run().stdout)
+        scores = [float(re.search(r"score (-?[0-9.]+)", run("--beams", k).stderr)[1]) for k in "18"]
+        self.assertGreater(scores[1], scores[0])
+
     def test_perplexity_is_that_of_eval(self):
         import math
         text = "The sea was calm and the birds were silent. " * 3
