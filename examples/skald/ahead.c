@@ -2,7 +2,6 @@
 #include "ahead.h"
 #include "options.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 int ahead_is_wanted(const ahead_options *o) { return o->lookup || o->draft || o->stop || o->n_beams; }
 
@@ -73,13 +72,15 @@ static int with_engine(answer *a, const ahead_options *o, const int32_t *ids, ui
 /* ---- beams */
 
 static int write_text(const skald_model *model, const skald_beam *beam) {
-    size_t n_bytes = 0;
-    skald_decode(NULL, &n_bytes, model, 0, beam->ids, beam->n_ids);
-    char *text = malloc(n_bytes + 1);
-    if (!text) return failure("run", "no memory for an answer");
-    if (skald_decode(text, &n_bytes, model, 0, beam->ids, beam->n_ids) == SKALD_OK) fwrite(text, 1, n_bytes, stdout);
+    char text[4096];
+    skald_decoder decoder = {0};
+    for (uint32_t i = 0; i <= beam->n_ids; i++) {
+        size_t n_bytes = sizeof text;
+        skald_status status = skald_decoder_push(text, &n_bytes, &decoder, model, i < beam->n_ids ? beam->ids[i] : -1);
+        if (status != SKALD_OK) return failure("run", "%s", skald_status_text(status));
+        fwrite(text, 1, n_bytes, stdout);
+    }
     fputc('\n', stdout);
-    free(text);
     return 0;
 }
 
