@@ -1,39 +1,22 @@
 """Decoding with prompt lookup against without, in pairs beside each other.   drafts.py SKALD MODEL [ROUNDS]
 
-Two tasks: a program that is to be written again with one name changed, where most of the answer stands in the prompt; and
-hostile text, drawn at a high temperature behind a prompt whose pairs of words come back, each time with another behind
-them, so that what is looked up is wrong. Both answers are compared; the medians of the pairs' quotients are printed."""
+Two tasks: a text that is to be corrected, where most of the answer stands in the prompt; and hostile text, drawn at a
+high temperature behind a prompt whose words come back, each time with others behind them, so that what is looked up is
+wrong. Both answers are compared; the medians of the pairs' quotients are printed."""
 import random
 import re
 import statistics
 import subprocess
 import sys
 
-SOURCE = """def load_table(path):
-    rows = []
-    with open(path) as file:
-        for line in file:
-            name, price, count = line.strip().split(",")
-            rows.append({"name": name, "price": float(price), "count": int(count)})
-    return rows
-
-
-def total_value(rows):
-    total = 0.0
-    for row in rows:
-        total += row["price"] * row["count"]
-    return total
-
-
-def cheapest(rows):
-    best = None
-    for row in rows:
-        if best is None or row["price"] < best["price"]:
-            best = row
-    return best
-"""
-EDIT = ("<|im_start|>user\nRepeat this program exactly, but rename the function cheapest to lowest_price:\n"
-        f"```python\n{SOURCE}```<|im_end|>\n<|im_start|>assistant\n```python\n")
+TEXT = """The lighthouse stands on a small rock two miles from the shore. It was built in 1871 by a company of masons from
+the north, who carried every stone across the water in open boats. For sixty years a keeper lived there with his
+famly, and in winter nobody could reach them for weeks. They kept a garden in boxes of earth, a goat, and a
+great many books. When the lamp was changed to electrik light in 1931, the last keeper moved to the village, but
+every evening he walked to the end of the pier to see that it was burning. Today the tower belongs to the town,
+and visiters may climb the hundred and twelve steps on Sundays when the sea is calm."""
+EDIT = ("<|im_start|>user\nCopy the following text, but correct the spelling mistakes:\n\n" + TEXT.replace("\n", " ")
+        + "<|im_end|>\n<|im_start|>assistant\nThe lighthouse stands")
 
 
 def hostile():
@@ -42,7 +25,8 @@ def hostile():
     return " ".join(f"{draw.choice(words)} {draw.choice(words)} {draw.randrange(1000)}" for _ in range(150))
 
 
-TASKS = {"edit": (EDIT, ["-n", "200"]), "hostile": (hostile(), ["-n", "200", "--ignore-eos", "--temp", "1.5", "--seed", "1"])}
+TASKS = {"edit": (EDIT, ["-n", "160"]),
+         "hostile": (hostile(), ["-n", "200", "--ignore-eos", "--temp", "1.2", "--top-k", "40", "--seed", "1"])}
 
 
 def run(skald, model, prompt, more):
