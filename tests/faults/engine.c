@@ -38,6 +38,21 @@ static void open_life(life *l) {
     l->n_living = 0;
 }
 
+/* An engine whose nth block is refused has never been. */
+static void refuse_life(const life *l) {
+    skald_engine *engine = NULL;
+    skald_engine_options o;
+    const uint64_t before = memory.live;
+    skald_engine_options_init(&o, sizeof o);
+    o.n_running = 1 + random_below(4), o.n_tokens = 256, o.n_rows = 16, o.n_requests = 4;
+    memory.refuse_at = memory.n_asked + 1 + random_below(4);
+    const skald_status status = skald_engine_create(&engine, l->w.model, &o, NULL);
+    CHECK_EQUAL(status, memory.n_asked >= memory.refuse_at ? SKALD_MEMORY : SKALD_OK);
+    CHECK_EQUAL(skald_engine_free(engine), SKALD_OK);
+    memory.refuse_at = 0;
+    CHECK_EQUAL(memory.live, before);
+}
+
 /* Beginnings are shared by a few families of texts. */
 static skald_status submit(life *l) {
     static int32_t prompt[LONGEST];
@@ -99,6 +114,7 @@ int main(int argc, char **argv) {
     CHECK_EQUAL(world_open(&l.w, &(world_options){.memory = &memory.allocator, .n_tokens = 128}), SKALD_OK);
     const uint64_t before = memory.live;
     for (uint32_t submitted = 0; submitted < n;) {
+        refuse_life(&l);
         open_life(&l);
         const uint64_t made = memory.live;
         for (uint32_t i = 0; i < 200 && submitted < n; i++) {

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -83,6 +84,27 @@ class Batch(unittest.TestCase):
             self.batch("cut.jsonl", "--running", "3", *more)
             self.assertEqual(self.lines("cut.jsonl"), whole)
             os.remove(self.file("whole.jsonl"))
+
+    def test_killed_and_started_again(self):
+        arguments = ["batch", "-m", tiny("llama_gqa_tied"), "-n", "300", "--running", "3", "--ignore-eos", "-t", "2",
+                     self.file("in.jsonl")]
+        self.assertEqual(skald(*arguments, self.file("whole.jsonl")).returncode, 0)
+        whole, kills = self.lines("whole.jsonl"), 0
+        for _ in range(10):
+            before = len(self.lines("cut.jsonl")) if kills else 0
+            with subprocess.Popen([SKALD, *arguments, self.file("cut.jsonl")], stderr=subprocess.DEVNULL) as process:
+                while process.poll() is None and self.count("cut.jsonl") < before + 5:
+                    time.sleep(0.001)
+                process.kill()  # SIGKILL
+            kills += process.returncode == -9
+            lines = self.lines("cut.jsonl")
+            self.assertEqual(lines[:-1], whole[:len(lines) - 1])
+        self.assertGreater(kills, 1)
+        self.assertEqual(skald(*arguments, self.file("cut.jsonl")).returncode, 0)
+        self.assertEqual(self.lines("cut.jsonl"), whole)
+
+    def count(self, name):
+        return len(self.lines(name)) if os.path.exists(self.file(name)) else 0
 
     def test_what_does_not_fit_is_named(self):
         with open(self.file("in.jsonl"), "a", encoding="utf-8") as file:

@@ -85,13 +85,15 @@ static skald_engine_options options_of(uint32_t n_running, uint32_t n_tokens) {
     return o;
 }
 
-static engine open_engine(const skald_engine_options *o) {
+static engine open_engine_on(const skald_engine_options *o, uint32_t n_threads) {
     engine e = {0};
     skald_report why = {.size = sizeof why};
-    CHECK_EQUAL(world_open(&e.w, &(world_options){.n_tokens = 2048}), SKALD_OK);
+    CHECK_EQUAL(world_open(&e.w, &(world_options){.n_tokens = 2048, .n_threads = n_threads}), SKALD_OK);
     CHECK_SAID(skald_engine_create(&e.at, e.w.model, o, &why) == SKALD_OK, "%s", why.text);
     return e;
 }
+
+static engine open_engine(const skald_engine_options *o) { return open_engine_on(o, 2); }
 
 static void close_engine(engine *e) {
     CHECK_EQUAL(skald_engine_free(e->at), SKALD_OK);
@@ -221,6 +223,77 @@ static void gives_way_and_comes_back(void) {
     run_all(&e, got, N, 0);
     compare(got, want, N, "preempted");
     CHECK(stats_of(&e).n_preempted > 0);
+    close_engine(&e);
+}
+
+/* ---- a trace: requests that come while others run, at drawn times */
+
+static uint32_t random_below(uint32_t n) {
+    static uint64_t state = 88172645463325252u;
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return (uint32_t)(state >> 33) % n;
+}
+
+/* Request i is submitted before call at[i] of step; returns how many calls were cut short. */
+static uint32_t run_arriving(engine *e, wish *wishes, const uint32_t *at, uint32_t n, uint32_t microseconds) {
+    uint32_t came = 0, n_paused = 0;
+    skald_status status = SKALD_OK;
+    for (uint32_t call = 0; came < n || status != SKALD_END; call++) {
+        for (; came < n && at[came] <= call; came++) CHECK_EQUAL(submit(e, &wishes[came]), SKALD_OK);
+        status = skald_engine_step(e->at, microseconds, NULL);
+        if (!CHECK(status == SKALD_OK || status == SKALD_END || status == SKALD_PENDING)) break;
+        n_paused += status == SKALD_PENDING;
+        poll_all(e, wishes, came);
+    }
+    return n_paused;
+}
+
+/* Beginnings in common, so few pages that they give way, one to four threads, and with two and four of them steps
+ * that are cut short: all together. */
+static void a_trace_as_alone(void) {
+    enum { N = 24 };
+    uint32_t at[N] = {0}, n_paused = 0;
+    uint64_t n_preempted = 0, n_shared = 0;
+    for (uint32_t n_threads = 1; n_threads <= 4; n_threads++) {
+        const skald_engine_options o = options_of(8, 1024);
+        engine e = open_engine_on(&o, n_threads);
+        if (n_threads == 1) {
+            make_wishes(&e.w, want, N, 500);
+            for (uint32_t i = 0; i < N; i++) {
+                want[i].n_tokens += random_below(100), want[i].priority = 0;
+                at[i] = i ? at[i - 1] + random_below(9) : 0;
+                run_alone(&e.w, &want[i]);
+            }
+        }
+        memcpy(got, want, sizeof got);
+        n_paused += run_arriving(&e, got, at, N, n_threads % 2 ? 0 : 60);
+        compare(got, want, N, "trace");
+        n_preempted += stats_of(&e).n_preempted, n_shared += stats_of(&e).n_prompt_shared;
+        close_engine(&e);
+    }
+    CHECK_SAID(n_preempted > 4 && n_shared > 2000 && n_paused > 100, "%llu gave way, %llu shared, %u paused",
+               (unsigned long long)n_preempted, (unsigned long long)n_shared, n_paused);
+}
+
+/* Of three that are kept the one that was of no use for longest goes first, not the oldest. */
+static void forgets_the_longest_unused(void) {
+    enum { N = 5, LENGTH = 40 };
+    static const struct {
+        uint32_t text, n_prompt, shared;
+    } order[N] = {{0, LENGTH, 0}, {1, LENGTH, 0}, {2, LENGTH, 0}, {0, LENGTH + 1, LENGTH}, {1, LENGTH, 0}};
+    skald_engine_options o = options_of(1, 4096);
+    o.n_kept = 3;
+    engine e = open_engine(&o);
+    for (uint32_t i = 0; i < N; i++) {
+        const uint64_t before = stats_of(&e).n_prompt_shared;
+        got[i] = (wish){.n_prompt = order[i].n_prompt, .n_tokens = 2};
+        for (uint32_t k = 0; k < got[i].n_prompt; k++)
+            got[i].prompt[k] = world_id(&e.w, k < LENGTH ? 4000 * order[i].text + k : 77);
+        CHECK_EQUAL(submit(&e, &got[i]), SKALD_OK);
+        run_all(&e, got, i + 1, 0);
+        CHECK_SAID(stats_of(&e).n_prompt_shared - before == order[i].shared, "request %u shares %llu", i,
+                   (unsigned long long)(stats_of(&e).n_prompt_shared - before));
+    }
     close_engine(&e);
 }
 
@@ -498,6 +571,8 @@ int main(void) {
     turns();
     the_same_as_alone();
     gives_way_and_comes_back();
+    a_trace_as_alone();
+    forgets_the_longest_unused();
     computes_a_beginning_once();
     warms_up();
     keeps_the_order();

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <time.h>
 
+#define UNKNOWN 1e9 /* seconds */
+
 enum { MOST_STEPS = 1 << 20 };
 
 typedef struct arrival {
@@ -149,10 +151,10 @@ static skald_engine_stats stats_of(const host *h) {
 
 /* ---- what happens */
 
-/* Seconds from the start at which it comes; huge: not known yet. */
+/* Seconds from the start at which it comes. */
 static double due(const host *h, const arrival *a) {
     const double from = a->after < 0 ? 0 : h->all[a->after].ended;
-    return a->after >= 0 && from == 0 ? 1e9 : from + 1e-6 * (double)a->at;
+    return a->after >= 0 && from == 0 ? UNKNOWN : from + 1e-6 * (double)a->at;
 }
 
 static void submit(host *h, arrival *a) {
@@ -167,10 +169,11 @@ static void submit(host *h, arrival *a) {
 
 /* Returns the seconds until the next one comes. */
 static double submit_due(host *h) {
-    double next = 1e9;
+    double next = UNKNOWN;
     for (size_t i = 0; i < h->n; i++) {
         if (h->all[i].id) continue;
         const double at = due(h, &h->all[i]), left = at - (now() - h->start);
+        if (at >= UNKNOWN) continue;
         if (left <= 0) submit(h, &h->all[i]);
         else if (left < next) next = left;
     }
@@ -218,13 +221,13 @@ static void run(host *h) {
         const double next = submit_due(h), before = now();
         const skald_status status = skald_engine_step(h->engine, h->microseconds, &why);
         const double late = now() - before - 1e-6 * h->microseconds;
-        if (status < 0 && status != SKALD_PENDING && status != SKALD_END) fail("step", &why);
+        if (status < 0) fail("step", &why);
         if (status != SKALD_END && h->n_late < MOST_STEPS) h->late[h->n_late++] = late;
         cancel_some(h);
         take_events(h);
         const uint32_t n_running = stats_of(h).n_running;
         if (n_running > h->most_running) h->most_running = n_running;
-        if (status == SKALD_END && next < 1e9) rest(next);
+        if (status == SKALD_END && next < UNKNOWN) rest(next);
     }
 }
 

@@ -2,7 +2,7 @@
 llama.cpp's server on the same model, with ids per second and how long the first id and each following one took.
 
     trace.py -m MODEL.gguf --serve build/release/tests/skald_serve [--llama-server PATH | --server URL]
-    trace.py -m MODEL.gguf --serve build/release/tests/skald_serve --part beginnings,room,steps
+    trace.py -m MODEL.gguf --serve build/release/tests/skald_serve --skald build/release/bin/skald --part beginnings,room,steps,wall
 
 Arrivals are a Poisson process; prompts have 50 to 4000 ids and answers 10 to 400, both drawn evenly on a scale of logarithms;
 ids are drawn from the vocabulary, so that nobody shares a beginning. Both get ids and give as many as the trace says, greedily,
@@ -20,13 +20,14 @@ import time
 import urllib.request
 
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-PARTS = ["trace", "beginnings", "room", "steps"]
+PARTS = ["trace", "beginnings", "room", "steps", "wall"]
 
 
 def read_options():
     line = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     line.add_argument("-m", "--model", required=True)
     line.add_argument("--serve", help="the program skald_serve; none: only the server is measured")
+    line.add_argument("--skald", help="the program, for what rows cost alone (beginnings, wall)")
     line.add_argument("--part", default="trace", help=f"of {','.join(PARTS)} (%(default)s)")
     line.add_argument("--seconds", type=float, default=60, help="in which requests arrive (%(default)s)")
     line.add_argument("--rate", type=float, default=0.8, help="requests per second (%(default)s)")
@@ -167,27 +168,81 @@ def run_trace(o):
     return found
 
 
-# ---- beginnings: what is read once is not read again
+# ---- what is read once is not read again
 
 def first_id(request):
-    return request["times"][0] - request["came"]
+    return 1000 * (request["times"][0] - request["came"])
+
+
+def median(numbers):
+    return part_of(numbers, 0.5)
+
+
+def bench(o, test, *arguments):
+    command = [o.skald, "bench", "-m", o.model, "-t", str(o.threads), *map(str, arguments), "--json"]
+    records = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return next(r["tokens_per_second"]["median"] for r in records if r["test"] == test)
+
+
+def read_alone(o):
+    """Milliseconds for 32 rows behind 2000 that are there, by the calls of a host."""
+    return 32000 / bench(o, "prefill", "-p", 32, "-n", 1, "-b", 1, "-d", 2000, "-r", 3)
 
 
 def run_beginnings(o):
-    """Each case alone, five times with other ids; the median of the time to the first id beside what it is held against."""
-    draw, found = random.Random(o.seed), {"shared": [], "own": [], "cancelled": [], "warm": [], "last": []}
-    for _ in range(5):
-        common, own, other = ids(draw, o, 2000), ids(draw, o, 32), ids(draw, o, 2032)
-        both = serve(o, [(-1, 0, 0, 4, other), (0, 1000, 0, 4, common + ids(draw, o, 32)), (1, 1000, 0, 4, common + own)])
-        found["shared"].append(first_id(both["requests"][2]))
-        assert both["requests"][2]["shared"] == 2000
-        # what 32 ids cost behind 2000 that are there, by the calls of a host: a request whose prompt ends there
-        again = serve(o, [(-1, 0, 0, 4, common), (0, 1000, 0, 0, common + own[:1]), (1, 1000, 0, 4, common + own)])
-        found["own"].append(first_id(again["requests"][2]))
-        cut = serve(o, [(-1, 0, 1800, 4, common), (0, 1000, 0, 4, common + own[:1])])
-        found["cancelled"].append(cut["requests"][1]["read"])
-        warm = serve(o, [(-1, 0, 0, 0, common), (0, 1000, 0, 4, common + own)])
-        found["warm"].append(first_id(warm["requests"][1]))
+    """Requests one after the other in one engine, three times with other ids; milliseconds to the first id, in the median."""
+    draw, found = random.Random(o.seed), {"alone": [], "shared": [], "cancelled": [], "warm": []}
+    for _ in range(3):
+        found["alone"].append(read_alone(o))
+        one, two, three = (ids(draw, o, 2000) for _ in range(3))
+        own = [ids(draw, o, 32) for _ in range(4)]
+        answers = serve(o, [(-1, 0, 0, 4, one + own[0]), (0, 9000, 0, 4, one + own[1]),
+                            (1, 9000, 0, 0, two), (2, 9000, 0, 4, two + own[2]),
+                            (3, 9000, 1800, 4, three), (4, 9000, 0, 4, three + own[3][:1])], rows=128)["requests"]
+        found["shared"].append(first_id(answers[1]))
+        found["warm"].append(first_id(answers[3]))
+        found["cancelled"].append(answers[5]["read"])
+    alone, shared, warm = (median(found[name]) for name in ("alone", "shared", "warm"))
+    print(f"2032 ids, of which 2000 are shared: first id after {shared:.2f} ms, after a warm-up {warm:.2f} ms; 32 rows behind "
+          f"2000 by skald_step {alone:.2f} ms: {shared / alone:.2f} and {warm / alone:.2f} of it\n2000 ids cancelled behind "
+          f"1800, again with one more, chunks of 128: {max(found['cancelled'])} computed", flush=True)
+    return found
+
+
+# ---- how many fit, and how long a step takes
+
+def run_room(o):
+    """All requests at once, in a cache of 8 times the longest: that many would run if each had its longest reserved."""
+    draw, longest = random.Random(o.seed), 4400
+    trace = [(-1, 0, 0, between(draw, 10, 400), ids(draw, o, between(draw, 50, 4000))) for _ in range(64)]
+    found = serve(o, trace, running=64, tokens=8 * longest, no_sharing=1)
+    print(f"a cache of 8 x {longest}: {found['most_running']} of 64 ran at once, {found['preempted']} gave way", flush=True)
+    return found
+
+
+def run_steps(o):
+    found = {}
+    for microseconds in (300, 2000):
+        late = serve(o, make_trace(o), microseconds=microseconds)["late"]
+        found[microseconds] = late
+        p50, p99, most = (1e6 * part_of(late, share) for share in (0.5, 0.99, 1))
+        print(f"budget {microseconds} us, {len(late)} steps: beyond it by {p50:.0f}, p99 {p99:.0f}, at most {most:.0f} us",
+              flush=True)
+    return found
+
+
+def run_wall(o):
+    """What `skald bench` says of decoding, against the time that passes outside: two lengths, so that loading falls out."""
+    found = {}
+    for batch in (8, 32):
+        inside, outside = [], []
+        for steps in (32, 544):
+            begin = time.perf_counter()
+            inside.append(steps * batch / bench(o, "decode", "-p", 0, "-n", steps, "-b", batch, "-d", 128, "-r", 1))
+            outside.append(time.perf_counter() - begin)
+        found[batch] = (outside[1] - outside[0]) / (inside[1] - inside[0])
+        print(f"{batch} sequences: {512 * batch / (inside[1] - inside[0]):.0f} ids/s; outside time is {found[batch]:.3f} of "
+              "that of the bench", flush=True)
     return found
 
 
