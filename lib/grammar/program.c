@@ -110,11 +110,18 @@ static uint32_t put_call(writer *w, uint32_t rule, uint32_t next) {
     return put(w, (sk_op){.kind = SK_OP_CALL, .next = next, .other = rule});
 }
 
+/* One operation: a copy is no longer than a call. */
+static bool is_short(const writer *w, sk_expr e) {
+    const sk_expr_node *node = sk_expr_at(w->d, e);
+    if (node->kind == SK_IS_CHARS && node->b == 1) return ((const sk_code_range *)w->d->ranges.at)[node->a].high < 0x80;
+    return node->kind == SK_IS_RULE || (node->kind == SK_IS_TEXT && node->b == 1);
+}
+
 static uint32_t put_many(writer *w, const sk_expr_node *node, uint32_t next, uint32_t depth) {
     const bool ends = node->most != UINT32_MAX;
     const uint32_t copies = ends ? node->most : node->least;
     sk_expr each = node->a;
-    if (copies > 2 && sk_expr_at(w->d, each)->kind != SK_IS_RULE) each = sk_expr_shared(w->d, "a repetition", each);
+    if (copies > 2 && !is_short(w, each)) each = sk_expr_shared(w->d, "a repetition", each);
     uint32_t at = next;
     if (!ends) {
         at = put_fork(w, 0, next);
