@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- answer conversation gguf json model state template text vocab
+[ $# -gt 0 ] || set -- answer conversation gguf grammar json model schema state template text vocab
 folder=${FUZZ_DIR:-$root/build/fuzz}
 clang=${CLANG:-clang}
 
@@ -18,7 +18,7 @@ cmake --build "$folder/lib" --target skald_static -j "$(nproc)" >/dev/null
 flags="-std=c11 -O1 -g -DSKALD_STATIC -D_POSIX_C_SOURCE=200809L -I$root/include -I$root/lib -I$root/tests -I$root
     -DSK_TEST_DATA=\"$root/tests/golden/data\" -fno-sanitize-recover=all"
 library=$folder/lib/lib/libskald.a
-for target in answer conversation gguf json model state template text vocab; do mkdir -p "$folder/seeds/$target"; done
+for target in answer conversation gguf grammar json model schema state template text vocab; do mkdir -p "$folder/seeds/$target"; done
 $clang $flags -fsanitize=fuzzer-no-link,$sanitize "$here/make_seeds.c" "$library" -o "$folder/make_seeds" -lpthread -ldl
 "$folder/make_seeds" "$folder/seeds"
 
@@ -36,6 +36,10 @@ printf '\1\177<tool_call>{"name": "f", "arguments": {"a": [1, "}"]}}</tool_call>
 printf '\2\177<|python_tag|>{"name": "f", "parameters": {}}' >"$folder/seeds/answer/llama3"
 printf '\3\177[TOOL_CALLS] [{"name": "f", "arguments": {}}][TOOL_CALLS]f[ARGS]{}' >"$folder/seeds/answer/mistral"
 printf '\5\177<|channel|>commentary to=f <|constrain|>json<|message|>{}<|call|>' >"$folder/seeds/answer/harmony"
+
+printf 'root ::= "a" [^b-d\\n]* (x | "\\u00e9"){2,3} # c\nx ::= <[3]> x? | .\n' >"$folder/seeds/grammar/rules"
+printf '{"type":"object","properties":{"a":{"$ref":"#/$defs/x"},"b":{"enum":["p",1]}},"required":["b"],"additionalProperties":false,"$defs":{"x":{"anyOf":[{"type":"number","minimum":0.5,"maximum":3},{"type":"string","pattern":"^a[b-d]+$"}]}}}' >"$folder/seeds/schema/object"
+printf '{"type":"array","prefixItems":[{"type":"string","format":"date"}],"items":{"oneOf":[{"type":"null"},{"type":"string","maxLength":4}]},"maxItems":3,"minItems":1}' >"$folder/seeds/schema/list"
 
 failed=0
 for target; do
