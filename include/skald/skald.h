@@ -682,12 +682,16 @@ typedef uint32_t skald_grammar_kind;
 enum {
     SKALD_GRAMMAR_RULES = 0,       /* rules in the manner of BNF, as llama.cpp's GBNF; the text is what `root` says */
     SKALD_GRAMMAR_JSON_SCHEMA = 1, /* JSON that is valid against a schema (draft 2020-12) */
+    /* A call of one of the tools in a JSON list, as the model's family writes calls (skald_answer reads it), with arguments
+     * that are valid against its parameters. */
+    SKALD_GRAMMAR_TOOLS = 2,
 };
 
 typedef struct skald_grammar_options {
     uint32_t size;
     skald_grammar_kind kind;
     uint64_t cache_bytes; /* arena for masks and what leads to them; 0: 16 MiB; at least what one token may need */
+    const char *family;   /* of TOOLS, as for skald_answer_create; NULL: found by the marks in the file's template */
 } skald_grammar_options;
 
 SKALD_API void skald_grammar_options_init(skald_grammar_options *options, uint32_t size);

@@ -61,6 +61,8 @@ typedef enum sk_action {
 /* The bit of a family by its name, or of the one whose marks a template bears; 0: no such name. */
 uint32_t sk_answer_family(const char *name);
 uint32_t sk_answer_detect(const char *template_text, size_t n_bytes);
+/* The name of a family's bit. */
+const char *sk_answer_name(uint32_t family);
 /* What `text` does in this family and mode. *longer: it begins a longer tag too. */
 sk_action sk_answer_tag(uint32_t family, sk_mode mode, const char *text, uint32_t n, bool *longer);
 /* Whether a call needs no tag: an answer that begins with a brace (Llama 3). */

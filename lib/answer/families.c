@@ -81,6 +81,12 @@ uint32_t sk_answer_detect(const char *template_text, size_t n_bytes) {
     return families[i].family;
 }
 
+const char *sk_answer_name(uint32_t family) {
+    size_t i = 0;
+    while (i + 1 < N_FAMILIES && families[i].family != family) i++;
+    return families[i].name;
+}
+
 bool sk_answer_bare(uint32_t family) { return family == LLAMA; }
 
 sk_action sk_answer_tag(uint32_t family, sk_mode mode, const char *text, uint32_t n, bool *longer) {

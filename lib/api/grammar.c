@@ -1,5 +1,7 @@
 /* The door to lib/grammar. */
 #include "grammar/grammar.h"
+#include "answer/answer.h"
+#include "api/template.h"
 #include "base/fpmode.h"
 #include "base/report.h"
 #include "model/model.h"
@@ -35,8 +37,12 @@ skald_status skald_grammar_create(skald_grammar **out, skald_model *model, const
     skald_grammar_options o;
     skald_status status = sk_options_copy(&o, sizeof o, &defaults, options, "skald_grammar_options", why);
     if (status != SKALD_OK) return status;
-    if (o.kind > SKALD_GRAMMAR_JSON_SCHEMA)
+    if (o.kind > SKALD_GRAMMAR_TOOLS)
         return sk_fail(why, SKALD_UNSUPPORTED, "skald_grammar_options: no kind of grammar has the number %u", o.kind);
+    if (!o.family) {
+        const sk_string layout = sk_api_template(model);
+        o.family = sk_answer_name(sk_answer_detect(layout.text, (size_t)layout.n_bytes));
+    }
     uint64_t mode = sk_fp_enter();
     status = create(out, model, text, n_bytes, &o, why);
     sk_fp_leave(mode);

@@ -3,6 +3,7 @@
 #include "grammar/automaton.h"
 #include "grammar/rules.h"
 #include "grammar/schema.h"
+#include "grammar/tools.h"
 #include <math.h>
 #include <string.h>
 
@@ -18,13 +19,15 @@ static skald_grammar *layout(sk_carver *c, const sk_grammar_host *host, uint64_t
     return g;
 }
 
-static skald_status compile(sk_program *p, const sk_grammar_host *host, skald_grammar_kind kind,
+static skald_status compile(sk_program *p, const sk_grammar_host *host, const skald_grammar_options *o,
                             const sk_grammar_text *in, skald_report *why) {
     sk_draft d;
     uint32_t root = 0;
     skald_status status = sk_draft_open(&d, host->memory, why);
-    const bool rules = kind == SKALD_GRAMMAR_RULES;
-    if (status == SKALD_OK) root = rules ? sk_rules_read(&d, in) : sk_schema_read(&d, in);
+    const bool rules = o->kind == SKALD_GRAMMAR_RULES;
+    if (status == SKALD_OK && rules) root = sk_rules_read(&d, in);
+    if (status == SKALD_OK && o->kind == SKALD_GRAMMAR_JSON_SCHEMA) root = sk_schema_read(&d, in);
+    if (status == SKALD_OK && o->kind == SKALD_GRAMMAR_TOOLS) root = sk_tools_read(&d, in, o->family);
     status = sk_program_make(p, &d, root, host->trie->alone, rules ? sk_rules_place : NULL, in);
     sk_draft_close(&d);
     return status;
@@ -57,7 +60,7 @@ skald_status sk_grammar_create(skald_grammar **out, const sk_grammar_host *host,
     const sk_grammar_text in = {text, n_bytes, host->vocab};
     sk_program program;
     *out = NULL;
-    skald_status status = compile(&program, host, o->kind, &in, why);
+    skald_status status = compile(&program, host, o, &in, why);
     if (status == SKALD_OK) status = make(out, host, o->cache_bytes ? o->cache_bytes : CACHE_BYTES, &program, why);
     if (status != SKALD_OK) sk_program_free(&program, host->memory);
     return status;

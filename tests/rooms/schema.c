@@ -1,5 +1,6 @@
 /* JSON Schema: which texts are valid, what is refused, and with which place. `test_rooms_schema SCHEMAS TEXTS N`, by hand
  * through tests/golden/schemas.py, writes N answers for each schema of a file of lines, from logits of three kinds. */
+#include "answer/answer.h"
 #include "support/grammar.h"
 #include "support/check.h"
 
@@ -137,6 +138,85 @@ static void refuses(void) {
     }
 }
 
+/* ---- tools */
+
+static const char tools[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"get\",\"parameters\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":"
+    "\"integer\"}},\"required\":[\"n\"],\"additionalProperties\":false}}},{\"name\":\"now\"}]";
+
+static const struct {
+    const char *family, *yes, *no;
+} calls[] = {
+    {"hermes", "<tool_call>\n{\"name\": \"get\", \"arguments\": {\"n\":1}}\n</tool_call>",
+     "<tool_call>\n{\"name\": \"now\", \"arguments\": {\"n\":1}}\n</tool_call>"},
+    {"llama3", "{\"name\": \"now\", \"parameters\": {}}", "{\"name\": \"get\", \"parameters\": {}}"},
+    {"mistral", "[TOOL_CALLS][{\"name\": \"get\", \"arguments\": { \"n\": -3 }}]",
+     "[TOOL_CALLS][{\"name\": \"got\", \"arguments\": {}}]"},
+    {"deepseek",
+     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+     "now"},
+    {"harmony", "<|channel|>commentary to=functions.get <|constrain|>json<|message|>{\"n\":0}", "<|channel|>analysis"},
+};
+
+static skald_grammar *compile_tools(const char *family, const char *text, skald_report *why) {
+    const skald_grammar_options o = {.size = sizeof o, .kind = SKALD_GRAMMAR_TOOLS, .family = family};
+    skald_grammar *g;
+    sk_grammar_create(&g, &w.host, &o, text, strlen(text), why);
+    return g;
+}
+
+typedef struct heard {
+    char name[64], arguments[256];
+    int whole;
+} heard;
+
+static int32_t hear(void *user, skald_answer_event event, const char *text, size_t n) {
+    heard *h = user;
+    if (event == SKALD_ANSWER_CALL) strncat(h->name, text, n);
+    if (event == SKALD_ANSWER_ARGUMENTS) strncat(h->arguments, text, n);
+    h->whole |= event == SKALD_ANSWER_CALL_END;
+    return 0;
+}
+
+/* What a grammar of tools writes is what lib/answer reads as a call. */
+static void is_read(const char *family, const char *text, size_t n) {
+    heard h = {{0}, {0}, 0};
+    sk_answer answer;
+    sk_answer_begin(&answer, sk_answer_family(family), false, hear, &h);
+    sk_answer_push(&answer, text, n);
+    sk_answer_end(&answer);
+    CHECK_SAID(strcmp(h.name, "get") == 0 || strcmp(h.name, "now") == 0, "%s: %s reads \"%s\"", text, family, h.name);
+    CHECK_SAID(h.arguments[0] == '{', "%s: the arguments are \"%s\"", family, h.arguments);
+    CHECK_SAID(h.whole || strcmp(family, "harmony") == 0, "%s: the call is not whole", family);
+}
+
+static void tools_of_families(void) {
+    skald_report why = {.size = sizeof why};
+    static written out;
+    dice d = {3};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        skald_grammar *g = compile_tools(calls[i].family, tools, &why);
+        if (!CHECK_SAID(g != NULL, "%s: %s", calls[i].family, why.text)) continue;
+        CHECK_SAID(matches(g, calls[i].yes, strlen(calls[i].yes)) == 1, "%s", calls[i].yes);
+        CHECK_SAID(matches(g, calls[i].no, strlen(calls[i].no)) != 1, "%s", calls[i].no);
+        is_read(calls[i].family, calls[i].yes, strlen(calls[i].yes));
+        for (int k = 0; k < 20; k++) {
+            write_answer(&out, g, &w.host, &d, NULL, g->least + 30);
+            CHECK(!out.bad && out.whole);
+            out.text[out.n_bytes] = 0;
+            is_read(calls[i].family, out.text, out.n_bytes);
+        }
+        sk_grammar_free(g);
+    }
+    CHECK(!compile_tools("plain", tools, &why) && strstr(why.text, "the family plain has no form of calls"));
+    CHECK(!compile_tools("hermes", "[]", &why) && strstr(why.text, "not an empty one"));
+    CHECK(!compile_tools("hermes", "[{\"name\":\"a b\"}]", &why) && strstr(why.text, "tools at #/0: a name of"));
+    CHECK(!compile_tools("hermes", "[{\"name\":\"a\",\"parameters\":{}}]", &why) && strstr(why.text, "type object"));
+    CHECK(!compile_tools("hermes", "[{\"name\":\"a\",\"parameters\":{\"type\":\"object\",\"if\":{},\"then\":{}}}]",
+                         &why) &&
+          strstr(why.text, "if at #/0/parameters"));
+}
+
 /* ---- answers for tests/golden/schemas.py */
 
 static void put_json(FILE *f, const char *text, size_t n) {
@@ -192,6 +272,7 @@ int main(int argc, char **argv) {
     if (argc == 4) return answer_lines(argv[1], argv[2], atoi(argv[3]));
     accepts();
     refuses();
+    tools_of_families();
     words_close(&w);
     return sk_checked();
 }
