@@ -53,6 +53,9 @@ static skald_status keep_id(answer *a, int32_t id) {
 }
 
 void answer_close(answer *a) {
+    skald_matcher_free(a->begin);
+    skald_matcher_free(a->matcher);
+    free(a->allowed);
     free(a->ids);
     free(a->text);
 }
@@ -78,6 +81,41 @@ static skald_status write_token(answer *a, skald_decoder *decoder, int32_t id) {
     return status;
 }
 
+int answer_constrain(answer *a, skald_grammar_kind kind, const char *path) {
+    const session *s = a->session;
+    skald_report why = {.size = sizeof why};
+    skald_grammar_options options;
+    skald_grammar *grammar = NULL;
+    char *text;
+    size_t n_bytes;
+    int code = file_read(s->command, path, &text, &n_bytes);
+    if (code) return code;
+    skald_grammar_options_init(&options, sizeof options);
+    options.kind = kind;
+    skald_status status = skald_grammar_create(&grammar, s->model, text, n_bytes, &options, &why);
+    if (status == SKALD_OK) status = skald_matcher_create(&a->begin, grammar, &why);
+    if (status == SKALD_OK) status = skald_matcher_create(&a->matcher, grammar, &why);
+    a->allowed = malloc(s->info.n_vocab * sizeof *a->allowed);
+    skald_grammar_release(grammar);
+    free(text);
+    if (status == SKALD_OK && !a->allowed) return failure(s->command, "no memory for a row of logits");
+    return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
+}
+
+/* The next id; END: an id that nothing can follow. What is left of -n and of the room is what the grammar has to come to its end. */
+static skald_status choose(const answer *a, int32_t *id, uint32_t n_held) {
+    const float *logits = skald_logits(a->session->context, 0);
+    uint32_t n_left = a->room - n_held + 1;
+    if (a->n_most && a->n_most - a->n_tokens < n_left) n_left = a->n_most - a->n_tokens;
+    if (a->matcher) {
+        skald_status status = skald_matcher_mask(a->allowed, a->matcher, logits, n_left);
+        if (status < 0) return status;
+        logits = a->allowed;
+    }
+    skald_status status = skald_sampler_choose(id, a->sampler, logits, n_held, NULL, 0);
+    return status == SKALD_OK && a->matcher ? skald_matcher_accept(a->matcher, *id) : status;
+}
+
 /* Chooses and writes tokens; the logits of what was read last are there. */
 static skald_status write_tokens(answer *a, skald_decoder *decoder, skald_report *why) {
     for (;;) {
@@ -85,9 +123,10 @@ static skald_status write_tokens(answer *a, skald_decoder *decoder, skald_report
         skald_status status = skald_kv_cache_length(&n_held, a->session->cache, a->seq);
         if (status != SKALD_OK) return status;
         int32_t id;
-        status = skald_sampler_choose(&id, a->sampler, skald_logits(a->session->context, 0), n_held, NULL, 0);
-        if (status != SKALD_OK) return status;
-        if (!a->ignore_end && skald_model_is_end(a->session->model, id)) {
+        status = choose(a, &id, n_held);
+        if (status < 0) return status;
+        const int whole = status == SKALD_END;
+        if ((!a->ignore_end || a->matcher) && skald_model_is_end(a->session->model, id)) {
             a->end = ANSWER_FINISHED;
             return SKALD_OK;
         }
@@ -98,6 +137,7 @@ static skald_status write_tokens(answer *a, skald_decoder *decoder, skald_report
         if (a->n_tokens++ == 0) a->first_time = a->last_time;
         a->unread = id;
         if (a->stop && *a->stop) a->end = ANSWER_STOPPED;
+        else if (whole) a->end = ANSWER_FINISHED;
         else if (a->n_tokens == a->n_most) a->end = ANSWER_LIMIT;
         else if (n_held == a->room) a->end = ANSWER_FULL;
         else {
@@ -119,6 +159,7 @@ int answer_write(answer *a, const int32_t *ids, uint32_t n_ids) {
     a->n_tokens = 0;
     a->n_text = 0;
     a->unread = -1;
+    if (a->matcher) skald_matcher_copy(a->matcher, a->begin);
     progress bar = progress_begin("reading the prompt");
     skald_status status = step(a, ids, n_ids, &bar, &why);
     progress_end(&bar);

@@ -18,6 +18,9 @@ typedef struct answer {
     uint32_t room;   /* tokens that the sequence may hold */
     uint32_t n_most; /* tokens of an answer; 0: as many as there is room */
     int ignore_end;
+    skald_matcher *begin,
+        *matcher;   /* of the grammar that answers keep to, at its beginning and where one is; NULL: none */
+    float *allowed; /* a row of logits without those that it forbids */
     const volatile sig_atomic_t *stop; /* not 0: stop as soon as possible; NULL: nobody asks */
     skald_answer *parser;              /* hears the text in place of stdout, control tokens too; NULL: none */
 
@@ -32,6 +35,8 @@ typedef struct answer {
     double read_seconds, first_time, last_time; /* how long, and when */
 } answer;
 
+/* Answers keep to the grammar in a file: rules, or a JSON Schema. 0, or the code to exit with. */
+int answer_constrain(answer *a, skald_grammar_kind kind, const char *path);
 /* Appends `ids` to the sequence and writes the answer to stdout or the parser. 0, or the code to exit with after a complaint. */
 int answer_write(answer *a, const int32_t *ids, uint32_t n_ids);
 void answer_close(answer *a);

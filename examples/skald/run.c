@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct run_options {
-    const char *model, *prompt, *file;
+    const char *model, *prompt, *file, *rules, *schema;
     int chat, ignore_end;
     chat_options talk;
     ahead_options ahead;
@@ -44,6 +44,10 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room in tokens (what is needed, up to the model's context)", 1, 0},
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
          0},
+        {"--grammar", OPTION_TEXT, &o->rules, "FILE", "answer with a text of the rules in a file (docs/constraints.md)",
+         0, 0},
+        {"--json-schema", OPTION_TEXT, &o->schema, "FILE",
+         "answer with JSON that is valid against the schema in a file", 0, 0},
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
         AHEAD_OPTIONS(&o->ahead),
         SESSION_MEMORY_OPTIONS(&o->memory),
@@ -64,6 +68,7 @@ static int read_options(run_options *o, int argc, char **argv) {
     int code = options_read(&line, argc, argv);
     if (code != GO_ON) return code;
     if (!o->model) return usage_error("run", "-m MODEL is missing");
+    if (o->rules && o->schema) return usage_error("run", "one of --grammar and --json-schema at a time");
     if ((o->prompt != NULL) + (o->file != NULL) + o->chat > 1)
         return usage_error("run", "one of -p, -f and --chat at a time");
     if (!o->chat && (o->talk.system || o->talk.template || o->talk.tools || o->talk.json_events))
@@ -108,7 +113,9 @@ static int prepare(answer *a, const run_options *o, uint32_t n_prompt) {
     skald_report why = {.size = sizeof why};
     skald_status status = skald_sampler_create(&a->sampler, s->model, &o->sampler, &why);
     if (status == SKALD_OK) status = skald_kv_cache_open(&a->seq, s->cache);
-    return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
+    if (status != SKALD_OK) return skald_failure(s->command, status, &why);
+    if (o->rules) return answer_constrain(a, SKALD_GRAMMAR_RULES, o->rules);
+    return o->schema ? answer_constrain(a, SKALD_GRAMMAR_JSON_SCHEMA, o->schema) : 0;
 }
 
 static double per_second(double n, double seconds) { return seconds > 0 ? n / seconds : 0; }

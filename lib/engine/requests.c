@@ -67,8 +67,8 @@ static skald_status check_grammar(const skald_engine *e, const skald_request *q,
         return sk_fail(why, SKALD_ARGUMENT, "skald_request: the grammar was compiled for another model");
     if (q->n_tokens && q->grammar->least > q->n_tokens)
         return sk_fail(why, SKALD_ARGUMENT,
-                       "skald_request: the grammar's shortest text needs %u tokens, n_tokens is %u", q->grammar->least,
-                       q->n_tokens);
+                       "skald_request: the grammar's shortest text may take %u tokens, n_tokens is %u",
+                       q->grammar->least, q->n_tokens);
     return SKALD_OK;
 }
 
