@@ -402,6 +402,18 @@ class Models(unittest.TestCase):
         scores = [float(re.search(r"score (-?[0-9.]+)", run("--beams", k).stderr)[1]) for k in "18"]
         self.assertGreater(scores[1], scores[0])
 
+    def test_answers_keep_to_a_grammar(self):
+        rules = self.path("rules", 'root ::= "yes" | "no" " indeed"{2,3}')
+        schema = self.path("schema", '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}, "required": ["n"]}')
+        run = ("run", "-m", tiny("llama_mha"), "-p", "hello", "-n", "40", "--temp", "2")
+        for seed in "123":
+            self.assertRegex(skald(*run, "--seed", seed, "--grammar", rules).stdout, r"^(yes|no( indeed){2,3})\n$")
+            self.assertGreaterEqual(json.loads(skald(*run, "--seed", seed, "--json-schema", schema).stdout)["n"], 3)
+        refused = skald(*run, "--json-schema", rules)
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertIn("JSON at byte 0", refused.stderr)
+        self.assertEqual(skald(*run, "--json-schema", schema, "--grammar", rules).returncode, 2)
+
     def test_perplexity_is_that_of_eval(self):
         import math
         text = "The sea was calm and the birds were silent. " * 3
