@@ -173,6 +173,23 @@ static void masks(void) {
     sk_grammar_free(g);
 }
 
+/* A stack has an end: who only ever wants to go deeper is turned back there, and comes home. What recurs at its end needs none. */
+static void deep(void) {
+    static written out;
+    float bent[WORDS_MOST + 5] = {0};
+    dice d = {5};
+    bent[WORDS_BYTE + '('] = 1e6f;
+    skald_grammar *g = compile("root ::= \"(\" root \")\" | \"x\"", NULL);
+    write_answer(&out, g, &w.host, &d, bent, 5000);
+    CHECK_SAID(!out.bad && out.whole, "%s after %u tokens", out.bad ? out.bad : "cut", out.n_tokens);
+    CHECK_EQUAL(out.n_bytes, 2 * SK_STACK + 1);
+    sk_grammar_free(g);
+    g = compile("root ::= \"(\" root | \")\"", NULL);
+    write_answer(&out, g, &w.host, &d, bent, 1000);
+    CHECK(!out.bad && out.whole && out.n_bytes == 1000);
+    sk_grammar_free(g);
+}
+
 /* ---- random grammars */
 
 enum { MOST_NODES = 256, MOST_RULES = 5, MOST_TEXT = 512 };
@@ -391,6 +408,7 @@ int main(void) {
     special_tokens();
     masks();
     missing_byte();
+    deep();
     random_grammars(2000);
     words_close(&w);
     return sk_checked();
