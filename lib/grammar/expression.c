@@ -6,6 +6,7 @@
 
 void *sk_vector_add(sk_draft *d, sk_vector *v, uint32_t n) {
     if (d->status != SKALD_OK) return NULL;
+    if (n == 0) return v->at; /* may be NULL */
     if (n > SK_DRAFT_NODES - v->n) {
         d->status = sk_fail(d->why, SKALD_UNSUPPORTED, "the grammar is too large: more than %u parts", SK_DRAFT_NODES);
         return NULL;

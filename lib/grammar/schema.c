@@ -11,9 +11,9 @@ typedef struct claim_rule {
 
 /* ---- keywords */
 
-enum { TELLS = 0, HOLDS, NOT_OFFERED };
+enum { HOLDS, NOT_OFFERED }; /* in some forms; in none */
 
-/* What a keyword is for us. Those that are not here tell something and ask for nothing. */
+/* Keywords that are not offered in all their forms. The others are read by those who make values, or ask for nothing. */
 static const struct {
     const char *name;
     int what;

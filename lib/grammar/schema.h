@@ -30,7 +30,6 @@ typedef struct sk_schema {
     sk_json root;
     sk_vector claims;        /* sk_claim_rule, in the order in which they are met */
     sk_expr space, any_text; /* shared */
-    bool has_inner_id;
 } sk_schema;
 
 typedef uint32_t sk_types;
