@@ -110,7 +110,7 @@ static void refuses(void) {
 
 /* A good grammar cut at every byte: refused with a place, or accepted. */
 static void cut_anywhere(void) {
-    static const char good[] = "root ::= \"a\\u00e9\" (b | [^a-z\\]] <[2]>){2,3}\nb ::= \"c\"* | <|tool|> # end\n";
+    static const char good[] = "root ::= \"a\\u00e9\" (b | [^a-z\\]] <[2]>){2,3}\nb ::= \"c\"* | <tool_call> # end\n";
     for (size_t n = 0; n < sizeof good; n++) {
         skald_report why = {.size = sizeof why};
         const skald_grammar_options o = {.size = sizeof o};
@@ -127,7 +127,7 @@ static void cut_anywhere(void) {
 static void special_tokens(void) {
     static sk_matcher m, before;
     float logits[WORDS_MOST + 5] = {0};
-    skald_grammar *g = compile("root ::= \"a\" <|tool|> [0-9]+ | \"<|tool|>\" <[3]>", NULL);
+    skald_grammar *g = compile("root ::= \"a\" <tool_call> [0-9]+ | \"<tool_call>\" <[3]>", NULL);
     sk_matcher_begin(&m, g);
     sk_matcher_mask(logits, &m, g, logits, 0);
     for (uint32_t i = 0; i < w.host.n_logits; i++) {
@@ -155,7 +155,7 @@ static void special_tokens(void) {
 static void masks(void) {
     static sk_matcher m, copy;
     float logits[WORDS_MOST + 5];
-    skald_grammar *g = compile("root ::= (\"the\" [a-z ]{0,3} \"\\n\"? | \"[\" root \"]\" | <|tool|>)+", NULL);
+    skald_grammar *g = compile("root ::= (\"the\" [a-z ]{0,3} \"\\n\"? | \"[\" root \"]\" | <tool_call>)+", NULL);
     sk_matcher_begin(&m, g);
     dice d = {7};
     for (int step = 0; step < 300; step++) {

@@ -18,6 +18,8 @@ static skald_grammar *compile(const char *text, size_t n, skald_report *why) {
 static const struct {
     const char *schema, *yes, *no; /* texts, each ended by \001 */
 } schemas[] = {
+    {"{\"type\":\"integer\",\"minimum\":1.5,\"maximum\":10.5}", "2\00110\001", "1\00111\001"},
+    {"{\"type\":\"string\",\"pattern\":\"^[^a]$\"}", "\"\\u001f\"\001\"\x7f\"\001", "\"\x1f\"\001\"\\u0020\"\001"},
     {"{\"type\":\"integer\",\"minimum\":-5,\"maximum\":123}", "-5\0010\00199\001123\001100\001-1\001",
      "-6\001124\001-0\00100\0011.0\001200\001"},
     {"{\"type\":\"integer\",\"exclusiveMinimum\":9}", "10\00111\00199999\001", "9\0010\001-1\001"},
@@ -208,6 +210,11 @@ static void tools_of_families(void) {
         }
         sk_grammar_free(g);
     }
+    static sk_matcher m;
+    skald_grammar *g = compile_tools("hermes", tools, &why); /* a tag is the token where there is one */
+    sk_matcher_begin(&m, g);
+    CHECK(!sk_matcher_accept(&m, g, WORDS_BYTE + '<') && sk_matcher_accept(&m, g, WORDS_CALL));
+    sk_grammar_free(g);
     CHECK(!compile_tools("plain", tools, &why) && strstr(why.text, "the family plain has no form of calls"));
     CHECK(!compile_tools("hermes", "[]", &why) && strstr(why.text, "not an empty one"));
     CHECK(!compile_tools("hermes", "[{\"name\":\"a b\"}]", &why) && strstr(why.text, "tools at #/0: a name of"));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every byte is a token, "</s>" ends, "<|tool|>" is a control token, and some texts are tokens of more bytes. */
+/* Every byte is a token, "</s>" ends, "<tool_call>" is a control token, and some texts are tokens of more bytes. */
 enum { WORDS_END = 1, WORDS_CALL = 2, WORDS_BYTE = 3, WORDS_MOST = 1024 };
 
 typedef struct words {
@@ -35,7 +35,7 @@ static inline void words_open(words *w, const char *const *more, uint32_t n_more
     memset(w, 0, sizeof *w);
     words_add(w, "<unk>", SK_TOKEN_UNKNOWN);
     words_add(w, "</s>", SK_TOKEN_CONTROL);
-    words_add(w, "<|tool|>", SK_TOKEN_CONTROL);
+    words_add(w, "<tool_call>", SK_TOKEN_CONTROL);
     for (int i = 0; i < 256; i++) {
         memcpy(w->spelling[i], "<0x00>", 7);
         w->spelling[i][3] = digits[i / 16], w->spelling[i][4] = digits[i % 16];
@@ -113,12 +113,20 @@ static inline void write_answer(written *out, skald_grammar *g, const sk_grammar
     free(logits);
 }
 
-/* Whether a text is of the grammar, byte by byte: 1 whole, 0 a beginning, -1 at no text of it. */
+static inline bool begins_with(const char *text, size_t n, const char *what) {
+    for (; *what; text++, what++, n--)
+        if (n == 0 || *text != *what) return false;
+    return true;
+}
+
+/* Whether a text is of the grammar, byte by byte but for the control token: 1 whole, 0 a beginning, -1 at no text of it. */
 static inline int matches(skald_grammar *g, const char *text, size_t n) {
     static sk_matcher m;
     sk_matcher_begin(&m, g);
-    for (size_t i = 0; i < n; i++)
-        if (!sk_automaton_go(g->automaton, &m, (const uint8_t *)text + i, 1)) return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (begins_with(text + i, n - i, "<tool_call>") && sk_matcher_accept(&m, g, WORDS_CALL)) i += 10;
+        else if (!sk_automaton_go(g->automaton, &m, (const uint8_t *)text + i, 1)) return -1;
+    }
     return sk_matcher_may_end(&m);
 }
 #endif
