@@ -11,6 +11,7 @@ import ctypes as _c
 from typing import Any
 
 from ._abi import lib as _lib
+from ._beams import Beam, beam_search
 from ._cache import Cache, Sequence
 from ._chat import Answer, Call, Chat, Kind, Piece, Template, chat_format
 from ._context import ALL, LAST, NONE, Context, Span

@@ -94,6 +94,11 @@ class TemplateInput(c.Structure):
         ("local_seconds", I64), ("n_messages", U32), ("reserved", U32)]
 
 
+class AdapterInfo(c.Structure):
+    _fields_ = [
+        ("size", U32), ("rank", U32), ("n_changed", U32), ("reserved", U32), ("n_parameters", U64)]
+
+
 class KvCacheOptions(c.Structure):
     _fields_ = [
         ("size", U32), ("n_sequences", U32), ("n_tokens", U64), ("k_type", U32), ("v_type", U32)]
@@ -109,11 +114,6 @@ class KvCacheStats(c.Structure):
 class ContextOptions(c.Structure):
     _fields_ = [
         ("size", U32), ("n_rows", U32), ("n_logits", U32), ("n_threads", U32), ("max_rank", U32)]
-
-
-class AdapterInfo(c.Structure):
-    _fields_ = [
-        ("size", U32), ("rank", U32), ("n_changed", U32), ("reserved", U32), ("n_parameters", U64)]
 
 
 class SpanAdapter(c.Structure):
@@ -153,19 +153,27 @@ class EngineOptions(c.Structure):
     _fields_ = [
         ("size", U32), ("n_running", U32), ("n_requests", U32), ("n_kept", U32), ("n_tokens", U64), ("n_text", U64),
         ("n_rows", U32), ("n_prompt_rows", U32), ("no_sharing", U32), ("n_threads", U32), ("k_type", U32),
-        ("v_type", U32)]
+        ("v_type", U32), ("n_top", U32), ("lookup", U32), ("draft", P), ("n_draft", U32)]
 
 
 class Request(c.Structure):
     _fields_ = [
         ("size", U32), ("n_prompt", U32), ("prompt", P), ("n_tokens", U32), ("priority", I32), ("deadline", U64),
         ("sampler", P), ("stage", StageFn), ("stage_user", P), ("ignore_end", U32), ("reserved", U32),
-        ("grammar", P)]
+        ("grammar", P), ("stops", P), ("n_stops", U32), ("n_top", U32), ("prefix", Text), ("n_prefix", U32),
+        ("n_heal", U32)]
+
+
+class Logprob(c.Structure):
+    _fields_ = [
+        ("id", I32), ("logprob", F32)]
 
 
 class Event(c.Structure):
     _fields_ = [
-        ("size", U32), ("kind", U32), ("request", U64), ("id", I32), ("position", U32)]
+        ("size", U32), ("kind", U32), ("request", U64), ("id", I32), ("position", U32), ("text", Text),
+        ("n_bytes", Size), ("stop", I32), ("n_top", U32), ("logprob", F32), ("reserved", U32), ("top", P),
+        ("n_drafted", U32), ("n_right", U32)]
 
 
 class EngineStats(c.Structure):
@@ -173,18 +181,32 @@ class EngineStats(c.Structure):
         ("size", U32), ("n_waiting", U32), ("n_running", U32), ("n_kept", U32), ("n_pages", U32),
         ("n_pages_free", U32), ("n_pages_shared", U32), ("reserved", U32), ("n_submitted", U64), ("n_ended", U64),
         ("n_preempted", U64), ("n_steps", U64), ("n_prompt_read", U64), ("n_prompt_shared", U64),
-        ("n_answered", U64), ("queue_microseconds", U64), ("first_microseconds", U64), ("n_first", U64)]
+        ("n_answered", U64), ("queue_microseconds", U64), ("first_microseconds", U64), ("n_first", U64),
+        ("n_drafted", U64), ("n_right", U64)]
+
+
+class BeamOptions(c.Structure):
+    _fields_ = [
+        ("size", U32), ("n_beams", U32), ("n_tokens", U32), ("length_penalty", F32), ("stop", U32),
+        ("ignore_end", U32), ("k_type", U32), ("v_type", U32), ("progress", ProgressFn), ("progress_user", P)]
+
+
+class Beam(c.Structure):
+    _fields_ = [
+        ("size", U32), ("n_ids", U32), ("ids", P), ("score", F32), ("ended", U32)]
 
 
 class GenerateOptions(c.Structure):
     _fields_ = [
-        ("size", U32), ("n_tokens", U32), ("chat", U32), ("n_context", U32), ("sampler", P)]
+        ("size", U32), ("n_tokens", U32), ("chat", U32), ("n_context", U32), ("sampler", P), ("stops", P),
+        ("n_stops", U32), ("heal", U32)]
 
 
 STRUCTS = (
     Report, Allocator, Executor, RuntimeOptions, Source, MemoryPlan, ModelOptions, ModelInfo, TensorInfo,
-    Decoder, Message, TemplateInput, KvCacheOptions, KvCacheStats, ContextOptions, AdapterInfo, SpanAdapter, Span,
-    StepOptions, LogitBias, SamplerOptions, GrammarOptions, EngineOptions, Request, Event, EngineStats, GenerateOptions)
+    Decoder, Message, TemplateInput, AdapterInfo, KvCacheOptions, KvCacheStats, ContextOptions, SpanAdapter,
+    Span, StepOptions, LogitBias, SamplerOptions, GrammarOptions, EngineOptions, Request, Logprob, Event,
+    EngineStats, BeamOptions, Beam, GenerateOptions)
 
 FUNCTIONS = {
     "skald_version": (U32, []),
@@ -217,6 +239,11 @@ FUNCTIONS = {
     "skald_template_render": (I32, [P, P, P, P, P, P]),
     "skald_template_encode": (I32, [P, P, P, P, P]),
     "skald_chat_format": (I32, [P, P, P, U32, U32, P, U32]),
+    "skald_adapter_open": (I32, [P, P, P, P]),
+    "skald_adapter_open_path": (I32, [P, P, Text, P]),
+    "skald_adapter_retain": (None, [P]),
+    "skald_adapter_release": (None, [P]),
+    "skald_adapter_get_info": (I32, [P, P]),
     "skald_kv_cache_options_init": (None, [P, U32]),
     "skald_kv_cache_create": (I32, [P, P, P, P]),
     "skald_kv_cache_free": (I32, [P]),
@@ -266,6 +293,10 @@ FUNCTIONS = {
     "skald_engine_step": (I32, [P, U32, P]),
     "skald_engine_poll": (I32, [P, P]),
     "skald_engine_get_stats": (I32, [P, P]),
+    "skald_beam_options_init": (None, [P, U32]),
+    "skald_beams_search": (I32, [P, P, P, P, U32, P]),
+    "skald_beams_get": (I32, [P, P, U32]),
+    "skald_beams_free": (None, [P]),
     "skald_generate_options_init": (None, [P, U32]),
     "skald_generate": (I32, [P, Text, P, TextFn, P, P]),
     "skald_answer_create": (I32, [P, P, Text, U32, AnswerFn, P, P]),

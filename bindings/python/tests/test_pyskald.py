@@ -435,6 +435,15 @@ class Engines(unittest.TestCase):
         with self.assertRaises(pyskald.FormatError):
             pyskald.Grammar(self.model, "root ::= (")
 
+    def test_beams(self) -> None:
+        found = pyskald.beam_search(self.model, "the sea", n_beams=3, n_tokens=12)
+        self.assertEqual(len(found), 3)
+        self.assertEqual([b.score for b in found], sorted((b.score for b in found), reverse=True))
+        greedy, = pyskald.beam_search(self.model, "the sea", n_beams=1, n_tokens=12)
+        self.assertEqual(self.text(list(greedy.ids)), self.model.generate("the sea", n_tokens=12))
+        with self.assertRaises(ZeroDivisionError):
+            pyskald.beam_search(self.model, "the sea", n_tokens=12, progress=lambda done: 1 / 0)
+
     def test_asyncio(self) -> None:
         want = self.model.generate("the sea", n_tokens=24)
 

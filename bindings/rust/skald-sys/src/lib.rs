@@ -67,11 +67,14 @@ pub type skald_seq = u32;
 pub type skald_grammar_kind = u32;
 pub type skald_request_id = u64;
 pub type skald_event_kind = u32;
+pub type skald_beams_stop = u32;
 pub type skald_answer_event = u32;
 pub type skald_dtype = u32;
 
 opaque!(
+    skald_adapter,
     skald_answer,
+    skald_beams,
     skald_context,
     skald_engine,
     skald_grammar,
@@ -221,6 +224,14 @@ layout! { skald_template_input {
     reserved: u32,
 } }
 
+layout! { skald_adapter_info {
+    size: u32,
+    rank: u32,
+    n_changed: u32,
+    reserved: u32,
+    n_parameters: u64,
+} }
+
 layout! { skald_kv_cache_options {
     size: u32,
     n_sequences: u32,
@@ -250,6 +261,13 @@ layout! { skald_context_options {
     n_rows: u32,
     n_logits: u32,
     n_threads: u32,
+    max_rank: u32,
+} }
+
+layout! { skald_span_adapter {
+    adapter: *const skald_adapter,
+    scale: f32,
+    reserved: u32,
 } }
 
 layout! { skald_span {
@@ -259,6 +277,9 @@ layout! { skald_span {
     embeddings: *const f32,
     n_tokens: u32,
     logits: u32,
+    adapters: *const skald_span_adapter,
+    n_adapters: u32,
+    reserved: u32,
 } }
 
 layout! { skald_step_options {
@@ -308,6 +329,10 @@ layout! { skald_engine_options {
     n_threads: u32,
     k_type: skald_dtype,
     v_type: skald_dtype,
+    n_top: u32,
+    lookup: u32,
+    draft: *mut skald_model,
+    n_draft: u32,
 } }
 
 layout! { skald_request {
@@ -323,6 +348,17 @@ layout! { skald_request {
     ignore_end: u32,
     reserved: u32,
     grammar: *mut skald_grammar,
+    stops: *const *const c_char,
+    n_stops: u32,
+    n_top: u32,
+    prefix: *const c_char,
+    n_prefix: u32,
+    n_heal: u32,
+} }
+
+layout! { skald_logprob {
+    id: i32,
+    logprob: f32,
 } }
 
 layout! { skald_event {
@@ -331,6 +367,15 @@ layout! { skald_event {
     request: skald_request_id,
     id: i32,
     position: u32,
+    text: *const c_char,
+    n_bytes: usize,
+    stop: i32,
+    n_top: u32,
+    logprob: f32,
+    reserved: u32,
+    top: *const skald_logprob,
+    n_drafted: u32,
+    n_right: u32,
 } }
 
 layout! { skald_engine_stats {
@@ -352,6 +397,29 @@ layout! { skald_engine_stats {
     queue_microseconds: u64,
     first_microseconds: u64,
     n_first: u64,
+    n_drafted: u64,
+    n_right: u64,
+} }
+
+layout! { skald_beam_options {
+    size: u32,
+    n_beams: u32,
+    n_tokens: u32,
+    length_penalty: f32,
+    stop: skald_beams_stop,
+    ignore_end: u32,
+    k_type: skald_dtype,
+    v_type: skald_dtype,
+    progress: Option<skald_progress_fn>,
+    progress_user: *mut c_void,
+} }
+
+layout! { skald_beam {
+    size: u32,
+    n_ids: u32,
+    ids: *const i32,
+    score: f32,
+    ended: u32,
 } }
 
 layout! { skald_generate_options {
@@ -360,6 +428,9 @@ layout! { skald_generate_options {
     chat: u32,
     n_context: u32,
     sampler: *const skald_sampler_options,
+    stops: *const *const c_char,
+    n_stops: u32,
+    heal: u32,
 } }
 
 extern "C" {
@@ -480,6 +551,21 @@ extern "C" {
         messages: *const skald_message,
         n_messages: u32,
     ) -> skald_status;
+    pub fn skald_adapter_open(
+        out: *mut *mut skald_adapter,
+        model: *mut skald_model,
+        source: *const skald_source,
+        why: *mut skald_report,
+    ) -> skald_status;
+    pub fn skald_adapter_open_path(
+        out: *mut *mut skald_adapter,
+        model: *mut skald_model,
+        path: *const c_char,
+        why: *mut skald_report,
+    ) -> skald_status;
+    pub fn skald_adapter_retain(adapter: *mut skald_adapter);
+    pub fn skald_adapter_release(adapter: *mut skald_adapter);
+    pub fn skald_adapter_get_info(info: *mut skald_adapter_info, adapter: *const skald_adapter) -> skald_status;
     pub fn skald_kv_cache_options_init(options: *mut skald_kv_cache_options, size: u32);
     pub fn skald_kv_cache_create(
         out: *mut *mut skald_kv_cache,
@@ -633,6 +719,17 @@ extern "C" {
     pub fn skald_engine_step(engine: *mut skald_engine, microseconds: u32, why: *mut skald_report) -> skald_status;
     pub fn skald_engine_poll(event: *mut skald_event, engine: *mut skald_engine) -> skald_status;
     pub fn skald_engine_get_stats(stats: *mut skald_engine_stats, engine: *mut skald_engine) -> skald_status;
+    pub fn skald_beam_options_init(options: *mut skald_beam_options, size: u32);
+    pub fn skald_beams_search(
+        out: *mut *mut skald_beams,
+        model: *mut skald_model,
+        options: *const skald_beam_options,
+        prompt: *const i32,
+        n_prompt: u32,
+        why: *mut skald_report,
+    ) -> skald_status;
+    pub fn skald_beams_get(beam: *mut skald_beam, beams: *const skald_beams, index: u32) -> skald_status;
+    pub fn skald_beams_free(beams: *mut skald_beams);
     pub fn skald_generate_options_init(options: *mut skald_generate_options, size: u32);
     pub fn skald_generate(
         model: *mut skald_model,
@@ -744,6 +841,9 @@ pub const SKALD_EVENT_LENGTH: u32 = 3;
 pub const SKALD_EVENT_CANCELLED: u32 = 4;
 pub const SKALD_EVENT_DEADLINE: u32 = 5;
 pub const SKALD_EVENT_FAILED: u32 = 6;
+pub const SKALD_BEAMS_STOP_USUAL: u32 = 0;
+pub const SKALD_BEAMS_STOP_FULL: u32 = 1;
+pub const SKALD_BEAMS_STOP_NEVER: u32 = 2;
 pub const SKALD_ANSWER_CONTENT: u32 = 0;
 pub const SKALD_ANSWER_REASONING: u32 = 1;
 pub const SKALD_ANSWER_CALL: u32 = 2;
@@ -766,9 +866,11 @@ pub fn layouts(say: &mut dyn FnMut(&str, Option<&str>, usize)) {
     skald_decoder::layout(say);
     skald_message::layout(say);
     skald_template_input::layout(say);
+    skald_adapter_info::layout(say);
     skald_kv_cache_options::layout(say);
     skald_kv_cache_stats::layout(say);
     skald_context_options::layout(say);
+    skald_span_adapter::layout(say);
     skald_span::layout(say);
     skald_step_options::layout(say);
     skald_logit_bias::layout(say);
@@ -776,7 +878,10 @@ pub fn layouts(say: &mut dyn FnMut(&str, Option<&str>, usize)) {
     skald_grammar_options::layout(say);
     skald_engine_options::layout(say);
     skald_request::layout(say);
+    skald_logprob::layout(say);
     skald_event::layout(say);
     skald_engine_stats::layout(say);
+    skald_beam_options::layout(say);
+    skald_beam::layout(say);
     skald_generate_options::layout(say);
 }
