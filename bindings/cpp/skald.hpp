@@ -358,7 +358,7 @@ struct row {
 };
 
 inline skald_span span(const sequence &s, const int32_t *tokens, uint32_t n, uint32_t logits = SKALD_LOGITS_LAST) {
-    return {sizeof(skald_span), s.number(), tokens, nullptr, n, logits};
+    return {sizeof(skald_span), s.number(), tokens, nullptr, n, logits, nullptr, 0, 0};
 }
 
 class context {

@@ -146,7 +146,7 @@ class SamplerOptions(c.Structure):
 
 class GrammarOptions(c.Structure):
     _fields_ = [
-        ("size", U32), ("kind", U32), ("cache_bytes", U64)]
+        ("size", U32), ("kind", U32), ("cache_bytes", U64), ("family", Text)]
 
 
 class EngineOptions(c.Structure):

@@ -314,6 +314,7 @@ layout! { skald_grammar_options {
     size: u32,
     kind: skald_grammar_kind,
     cache_bytes: u64,
+    family: *const c_char,
 } }
 
 layout! { skald_engine_options {
@@ -835,6 +836,7 @@ pub const SKALD_LOGITS_NONE: u32 = 1;
 pub const SKALD_LOGITS_ALL: u32 = 2;
 pub const SKALD_GRAMMAR_RULES: u32 = 0;
 pub const SKALD_GRAMMAR_JSON_SCHEMA: u32 = 1;
+pub const SKALD_GRAMMAR_TOOLS: u32 = 2;
 pub const SKALD_EVENT_TOKEN: u32 = 1;
 pub const SKALD_EVENT_STOP: u32 = 2;
 pub const SKALD_EVENT_LENGTH: u32 = 3;
