@@ -209,10 +209,9 @@ skald_status sk_model_measure(sk_model_sizes *out, skald_runtime *runtime, const
 #define IN_PLACE (SKALD_USE_PROJECT | SKALD_USE_IN_PLACE)
 
 /* A table of the trunk whose rows are looked up, and no more. */
-static bool is_looked_up(const opening *o, const sk_gguf_tensor *t) {
+static bool is_looked_up(const opening *o, const char *name) {
     for (const sk_role *r = o->family->trunk; r->name; r++)
-        if (r->uses == SKALD_USE_EMBED && sk_files_find(&o->files, r->name) == t)
-            return !sk_place_is_head(&o->files, r->name);
+        if (r->uses == SKALD_USE_EMBED && strcmp(r->name, name) == 0) return !sk_place_is_head(&o->files, r->name);
     return false;
 }
 
@@ -225,7 +224,7 @@ static void name_kernels(skald_model *m, const opening *o) {
             t->n_dims >= 2 && t->n_dims <= 3 &&
             ((wraps(o) && m->backend->weight_plan(m->device, &w, &staging, IN_PLACE) == SKALD_OK) ||
              m->backend->weight_plan(m->device, &w, &staging, SKALD_USE_PROJECT) == SKALD_OK);
-        if (is_matrix && !o->options->vocabulary_only && !is_looked_up(o, t))
+        if (is_matrix && !o->options->vocabulary_only && !is_looked_up(o, m->tensors[i].name))
             m->tensors[i].kernel = m->backend->weight_kernel(m->device, &w);
         m->n_file_bytes += t->n_bytes;
         m->n_parameters += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];

@@ -112,7 +112,7 @@ static traces look(void) {
 }
 
 static void check_visits(const char *path) {
-    traces before = {0};
+    traces before = look(); /* for the pages of libc that only looking needs */
     answer first = {.n = 0};
     for (int i = 0; i < N_VISITS; i++) {
         copy c;

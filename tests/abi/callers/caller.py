@@ -24,12 +24,13 @@ Span = struct("skald_span", ("size", U32), ("seq", U32), ("tokens", P), ("embedd
 
 
 def check_sizes(program):
+    """Fields lie where they did. A struct may have grown behind them: its size says which one a caller knows."""
     structs = {s.__name__: s for s in (Report, RuntimeOptions, ModelInfo, CacheOptions, Span)}
     for line in subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines():
         name, want = line.split()
         name, _, field = name.partition(".")
         got = getattr(structs[name], field).offset if field else c.sizeof(structs[name])
-        assert got == int(want), f"{line}, {got} here"
+        assert got == int(want) if field else got <= int(want), f"{line}, {got} here"
 
 
 def main():

@@ -151,6 +151,9 @@ fn raw_spans<'a>(spans: &[Span<'a>]) -> Result<(&'a Cache, Vec<sys::skald_span>)
         embeddings: null(),
         n_tokens: s.tokens.len() as u32,
         logits: s.logits as u32,
+        adapters: null(),
+        n_adapters: 0,
+        reserved: 0,
     });
     Ok((cache, raw.collect()))
 }
