@@ -176,8 +176,9 @@ static int append(job *j, const char *text, size_t n) {
 static int add_id(batch *b, job *j, int32_t id) {
     char text[1024];
     size_t n = sizeof text;
+    skald_report why = {.size = sizeof why, .text = "an id that has no text"};
     skald_status status = skald_decoder_push(text, &n, &j->decoder, b->session->model, id);
-    if (status != SKALD_OK) return skald_failure("batch", status, NULL);
+    if (status != SKALD_OK) return skald_failure("batch", status, &why);
     j->n_answer += id >= 0;
     return append(j, text, n);
 }
