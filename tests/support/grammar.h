@@ -2,6 +2,7 @@
 #ifndef SK_TESTS_GRAMMAR_H
 #define SK_TESTS_GRAMMAR_H
 #define SK_ALLOW_LIBC_MEMORY
+#include "base/os/os.h"
 #include "grammar/automaton.h"
 #include <math.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static inline void words_open(words *w, const char *const *more, uint32_t n_more
     s.role[SKALD_TOKEN_EOS] = WORDS_END;
     sk_carver c = {0};
     sk_vocab_lay_out(&w->vocab, &c, &s, NULL);
-    w->block = aligned_alloc(SK_CACHE_LINE, sk_align(c.used, SK_CACHE_LINE));
+    w->block = sk_os_aligned_alloc(sk_align(c.used, SK_CACHE_LINE), SK_CACHE_LINE);
     c = (sk_carver){.base = w->block};
     sk_vocab_lay_out(&w->vocab, &c, &s, NULL);
     if (sk_vocab_fill(&w->vocab, &s, NULL) != SKALD_OK) exit(2);
@@ -66,7 +67,7 @@ static inline void words_open(words *w, const char *const *more, uint32_t n_more
 
 static inline void words_close(words *w) {
     sk_trie_free(w->trie, &sk_libc_allocator);
-    free(w->block);
+    sk_os_aligned_free(w->block);
 }
 
 /* How an answer went. */
