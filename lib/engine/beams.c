@@ -31,7 +31,7 @@ skald_beams *sk_beams_carve(sk_carver *c, const skald_beam_options *o, uint32_t 
 
 /* ---- run */
 
-static skald_status read(skald_beams *b, const int32_t *prompt, uint32_t n_prompt, skald_report *why) {
+static skald_status read_prompt(skald_beams *b, const int32_t *prompt, uint32_t n_prompt, skald_report *why) {
     skald_step_options options = {.size = sizeof options};
     options.progress = b->options.progress, options.progress_user = b->options.progress_user;
     for (uint32_t i = 0; i < b->n_running; i++) {
@@ -134,7 +134,7 @@ skald_status sk_beams_search(skald_beams *b, const int32_t *prompt, uint32_t n_p
     b->n_running = 1;
     skald_status status = skald_kv_cache_open(&b->running[0].seq, b->cache);
     while (status == SKALD_OK) {
-        status = read(b, prompt, n_prompt, why);
+        status = read_prompt(b, prompt, n_prompt, why);
         if (status == SKALD_OK) status = rank(b, &n_best, why);
         if (status == SKALD_OK) status = go_on(b, n_best);
     }
