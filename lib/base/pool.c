@@ -66,6 +66,10 @@ sk_pool *sk_pool_carve(sk_carver *c, uint32_t n_threads) {
     return pool;
 }
 
+/* A flag that another thread looks at, and then a look at the other's: neither may miss the other. An exchange, because
+ * emulators of ARM let a load pass a store that ought to come first, and a worker was not woken. */
+static void tell(atomic_uint *flag, unsigned value) { (void)atomic_exchange(flag, value); }
+
 static void take_jobs(sk_team *team) {
     for (;;) {
         uint32_t i = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
@@ -84,7 +88,7 @@ static bool wait_for_post(worker *w) {
         sk_os_pause();
         if (spin < SPINS_PLAIN + SPINS_PAUSED) continue;
         sk_os_gate_lock(&w->gate);
-        atomic_store(&w->sleeping, 1);
+        tell(&w->sleeping, 1);
         while (atomic_load(&w->state) == IDLE) sk_os_gate_wait(&w->gate);
         atomic_store(&w->sleeping, 0);
         sk_os_gate_unlock(&w->gate);
@@ -99,7 +103,7 @@ static void worker_main(void *arg) {
         sk_team *team = w->team;
         team->job(team->arg, w->own);
         take_jobs(team);
-        atomic_store(&w->state, IDLE);
+        tell(&w->state, IDLE);
         if (!atomic_load(&team->waiting)) continue;
         sk_os_gate_lock(&team->done);
         sk_os_gate_wake(&team->done);
@@ -108,7 +112,7 @@ static void worker_main(void *arg) {
 }
 
 static void post(worker *w, unsigned state) {
-    atomic_store(&w->state, state);
+    tell(&w->state, state);
     if (!atomic_load(&w->sleeping)) return;
     sk_os_gate_lock(&w->gate);
     sk_os_gate_wake(&w->gate);
@@ -220,7 +224,7 @@ static void wait_for_worker(sk_pool *pool, sk_team *team, worker *w) {
     }
     const uint64_t asleep = sk_os_nanoseconds();
     sk_os_gate_lock(&team->done);
-    atomic_store(&team->waiting, 1);
+    tell(&team->waiting, 1);
     while (atomic_load(&w->state) != IDLE) sk_os_gate_wait(&team->done);
     atomic_store(&team->waiting, 0);
     sk_os_gate_unlock(&team->done);
