@@ -14,23 +14,23 @@ typedef floats panel_sums[SK_TILE_ROWS][N_REGISTERS];
 /* A stream that is read once comes from memory, so each piece of `bytes` asks for what comes behind it. */
 typedef struct asking {
     uint32_t near, lines; /* lines of each piece */
-    const char *far;
+    uintptr_t far;        /* may be 0, with no lines */
 } asking;
 
 INLINE asking begin_asking(const sk_ahead *ahead, const uint32_t bytes) {
     if (!ahead) return (asking){0};
     const uint32_t lines = (bytes + 63) / 64;
-    return (asking){ahead->near, ahead->far ? (lines + ahead->passes - 1) / ahead->passes : 0, ahead->far};
+    return (asking){ahead->near, ahead->far ? (lines + ahead->passes - 1) / ahead->passes : 0, (uintptr_t)ahead->far};
 }
 
 INLINE void ask(asking *a, const uint8_t *piece, const uint32_t bytes) {
     if (a->near)
         for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(piece + a->near + at);
     if (a->lines == (bytes + 63) / 64) /* a single pass: the number is a constant */
-        for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch(a->far + at, 0, 2);
+        for (uint32_t at = 0; at < bytes; at += 64) __builtin_prefetch((const void *)(a->far + at), 0, 2);
     else
-        for (uint32_t i = 0; i < a->lines; i++) __builtin_prefetch(a->far + 64 * i, 0, 2);
-    a->far += 64 * a->lines;
+        for (uint32_t i = 0; i < a->lines; i++) __builtin_prefetch((const void *)(a->far + 64 * i), 0, 2);
+    a->far += (uintptr_t)64 * a->lines;
 }
 
 INLINE ints load_dword(const void *from) {
