@@ -1,6 +1,7 @@
 /* Checking comes first and is the only place that doubts; everything behind it walks over text known to be JSON. */
 #include "file/json.h"
 #include "base/exact.h"
+#include "base/hex.h"
 #include "base/report.h"
 #include "base/utf8.h"
 #include <string.h>
@@ -32,18 +33,12 @@ static char peek(check *c) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static int hex(char c) {
-    if (is_digit(c)) return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool check_escape(check *c) {
     if (c->end - c->at < 2) return wrong(c, "the text does not end");
     if (c->at[1] == 'u') {
         if (c->end - c->at < 6) return wrong(c, "the text does not end");
         for (int i = 2; i < 6; i++)
-            if (hex(c->at[i]) < 0) return wrong(c, "\\u needs four hexadecimal digits");
+            if (sk_hex(c->at[i]) < 0) return wrong(c, "\\u needs four hexadecimal digits");
         c->at += 6;
         return true;
     }
@@ -203,7 +198,7 @@ bool sk_json_next(sk_json *walk, sk_json *key, sk_json *value) {
 /* ---- text */
 
 static uint32_t four(const char *p) {
-    return (uint32_t)(hex(p[0]) << 12 | hex(p[1]) << 8 | hex(p[2]) << 4 | hex(p[3]));
+    return (uint32_t)(sk_hex(p[0]) << 12 | sk_hex(p[1]) << 8 | sk_hex(p[2]) << 4 | sk_hex(p[3]));
 }
 
 /* One byte or one escape of a text; 0 bytes at the closing quote. */

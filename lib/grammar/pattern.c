@@ -1,6 +1,7 @@
 #include "grammar/pattern.h"
-#include "base/utf8.h"
+#include "base/hex.h"
 #include "base/report.h"
+#include "base/utf8.h"
 #include "grammar/letters.h"
 #include "grammar/set.h"
 #include "text/unicode.h"
@@ -62,17 +63,11 @@ static bool add_named(reader *r, class *c) {
     return true;
 }
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static uint32_t read_hex(reader *r, int n) {
     uint32_t code = 0;
     for (int i = 0; i < n; i++, r->at++) {
-        if (hex(peek(r)) < 0) return wrong(r, "a hexadecimal digit is missing");
-        code = code * 16 + (uint32_t)hex(*r->at);
+        if (sk_hex(peek(r)) < 0) return wrong(r, "a hexadecimal digit is missing");
+        code = code * 16 + (uint32_t)sk_hex(*r->at);
     }
     return code;
 }
@@ -84,7 +79,7 @@ static uint32_t read_unicode(reader *r) {
         if (code >= 0xd800 && code < 0xdc00 && take(r, "\\u"))
             code = 0x10000 + ((code - 0xd800) << 10) + (read_hex(r, 4) - 0xdc00);
     } else {
-        for (int i = 0; i < 6 && hex(peek(r)) >= 0; i++) code = code * 16 + (uint32_t)hex(*r->at++);
+        for (int i = 0; i < 6 && sk_hex(peek(r)) >= 0; i++) code = code * 16 + (uint32_t)sk_hex(*r->at++);
         if (!take(r, "}")) return wrong(r, "a } is missing");
     }
     return code <= SK_CHARS_ALL && (code < 0xd800 || code > 0xdfff) ? code : wrong(r, "no such character");

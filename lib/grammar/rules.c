@@ -1,4 +1,5 @@
 #include "grammar/rules.h"
+#include "base/hex.h"
 #include "base/report.h"
 #include "base/utf8.h"
 #include "text/unicode.h"
@@ -60,17 +61,11 @@ static uint32_t read_name(reader *r) {
     return (uint32_t)(r->at - first);
 }
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static uint32_t read_hex(reader *r, int n) {
     uint32_t code = 0;
     for (int i = 0; i < n; i++, r->at++) {
-        if (hex(peek(r)) < 0) return wrong(r, "a hexadecimal digit is missing");
-        code = code * 16 + (uint32_t)hex(*r->at);
+        if (sk_hex(peek(r)) < 0) return wrong(r, "a hexadecimal digit is missing");
+        code = code * 16 + (uint32_t)sk_hex(*r->at);
     }
     if (code > SK_CHARS_ALL || (code >= 0xd800 && code < 0xe000)) wrong(r, "no such character");
     return code;

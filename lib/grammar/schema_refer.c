@@ -1,4 +1,5 @@
 /* References inside a document: pointers (RFC 6901) and anchors. */
+#include "base/hex.h"
 #include "base/report.h"
 #include "grammar/schema.h"
 #include <string.h>
@@ -45,17 +46,11 @@ void sk_schema_pointer(char *to, size_t room, const sk_schema *s, const char *at
 
 /* ---- from a reference to its place */
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static void unescape_uri(char *text) {
     char *to = text;
     for (const char *p = text; *p; to++) {
-        const bool coded = *p == '%' && hex(p[1]) >= 0 && hex(p[2]) >= 0;
-        *to = coded ? (char)(hex(p[1]) * 16 + hex(p[2])) : *p;
+        const bool coded = *p == '%' && sk_hex(p[1]) >= 0 && sk_hex(p[2]) >= 0;
+        *to = coded ? (char)(sk_hex(p[1]) * 16 + sk_hex(p[2])) : *p;
         p += coded ? 3 : 1;
     }
     *to = 0;

@@ -1,5 +1,6 @@
 /* The rules of Jinja's lexer: tags outside, tokens inside, and which white space around a tag is not text. */
 #include "template/lexer.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "file/json.h"
 #include <string.h>
@@ -154,12 +155,6 @@ static bool is_word(char c) {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
 }
 
-static int hex(char c) {
-    if (is_digit(c)) return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool whole_number(sk_lexer *x, sk_token *out) {
     uint64_t n = 0;
     uint32_t base = 10, i = 0;
@@ -169,8 +164,8 @@ static bool whole_number(sk_lexer *x, sk_token *out) {
     else if (peek(x, 0) == '0' && is_digit(peek(x, 1)) && peek(x, 1) != '0')
         return wrong(x, x->at, "a number begins with 0");
     for (;; i++) {
-        int digit = hex(peek(x, i));
-        if (peek(x, i) == '_' && hex(peek(x, i + 1)) >= 0) continue;
+        int digit = sk_hex(peek(x, i));
+        if (peek(x, i) == '_' && sk_hex(peek(x, i + 1)) >= 0) continue;
         if (digit < 0 || digit >= (int)base) break;
         if (n > (INT64_MAX - (uint64_t)digit) / base) return wrong(x, x->at, "the number is too large");
         n = n * base + (uint64_t)digit;
@@ -207,7 +202,7 @@ static void give_char(sk_lexer *x, uint32_t code) {
 /* The character of up to `most` digits behind `at`; fewer than `least` are none. */
 static bool escaped_number(sk_lexer *x, uint32_t at, uint32_t base, uint32_t least, uint32_t most, uint32_t *end) {
     uint32_t code = 0, i = 0;
-    for (int digit; i < most && (digit = hex(peek(x, at + i))) >= 0 && digit < (int)base; i++)
+    for (int digit; i < most && (digit = sk_hex(peek(x, at + i))) >= 0 && digit < (int)base; i++)
         code = code * base + (uint32_t)digit;
     if (i < least) return false;
     give_char(x, code);

@@ -1,5 +1,6 @@
 /* Bytes out of the three spellings in which tokens stand in files. */
 #include "text/alphabet.h"
+#include "base/hex.h"
 #include "text/unicode.h"
 #include <string.h>
 
@@ -67,15 +68,9 @@ static uint32_t unspell_word(uint8_t *to, const uint8_t *from, uint64_t n_bytes)
     return (uint32_t)n_bytes + begins;
 }
 
-static int32_t hex_digit(uint8_t c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool unspell_byte(uint8_t *to, const uint8_t *from, uint64_t n_bytes) {
     if (n_bytes != 6 || memcmp(from, "<0x", 3) != 0 || from[5] != '>') return false;
-    int32_t high = hex_digit(from[3]), low = hex_digit(from[4]);
+    int32_t high = sk_hex((char)from[3]), low = sk_hex((char)from[4]);
     if (high < 0 || low < 0) return false;
     *to = (uint8_t)(high * 16 + low);
     return true;
