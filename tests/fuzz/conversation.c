@@ -1,6 +1,6 @@
 /* libFuzzer target: a template of a known model, chosen by the first byte, on any bytes as its JSON. What is refused has a
  * place; a byte that the template does not contain counts as the conversation's; no memory is kept. */
-#define SK_ALLOW_LIBC_MEMORY
+#include "fuzz/counted.h"
 #include "template/template.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -8,8 +8,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes);
-
-#define PROMISE(holds) ((holds) ? (void)0 : __builtin_trap())
 
 #define MOST           ((uint64_t)4 << 20)
 #define MOST_TEMPLATES 64u
@@ -21,23 +19,6 @@ typedef struct known {
 
 static known templates[MOST_TEMPLATES];
 static uint32_t n_templates;
-static uint64_t live;
-
-static void *lend(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
-    void *at = NULL;
-    (void)user, (void)kind;
-    if (posix_memalign(&at, alignment < sizeof at ? sizeof at : alignment, bytes)) return NULL;
-    live += bytes;
-    return at;
-}
-
-static void take(void *user, void *pointer, size_t bytes, size_t alignment) {
-    (void)user, (void)alignment;
-    live -= bytes;
-    free(pointer);
-}
-
-static const skald_allocator memory = {lend, take, NULL};
 
 static void open_one(known *k, const char *path) {
     static char text[64 << 10];
@@ -46,7 +27,7 @@ static void open_one(known *k, const char *path) {
     const size_t n = fread(text, 1, sizeof text, file);
     fclose(file);
     for (size_t i = 0; i < n; i++) k->holds[(uint8_t)text[i]] = true;
-    PROMISE(sk_template_create(&k->code, &memory, text, n, NULL) == SKALD_OK);
+    PROMISE(sk_template_create(&k->code, &counted_memory, text, n, NULL) == SKALD_OK);
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
@@ -77,14 +58,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes) {
                                   .local_seconds = 1770091506,
                                   .n_steps_most = 200000,
                                   .n_bytes_most = MOST};
-    if (sk_template_run(&out, k->code, &memory, &in, &why) == SKALD_OK) {
+    if (sk_template_run(&out, k->code, &counted_memory, &in, &why) == SKALD_OK) {
         PROMISE(out.n_bytes <= MOST);
         for (size_t i = 0; i < out.n_bytes; i++) {
             const uint8_t byte = (uint8_t)out.text[i];
             PROMISE(out.from_data[i] <= 1 && (byte < 0x7f || k->holds[byte] || out.from_data[i] == 1));
         }
     } else PROMISE(strncmp(why.text, "template line ", 14) == 0 || strncmp(why.text, "JSON at byte ", 13) == 0);
-    sk_template_output_free(&out, &memory);
+    sk_template_output_free(&out, &counted_memory);
     PROMISE(live == before);
     return 0;
 }

@@ -1,33 +1,17 @@
 /* libFuzzer target: any bytes as rules. What is refused has a place; under what is accepted an answer is written that is whole
  * and never comes to a dead end; no memory is kept. */
+#include "fuzz/counted.h"
 #include "support/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes);
 
-#define PROMISE(holds) ((holds) ? (void)0 : __builtin_trap())
-
-static uint64_t live;
-
-static void *lend(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
-    (void)user, (void)kind;
-    live += bytes;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void take(void *user, void *pointer, size_t bytes, size_t alignment) {
-    (void)user, (void)alignment;
-    live -= bytes;
-    free(pointer);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes) {
     static const char *const more[] = {"ab", "abc", "the", " the", "]]", "\303\251", "\n", "12", "\"}"};
-    static const skald_allocator memory = {lend, take, NULL};
     static words w;
     static written out;
     if (!w.n) {
         words_open(&w, more, sizeof more / sizeof *more, -1);
-        w.host.memory = &memory;
+        w.host.memory = &counted_memory;
     }
     skald_report why = {.size = sizeof why};
     const skald_grammar_options o = {.size = sizeof o, .cache_bytes = 1};

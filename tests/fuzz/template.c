@@ -1,33 +1,15 @@
 /* libFuzzer target: a template, a NUL, and the JSON it is run on. What is refused has a place; what is written has a mark
  * for every byte; steps and bytes stay within their limits; no memory is kept. */
-#define SK_ALLOW_LIBC_MEMORY
+#include "fuzz/counted.h"
 #include "template/template.h"
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes);
 
-#define PROMISE(holds) ((holds) ? (void)0 : __builtin_trap())
-
 #define MOST ((uint64_t)4 << 20)
 
 volatile uint64_t sk_fuzz_seen; /* keeps the readings alive */
-
-static uint64_t live;
-
-static void *lend(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
-    void *at = NULL;
-    (void)user, (void)kind;
-    if (posix_memalign(&at, alignment < sizeof at ? sizeof at : alignment, bytes)) return NULL;
-    live += bytes;
-    return at;
-}
-
-static void take(void *user, void *pointer, size_t bytes, size_t alignment) {
-    (void)user, (void)alignment;
-    live -= bytes;
-    free(pointer);
-}
 
 static void run(const sk_template *t, const skald_allocator *memory, const char *json, size_t n) {
     skald_report why = {.size = sizeof why};
@@ -50,16 +32,15 @@ static void run(const sk_template *t, const skald_allocator *memory, const char 
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes) {
-    const skald_allocator memory = {lend, take, NULL};
     skald_report why = {.size = sizeof why};
     const char *text = (const char *)bytes, *end = n_bytes ? memchr(text, 0, n_bytes) : NULL;
     const size_t n = end ? (size_t)(end - text) : n_bytes;
     sk_template *t;
-    const skald_status status = sk_template_create(&t, &memory, text, n, &why);
+    const skald_status status = sk_template_create(&t, &counted_memory, text, n, &why);
     PROMISE((status == SKALD_OK) == (t != NULL));
-    if (t) run(t, &memory, text + n + (end != NULL), n_bytes - n - (end != NULL));
+    if (t) run(t, &counted_memory, text + n + (end != NULL), n_bytes - n - (end != NULL));
     else PROMISE(strncmp(why.text, "template line ", 14) == 0);
-    sk_template_free(t, &memory);
+    sk_template_free(t, &counted_memory);
     PROMISE(live == 0);
     return 0;
 }
