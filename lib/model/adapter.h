@@ -10,7 +10,6 @@ struct skald_adapter {
     atomic_uint owners;
     skald_model *model;
     uint64_t block_bytes;
-    uint64_t serial; /* no other adapter of the model has had it */
     skald_buffer *weights;
     uint32_t rank;    /* the largest of its matrices */
     uint32_t n_sites; /* of the model's pass */

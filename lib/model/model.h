@@ -160,7 +160,6 @@ struct skald_model {
     sk_model_tensor *tensors; /* [n_tensors] */
     uint64_t n_parameters, n_file_bytes;
     uint64_t sample_sum; /* of some bytes of each tensor */
-    atomic_uint_least64_t n_adapters; /* opened so far */
 };
 
 /* ---- families: rows of data and a function that reads the sizes */
@@ -318,15 +317,12 @@ skald_status sk_config_heads(sk_config *c, sk_kind *kind, const sk_gguf *g, skal
 skald_status sk_config_delta(sk_config *c, sk_kind *kind, const sk_gguf *g, skald_report *why);
 skald_status sk_config_rotation(sk_rotation *r, uint32_t head_dim, const sk_gguf *g, skald_report *why);
 skald_status sk_config_windows(sk_config *c, uint32_t period, uint32_t window, const sk_gguf *g, skald_report *why);
-/* What positions are multiplied with, for each pair. `factors` may be NULL. */
+/* What positions are multiplied with, for each pair, divided by factors[i] where there are some. */
 void sk_rotation_frequencies(double *frequency, const sk_rotation *r, const float *factors);
 
 /* Makes the kind one of experts by the keys expert_...: where they are absent, scores are a softmax, weights stay as they
  * are, the width is the kind's n_ff, and nothing is shared. */
 skald_status sk_config_experts(sk_kind *kind, const sk_gguf *g, skald_report *why);
-
-/* frequency[i] of each pair, divided by factors[i] where there are some. */
-void sk_rotation_frequencies(double *frequency, const sk_rotation *r, const float *factors);
 
 /* ---- placing: the same walk over the roles measures, lays out and loads */
 
