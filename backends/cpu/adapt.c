@@ -1,6 +1,5 @@
 /* Adapters of sequences: a low-rank matrix beside a weight, for the rows of some sequences (LoRA, arXiv 2106.09685). */
 #include "backends/cpu/cpu.h"
-#include <string.h>
 
 #define ROWS_PER_JOB SK_ADAPT_ROWS
 
@@ -25,15 +24,6 @@ static sk_operand make_ready(skald_stream *s, const skald_adapt *op, uint32_t r,
     for (uint32_t i = 0; i < n; i++)
         sk_norm_row(s, normed + i * width, sk_row(s, &op->x, r + i), op->x.width, &op->norm);
     return (sk_operand){.x = normed, .stride = width};
-}
-
-/* y[row][n_out] = w x, of n rows; a last panel that is not whole is written whole. */
-static void multiply(const skald_stream *s, const skald_weight *w, const sk_operand *x, uint32_t n, float *y,
-                     size_t stride) {
-    const char *packed = w->buffer->data + w->offset;
-    const uint64_t panel_bytes = sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
-    for (uint32_t at = 0; at < w->n_out; at += SK_PANEL, packed += panel_bytes)
-        sk_multiply(s, w, packed, x, n, NULL, y + at, stride);
 }
 
 /* out += scale b t, panel by panel. */
@@ -65,7 +55,7 @@ static void adapt_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
         for (uint32_t i = 0; i < s->pass.n_adaptations[r]; i++) {
             const skald_low_rank *low = &a[i].sites[op->site];
             if (!low->a.buffer) continue;
-            multiply(s, &low->a, &x, n, room->ranks, stride);
+            sk_multiply_matrix(s, &low->a, low->a.buffer->data + low->a.offset, &x, room->ranks, stride, n, room);
             add_scaled(s, &op->out, &low->b, a[i].scale * low->scale, &t, r, n, room->sums);
         }
     }

@@ -221,6 +221,9 @@ bool sk_expands(const skald_stream *stream, const skald_weight *weight, uint32_t
  * a slice. */
 void sk_multiply(const skald_stream *stream, const skald_weight *weight, const void *packed, const sk_operand *x,
                  uint32_t n, uint8_t *slice, float *y, size_t y_stride);
+/* y[r * y_stride + i], i < n_out: those of n rows with all panels of a matrix; `room` has sums for a last one that is not whole. */
+void sk_multiply_matrix(const skald_stream *stream, const skald_weight *weight, const char *packed, const sk_operand *x,
+                        float *y, size_t y_stride, uint32_t n, const sk_thread_room *room);
 /* Blocks [first, first + n) of row r of those at `to`, n_blocks each: quantized from x as the panels that meet so many
  * rows expect them. */
 void sk_quantize_place(const skald_stream *stream, sk_q8 *to, uint32_t n_blocks, uint32_t r, uint32_t n_rows,

@@ -21,21 +21,6 @@ static sk_operand make_ready(const skald_stream *s, const skald_project_heads *o
     return (sk_operand){.q = room->quantized};
 }
 
-static void multiply_head(const skald_stream *s, const skald_weight *w, const char *packed, const sk_operand *x,
-                          float *y, size_t stride, uint32_t n, const sk_thread_room *room) {
-    const uint64_t panel_bytes = sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
-    uint8_t *slice = sk_expands(s, w, n) ? room->slice : NULL;
-    for (uint32_t at = 0; at < w->n_out; at += SK_PANEL, packed += panel_bytes) {
-        const uint32_t n_out = sk_least(w->n_out - at, SK_PANEL);
-        if (n_out == SK_PANEL) {
-            sk_multiply(s, w, packed, x, n, slice, y + at, stride);
-            continue;
-        }
-        sk_multiply(s, w, packed, x, n, slice, room->sums, SK_PANEL);
-        for (uint32_t r = 0; r < n; r++) memcpy(y + r * stride + at, room->sums + r * SK_PANEL, n_out * sizeof *y);
-    }
-}
-
 static void heads_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
     const skald_project_heads *op = &p->op.project_heads;
     const skald_weight *w = &op->weight;
@@ -46,7 +31,7 @@ static void heads_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk
     float *y = (float *)sk_row(s, &op->out, first) + (size_t)head * (w->n_out + rest);
     const size_t x_stride = op->x.stride / sizeof *x, y_stride = op->out.stride / sizeof *y;
     const sk_operand ready = make_ready(s, op, x, n, room);
-    multiply_head(s, w, w->buffer->data + w->offset + head * w->n_bytes, &ready, y, y_stride, n, room);
+    sk_multiply_matrix(s, w, w->buffer->data + w->offset + head * w->n_bytes, &ready, y, y_stride, n, room);
     for (uint32_t r = 0; r < n; r++) memcpy(y + r * y_stride + w->n_out, x + r * x_stride + w->n_in, rest * sizeof *y);
 }
 

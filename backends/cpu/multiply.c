@@ -92,3 +92,18 @@ void sk_multiply(const skald_stream *s, const skald_weight *w, const void *packe
     if (slice) multiply_expanded(s, w, packed, x, n, slice, y, y_stride);
     else multiply_tiles(s, w, packed, x, n, y, y_stride);
 }
+
+void sk_multiply_matrix(const skald_stream *s, const skald_weight *w, const char *packed, const sk_operand *x, float *y,
+                        size_t stride, uint32_t n, const sk_thread_room *room) {
+    const uint64_t panel_bytes = sk_matmul_at(w->layout)->panel_bytes(w->type, w->n_in);
+    uint8_t *slice = sk_expands(s, w, n) ? room->slice : NULL;
+    for (uint32_t at = 0; at < w->n_out; at += SK_PANEL, packed += panel_bytes) {
+        const uint32_t n_out = sk_least(w->n_out - at, SK_PANEL);
+        if (n_out == SK_PANEL) {
+            sk_multiply(s, w, packed, x, n, slice, y + at, stride);
+            continue;
+        }
+        sk_multiply(s, w, packed, x, n, slice, room->sums, SK_PANEL);
+        for (uint32_t r = 0; r < n; r++) memcpy(y + r * stride + at, room->sums + r * SK_PANEL, n_out * sizeof *y);
+    }
+}
