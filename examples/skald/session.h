@@ -18,6 +18,15 @@ void progress_end(progress *p);
 /* A skald_progress_fn for a `progress`. */
 int32_t progress_callback(void *user, float done);
 
+/* Lines of how an answer is drawn. */
+#define SAMPLER_OPTIONS(s)                                                                                             \
+    {"--temp", OPTION_REAL, &(s)->temperature, "T", "draw at temperature T (0: the most likely token)", 0, 1e6F},      \
+        {"--top-k", OPTION_COUNT, &(s)->top_k, "K", "draw from the K most likely (0: all)", 0, 0},                     \
+        {"--top-p", OPTION_REAL, &(s)->top_p, "P", "draw from the smallest set that holds P (1: all)", 0, 1},          \
+        {"--min-p", OPTION_REAL, &(s)->min_p, "P", "drop what is below P of the most likely (0: none)", 0, 1}, {       \
+        "--seed", OPTION_SEED, &(s)->seed, "S", "the draw's seed (0)", 0, 0                                            \
+    }
+
 /* How memory is used; zeros are the defaults. */
 typedef struct session_memory {
     int no_pack, small_pages;
