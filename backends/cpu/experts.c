@@ -170,26 +170,38 @@ static uint32_t feed_count(skald_stream *s, const sk_phase *p) {
     return cut_experts(s, &p->op.experts.gate, 2, FEED_ROWS);
 }
 
+/* n rows of a panel's products, activated, go where down takes them. */
+static void feed_panel(skald_stream *s, const sk_phase *p, const task *t, uint32_t panel, uint32_t n, float *gate,
+                       const float *up) {
+    const skald_experts *op = &p->op.experts;
+    const uint32_t at = panel * SK_PANEL, n_out = sk_least(op->n_ff - at, SK_PANEL);
+    sk_gate_fn *activate = sk_gate_of(s, op->activation);
+    for (uint32_t i = 0; i < n; i++, gate += SK_PANEL, up += SK_PANEL) {
+        const uint32_t place = t->expert->first + t->row + i;
+        activate(gate, gate, up, n_out);
+        if (!sk_takes_integers(&op->down))
+            memcpy(s->experts.hidden + (size_t)place * op->n_ff + at, gate, n_out * sizeof *gate);
+        else
+            sk_quantize_place(s, (sk_q8 *)(void *)s->experts.hidden, op->n_ff / SK_BLOCK, place, t->expert->n_rows,
+                              gate, panel, 1);
+    }
+}
+
+/* Of gate as many panels one after the other as there is room for, then those of up: memory is read faster in one stream
+ * than in two by turns. */
 static void feed_job(skald_stream *s, const sk_phase *p, uint32_t job, const sk_thread_room *room) {
     const skald_experts *op = &p->op.experts;
-    const sk_expert_room *e = &s->experts;
     const task t = task_at(s, &op->gate, job);
-    sk_gate_fn *activate = sk_gate_of(s, op->activation);
-    const bool integers = sk_takes_integers(&op->down);
-    const uint32_t n = t.end_row - t.row;
+    const float *x = s->experts.wide;
+    const uint32_t n = t.end_row - t.row, together = FEED_ROWS / n;
     float *gate = room->sums, *up = gate + FEED_ROWS * SK_PANEL;
-    for (uint32_t panel = t.panel; panel < t.end_panel; panel++) {
-        const uint32_t at = panel * SK_PANEL, n_out = sk_least(op->n_ff - at, SK_PANEL);
-        multiply(s, &t, &op->gate, &op->gate_bias, panel, n, e->wide, room->slice, gate, SK_PANEL);
-        multiply(s, &t, &op->up, &op->up_bias, panel, n, e->wide, room->slice, up, SK_PANEL);
-        for (uint32_t i = 0; i < n; i++) {
-            float *h = gate + i * SK_PANEL;
-            const uint32_t place = t.expert->first + t.row + i;
-            activate(h, h, up + i * SK_PANEL, n_out);
-            if (!integers) memcpy(e->hidden + (size_t)place * op->n_ff + at, h, n_out * sizeof *h);
-            else
-                sk_quantize_place(s, (sk_q8 *)(void *)e->hidden, op->n_ff / SK_BLOCK, place, t.expert->n_rows, h, panel,
-                                  1);
+    for (uint32_t m, panel = t.panel; panel < t.end_panel; panel += m) {
+        m = sk_least(t.end_panel - panel, together);
+        for (uint32_t i = 0; i < m; i++)
+            multiply(s, &t, &op->gate, &op->gate_bias, panel + i, n, x, room->slice, gate + i * n * SK_PANEL, SK_PANEL);
+        for (uint32_t i = 0; i < m; i++) {
+            multiply(s, &t, &op->up, &op->up_bias, panel + i, n, x, room->slice, up, SK_PANEL);
+            feed_panel(s, p, &t, panel + i, n, gate + i * n * SK_PANEL, up);
         }
     }
 }
