@@ -3,7 +3,8 @@
  *     keys    |  page 0 |  page 1 |  page 2 |  page 3 ‖  page 4 |  page 5 | ...
  *             └───────────── split 0 ────────────────┘└──────── split 1 ─ ...
  *
- * A tile is consecutive rows of one sequence by the query heads of one KV head, SK_ATTEND_ROWS rows at most. */
+ * A tile is consecutive rows of one sequence by the query heads of one KV head, SK_ATTEND_ROWS rows at most. Behind
+ * thousands of keys it takes milliseconds: it can be stopped between two pages, and goes on there. */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/kept.h"
 #include <string.h>
@@ -26,14 +27,7 @@ static void tile_rows(const skald_stream *s, uint32_t *first, uint32_t *end, uin
     *end = sk_least(*first + tokens, s->segments[low + 1]);
 }
 
-/* What a tile has seen so far: per row the largest score, the sum of exponentials (at least 1 once a key was seen, so 0 is
- * nothing), and the weighted values. */
-typedef struct {
-    float max[SK_ATTEND_ROWS], sum[SK_ATTEND_ROWS];
-    float *out;
-} seen;
-
-static void fold(const sk_kernels *k, seen *to, uint32_t row, float max, float sum, const float *out, uint32_t dim) {
+static void fold(const sk_kernels *k, sk_seen *to, uint32_t row, float max, float sum, const float *out, uint32_t dim) {
     float *mine = to->out + (size_t)row * dim;
     if (to->sum[row] != 0) {
         k->fold(&to->max[row], &to->sum[row], mine, max, sum, out, dim);
@@ -66,7 +60,7 @@ static skald_dtype value_type(const skald_stream *s, const skald_attend *op) {
 }
 
 /* One page with its keys into the split: rows that see nothing of it are left out. `next` are the keys read after it. */
-static void attend_page(skald_stream *s, const tile *t, seen *split, uint32_t page_index, const char *keys,
+static void attend_page(skald_stream *s, const tile *t, sk_seen *split, uint32_t page_index, const char *keys,
                         const char *next, const sk_thread_room *room) {
     const skald_attend *op = t->op;
     const sk_kernels *k = &s->device->kernels;
@@ -134,27 +128,33 @@ static page_range visible_pages(const skald_stream *s, const tile *t) {
     return (page_range){from / SK_PAGE, (to - 1) / SK_PAGE + 1};
 }
 
-/* The pages of one split, folded left to right; nothing is seen where none of them is in the range. */
-static void attend_split(skald_stream *s, const tile *t, seen *split, uint32_t index, page_range pages,
-                         const sk_thread_room *room) {
-    const uint32_t first = index * BLOCKS_PER_SPLIT, end = sk_least(first + BLOCKS_PER_SPLIT, pages.end);
+/* The pages of the split at the cursor, folded left to right, from the cursor's on; nothing is seen where none of them is
+ * in the range. False: stopped. */
+static bool attend_split(skald_stream *s, const tile *t, page_range pages, const sk_thread_room *room) {
+    sk_attend_cursor *at = room->cursor;
+    const uint32_t first = at->split * BLOCKS_PER_SPLIT, end = sk_least(first + BLOCKS_PER_SPLIT, pages.end);
     uint32_t page = first < pages.first ? pages.first : first;
+    if (page < at->page) page = at->page;
     const char *next = page < end ? keys_of(s, t, page) : NULL;
-    for (; page < end; page++) {
+    while (page < end) {
         const char *keys = next;
-        if (page + 1 < pages.end) next = keys_of(s, t, page + 1);
-        attend_page(s, t, split, page, keys, next, room);
+        const uint32_t index = page++;
+        if (page < pages.end) next = keys_of(s, t, page);
+        attend_page(s, t, &at->part, index, keys, next, room);
+        if (page < pages.end && sk_stream_stops(s)) return at->page = page, false;
     }
+    return true;
 }
 
-static void add_split(skald_stream *s, const tile *t, seen *all, const float *max, const float *sum, const float *out) {
+static void add_split(skald_stream *s, const tile *t, sk_seen *all, const float *max, const float *sum,
+                      const float *out) {
     for (uint32_t r = 0; r < t->n_tokens * t->heads; r++)
         if (sum[r] != 0)
             fold(&s->device->kernels, all, r, max[r], sum[r], out + (size_t)r * t->op->head_dim_v, t->op->head_dim_v);
 }
 
 /* Each head's sink, as the last block: a score that takes its part of the sum and brings no value. */
-static void add_sinks(skald_stream *s, const tile *t, seen *all, const sk_thread_room *room) {
+static void add_sinks(skald_stream *s, const tile *t, sk_seen *all, const sk_thread_room *room) {
     const skald_rows *sinks = &t->op->sinks;
     const uint32_t dim = t->op->head_dim_v;
     const float *sink = (const float *)(void *)(sinks->buffer->data + sinks->offset) + t->first_head;
@@ -163,7 +163,7 @@ static void add_sinks(skald_stream *s, const tile *t, seen *all, const sk_thread
         fold(&s->device->kernels, all, r, sink[r % t->heads] * LOG2_E, 1.0f, room->block, dim);
 }
 
-static void finish_tile(skald_stream *s, const tile *t, seen *all, const sk_thread_room *room) {
+static void finish_tile(skald_stream *s, const tile *t, sk_seen *all, const sk_thread_room *room) {
     const sk_kernels *k = &s->device->kernels;
     const uint32_t dim = t->op->head_dim_v;
     if (t->op->sinks.buffer) add_sinks(s, t, all, room);
@@ -231,36 +231,51 @@ static uint32_t attend_count(skald_stream *s, const sk_phase *p) {
     return s->cut.attend.tiles * s->cut.attend.parts;
 }
 
-static void attend_tile(skald_stream *s, const tile *t, const sk_thread_room *room) {
+/* False: stopped. */
+static bool attend_tile(skald_stream *s, const tile *t, const sk_thread_room *room) {
+    sk_attend_cursor *at = room->cursor;
     const page_range pages = visible_pages(s, t);
-    seen all = {.out = room->all};
-    for (uint32_t i = pages.first / BLOCKS_PER_SPLIT; i * BLOCKS_PER_SPLIT < pages.end; i++) {
-        seen split = {.out = room->part};
-        attend_split(s, t, &split, i, pages, room);
-        add_split(s, t, &all, split.max, split.sum, split.out);
+    if (!at->goes_on) at->split = pages.first / BLOCKS_PER_SPLIT;
+    for (; at->split * BLOCKS_PER_SPLIT < pages.end; at->split++) {
+        at->part.out = room->part;
+        if (!attend_split(s, t, pages, room)) return false;
+        add_split(s, t, &at->all, at->part.max, at->part.sum, at->part.out);
+        memset(at->part.sum, 0, sizeof at->part.sum);
     }
-    finish_tile(s, t, &all, room);
+    finish_tile(s, t, &at->all, room);
+    return true;
 }
 
-static void attend_part(skald_stream *s, const tile *t, uint32_t index, uint32_t part, const sk_thread_room *room) {
+/* False: stopped. */
+static bool attend_part(skald_stream *s, const tile *t, uint32_t index, uint32_t part, const sk_thread_room *room) {
     const sk_attend_cut *c = &s->cut.attend;
+    sk_attend_cursor *at = room->cursor;
     const uint32_t first = part * c->per_job, end = sk_least(first + c->per_job, c->splits);
     const page_range pages = visible_pages(s, t);
-    for (uint32_t i = first; i < end; i++) {
-        const size_t at = ((size_t)index * c->splits + i) * c->rows;
-        seen split = {.out = s->splits.out + at * t->op->head_dim_v};
-        attend_split(s, t, &split, i, pages, room);
-        memcpy(s->splits.max + at, split.max, c->rows * sizeof *split.max);
-        memcpy(s->splits.sum + at, split.sum, c->rows * sizeof *split.sum);
+    if (!at->goes_on) at->split = first;
+    for (; at->split < end; at->split++) {
+        const size_t row = ((size_t)index * c->splits + at->split) * c->rows;
+        at->part.out = s->splits.out + row * t->op->head_dim_v;
+        if (!attend_split(s, t, pages, room)) return false;
+        memcpy(s->splits.max + row, at->part.max, c->rows * sizeof *at->part.max);
+        memcpy(s->splits.sum + row, at->part.sum, c->rows * sizeof *at->part.sum);
+        memset(at->part.sum, 0, sizeof at->part.sum);
     }
+    return true;
 }
 
 static void attend_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
     const uint32_t parts = s->cut.attend.parts;
     const tile t = tile_at(s, &p->op.attend, p[1].to, index / parts); /* what follows is told to the merge */
-    scale_queries(s, &t, room);
-    if (parts > 1) attend_part(s, &t, index / parts, index % parts, room);
-    else attend_tile(s, &t, room);
+    sk_attend_cursor *at = room->cursor;
+    if (!at->goes_on) {
+        scale_queries(s, &t, room);
+        at->page = 0;
+        at->all.out = room->all;
+        memset(at->part.sum, 0, sizeof at->part.sum);
+        memset(at->all.sum, 0, sizeof at->all.sum);
+    }
+    at->goes_on = !(parts > 1 ? attend_part(s, &t, index / parts, index % parts, room) : attend_tile(s, &t, room));
 }
 
 /* The cut of the phase before, which was its attention, still stands. */
@@ -272,7 +287,7 @@ static uint32_t merge_count(skald_stream *s, const sk_phase *p) {
 static void merge_job(skald_stream *s, const sk_phase *p, uint32_t index, const sk_thread_room *room) {
     const sk_attend_cut *c = &s->cut.attend;
     const tile t = tile_at(s, &p->op.attend, p->to, index);
-    seen all = {.out = room->all};
+    sk_seen all = {.out = room->all};
     for (uint32_t i = 0; i < c->splits; i++) {
         const size_t at = ((size_t)index * c->splits + i) * c->rows;
         add_split(s, &t, &all, s->splits.max + at, s->splits.sum + at, s->splits.out + at * p->op.attend.head_dim_v);

@@ -62,6 +62,22 @@ void sk_store_put(skald_store *store, uint32_t layer, uint32_t page, uint32_t kv
 
 #define SK_ADAPT_ROWS 8u
 
+/* What rows of a tile have seen so far: per row the largest score, the sum of exponentials (at least 1 once a key was seen,
+ * so 0 is nothing), and the weighted values. */
+typedef struct sk_seen {
+    float max[SK_ATTEND_ROWS], sum[SK_ATTEND_ROWS];
+    float *out;
+} sk_seen;
+
+/* Where an attention job stands. It may be stopped between two pages, and then goes on in the room where it was, whichever
+ * thread comes. */
+typedef struct sk_attend_cursor {
+    atomic_uint stopped; /* the job that was stopped, + 1; 0: none */
+    bool goes_on;        /* what lies below is of a job under way */
+    uint32_t split, page;
+    sk_seen part, all; /* of the split, of the splits before it */
+} sk_attend_cursor;
+
 /* Room of one thread, for an attention tile SK_ATTEND_ROWS rows each. */
 typedef struct sk_thread_room {
     float *q;         /* [rows][max_head_dim], scaled */
@@ -73,6 +89,7 @@ typedef struct sk_thread_room {
     float *sums;               /* [SK_SUM_ROWS][SK_PANEL] of a project */
     uint8_t *slice;            /* SK_SLICE_BLOCKS blocks of an expanded panel */
     float *ranks;              /* [SK_ADAPT_ROWS][max_rank], whole panels: rows in the rank of an adapter */
+    sk_attend_cursor *cursor;
 } sk_thread_room;
 
 /* Rows of tiles whose splits are jobs of their own: a bound, whatever the context's length. */
@@ -186,6 +203,8 @@ struct skald_stream {
     atomic_uint stop;
 };
 
+/* Whether jobs end where they can: the host is asked, and what it told another thread counts too. */
+bool sk_stream_stops(skald_stream *stream);
 /* Rows of a descriptor in this pass. */
 uint32_t sk_row_count(const skald_stream *stream, const skald_rows *rows);
 static inline void *sk_row(const skald_stream *stream, const skald_rows *rows, uint32_t r) {

@@ -1,7 +1,8 @@
 /* A recorded pass and its cursor: phases in order, the jobs of a phase in any order on any thread.
  *
  *     phase 0      phase 1            phase 2
- *     ▪▪▪▪▪▪  ─▶   ▪▪▪▪▪▪▪▪▪▪▪▪  ─▶   ▪▪▪▪          a pause stops taking jobs; the cursor is (phase, next jobs)
+ *     ▪▪▪▪▪▪  ─▶   ▪▪▪▪▪▪▪▪▪▪▪▪  ─▶   ▪▪▪▪          a pause stops taking jobs; the cursor is (phase, next jobs,
+ *                                                   attention between two pages)
  *
  * Each thread has a share of a phase's jobs, the same part of them in every phase, so that rows stay in its cache. One that
  * is done with its own takes from the others' shares. */
@@ -31,6 +32,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan, uint32_t
     uint32_t *segments = sk_carve(c, rows + 1, sizeof *segments, SK_CACHE_LINE);
     uint32_t *segment_tiles = sk_carve(c, rows + 1, sizeof *segment_tiles, SK_CACHE_LINE);
     sk_thread_room *rooms = sk_carve(c, plan->n_threads, sizeof *rooms, SK_CACHE_LINE);
+    sk_attend_cursor *cursors = sk_carve(c, plan->n_threads, sizeof *cursors, SK_CACHE_LINE);
     sk_share *shares = sk_carve(c, plan->n_threads, sizeof *shares, SK_CACHE_LINE);
     float *own = sk_carve(c, sk_mul(plan->n_threads, room), sizeof *own, SK_CACHE_LINE);
     sk_q8 *queries = sk_carve(c, sk_mul(plan->n_threads, blocks), sizeof *queries, SK_CACHE_LINE);
@@ -60,6 +62,7 @@ static skald_stream *carve(sk_carver *c, const skald_stream_plan *plan, uint32_t
         r->slice = (uint8_t *)(r->sums + sums);
         r->ranks = r->sums + sums + SK_SLICE_BYTES / sizeof(float);
         r->quantized = queries + i * blocks, r->share = share + i * score;
+        r->cursor = &cursors[i];
         own += room;
     }
     return s;
@@ -136,6 +139,10 @@ skald_status sk_cpu_stream_start(skald_stream *s, skald_store *store, const skal
     s->store = store;
     s->pass = *pass;
     s->phase = 0;
+    for (uint32_t t = 0; t < s->plan.n_threads; t++) {
+        atomic_store(&s->rooms[t].cursor->stopped, 0);
+        s->rooms[t].cursor->goes_on = false;
+    }
     find_segments(s);
     share_out(s);
     return SKALD_OK;
@@ -146,34 +153,60 @@ static uint32_t jobs_left(const skald_stream *s) {
     for (uint32_t t = 0; t < s->plan.n_threads; t++) {
         const uint32_t next = atomic_load(&s->shares[t].next);
         if (next < s->shares[t].end) left += s->shares[t].end - next;
+        left += atomic_load(&s->rooms[t].cursor->stopped) != 0;
     }
     return left;
 }
 
+bool sk_stream_stops(skald_stream *s) {
+    const skald_poll poll = s->pass.poll ? s->pass.poll(s->pass.poll_self) : SKALD_POLL_GO;
+    if (poll != SKALD_POLL_GO) atomic_store_explicit(&s->stop, poll, memory_order_relaxed);
+    return atomic_load_explicit(&s->stop, memory_order_relaxed) != SKALD_POLL_GO;
+}
+
+static void run_job(skald_stream *s, uint32_t job, const sk_thread_room *room) {
+    const sk_phase *phase = &s->phases[s->phase];
+    phase->job(s, phase, job, room);
+    if (room->cursor->goes_on) atomic_store(&room->cursor->stopped, job + 1);
+    else sk_stream_stops(s);
+}
+
+static bool may_go(const skald_stream *s) {
+    return atomic_load_explicit(&s->stop, memory_order_relaxed) == SKALD_POLL_GO;
+}
+
 /* Jobs of one share until there is none, or somebody asks to stop. */
 static void take_jobs(skald_stream *s, sk_share *share, const sk_thread_room *room) {
-    const sk_phase *phase = &s->phases[s->phase];
-    while (atomic_load_explicit(&s->stop, memory_order_relaxed) == SKALD_POLL_GO) {
+    while (may_go(s)) {
         if (atomic_load_explicit(&share->next, memory_order_relaxed) >= share->end) return;
         uint32_t job = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
         if (job >= share->end) return;
-        phase->job(s, phase, job, room);
-        skald_poll poll = s->pass.poll ? s->pass.poll(s->pass.poll_self) : SKALD_POLL_GO;
-        if (poll != SKALD_POLL_GO) atomic_store_explicit(&s->stop, poll, memory_order_relaxed);
+        run_job(s, job, room);
     }
 }
 
+/* A job that was stopped is in this thread's room, and has to leave it before another one comes. */
 static void work_phase(void *arg, uint32_t thread) {
     skald_stream *s = arg;
+    const uint32_t stopped = may_go(s) ? atomic_exchange(&s->rooms[thread].cursor->stopped, 0) : 0;
+    if (stopped) run_job(s, stopped - 1, &s->rooms[thread]);
     for (uint32_t i = 0, t = thread; i < s->plan.n_threads; i++, t = t + 1 < s->plan.n_threads ? t + 1 : 0)
         take_jobs(s, &s->shares[t], &s->rooms[thread]);
 }
 
+/* As many as there are jobs, and those in whose rooms one was stopped. */
+static uint32_t threads_wanted(const skald_stream *s, uint32_t n_jobs) {
+    uint32_t n = sk_least(n_jobs, s->plan.n_threads);
+    for (uint32_t t = n; t < s->plan.n_threads; t++)
+        if (atomic_load(&s->rooms[t].cursor->stopped)) n = t + 1;
+    return n;
+}
+
 /* True when every job of the phase is done. */
-static bool run_phase(skald_stream *s, void *team, uint32_t n_threads) {
+static bool run_phase(skald_stream *s, void *team) {
     const skald_host *host = s->device->host;
     const uint32_t left = jobs_left(s);
-    if (left) host->run(host->self, team, work_phase, s, left < n_threads ? left : n_threads);
+    if (left) host->run(host->self, team, work_phase, s, threads_wanted(s, left));
     if (jobs_left(s)) return false;
     s->phase++;
     share_out(s);
@@ -184,7 +217,7 @@ skald_status sk_cpu_stream_run(skald_stream *s) {
     const skald_host *host = s->device->host;
     void *team = host->enter(host->self, s->plan.n_threads);
     atomic_store(&s->stop, SKALD_POLL_GO);
-    while (s->phase < s->n_phases && run_phase(s, team, s->plan.n_threads))
+    while (s->phase < s->n_phases && run_phase(s, team))
         if (atomic_load(&s->stop) != SKALD_POLL_GO) break;
     host->leave(host->self, team);
     if (s->phase == s->n_phases) return SKALD_OK;
