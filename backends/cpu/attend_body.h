@@ -27,6 +27,7 @@ SK_INLINE vec load_kept(const void *from, size_t at, skald_dtype type) {
     switch (type) {
     case SKALD_F16: return vec_load_f16((const uint16_t *)from + at);
     case SKALD_BF16: return vec_load_bf16((const uint16_t *)from + at);
+    case SKALD_F8_E4M3: return vec_load_f8((const uint8_t *)from + at);
     default: return vec_load((const float *)from + at);
     }
 }
@@ -34,12 +35,17 @@ SK_INLINE vec load_kept(const void *from, size_t at, skald_dtype type) {
 SK_INLINE vec load_kept_first(const void *from, size_t at, uint32_t n, skald_dtype type) {
     uint16_t words[16] = {0};
     if (type == SKALD_F32) return vec_load_first((const float *)from + at, n);
+    if (type == SKALD_F8_E4M3) {
+        uint8_t bytes[16] = {0};
+        memcpy(bytes, (const uint8_t *)from + at, n);
+        return vec_load_f8(bytes);
+    }
     memcpy(words, (const uint16_t *)from + at, n * sizeof *words);
     return type == SKALD_F16 ? vec_load_f16(words) : vec_load_bf16(words);
 }
 
 SK_INLINE size_t kept_bytes(size_t n, skald_dtype type) {
-    return n * (type == SKALD_F32 ? sizeof(float) : sizeof(uint16_t));
+    return n * (type == SKALD_F32 ? sizeof(float) : type == SKALD_F8_E4M3 ? 1 : sizeof(uint16_t));
 }
 
 /* What is read after this comes nearer meanwhile. Any address: nothing is accessed. */
@@ -313,6 +319,7 @@ static void attend(const sk_attend_block *a) {
     case SKALD_F32: score(a, keys, SKALD_F32); break;
     case SKALD_F16: score(a, keys, SKALD_F16); break;
     case SKALD_BF16: score(a, keys, SKALD_BF16); break;
+    case SKALD_F8_E4M3: score(a, keys, SKALD_F8_E4M3); break;
     default: score_blocks(a, keys); break;
     }
     if (a->cap > 0.0f) cap_scores(a);
@@ -321,6 +328,7 @@ static void attend(const sk_attend_block *a) {
     case SKALD_F32: mix(a, keys, SKALD_F32); break;
     case SKALD_F16: mix(a, keys, SKALD_F16); break;
     case SKALD_BF16: mix(a, keys, SKALD_BF16); break;
+    case SKALD_F8_E4M3: mix(a, keys, SKALD_F8_E4M3); break;
     default: mix_blocks(a, keys); break;
     }
 }

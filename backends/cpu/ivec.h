@@ -31,6 +31,15 @@ SK_INLINE vec vec_load_bf16(const uint16_t *x) {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+/* Its bits are those of an f16 that is 2^8 too small; NaN is what f16 has no word for there. */
+SK_INLINE vec vec_load_f8(const uint8_t *x) {
+    __m256i half = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x)), 7);
+    const __m256i magnitude = _mm256_set1_epi16(0x3f80);
+    __mmask16 nan = _mm256_cmpeq_epi16_mask(_mm256_and_si256(half, magnitude), magnitude);
+    half = _mm256_and_si256(half, _mm256_set1_epi16((int16_t)0xbfff));
+    half = _mm256_mask_set1_epi16(half, nan, 0x7fff);
+    return vec_mul(_mm512_cvtph_ps(half), vec_set(256.0f));
+}
 
 #elif defined(SK_VEC_AVX2)
 typedef struct ivec { __m256i l, h; } ivec;
@@ -68,6 +77,15 @@ SK_INLINE __m256 vec_load_bf16_half(const uint16_t *x) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 SK_INLINE vec vec_load_bf16(const uint16_t *x) { return (vec){vec_load_bf16_half(x), vec_load_bf16_half(x + 8)}; }
+/* As above. */
+SK_INLINE vec vec_load_f8(const uint8_t *x) {
+    __m256i half = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x)), 7);
+    const __m256i magnitude = _mm256_set1_epi16(0x3f80);
+    const __m256i nan = _mm256_cmpeq_epi16(_mm256_and_si256(half, magnitude), magnitude);
+    half = _mm256_or_si256(_mm256_and_si256(half, _mm256_set1_epi16((int16_t)0xbfff)), nan);
+    const vec small = {_mm256_cvtph_ps(_mm256_castsi256_si128(half)), _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1))};
+    return vec_mul(small, vec_set(256.0f));
+}
 
 #elif defined(SK_VEC_NEON)
 typedef struct ivec { int32x4_t a, b, c, d; } ivec;
@@ -111,6 +129,20 @@ SK_INLINE void vec_store_i16(int16_t *to, vec x) {
 SK_INLINE float32x4_t vec_bf16_part(const uint16_t *x) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(x), 16)); }
 SK_INLINE vec vec_load_bf16(const uint16_t *x) {
     return (vec){vec_bf16_part(x), vec_bf16_part(x + 4), vec_bf16_part(x + 8), vec_bf16_part(x + 12)};
+}
+/* As above. */
+SK_INLINE int16x8_t vec_f8_half(int8x8_t x) {
+    const int16x8_t half = vshll_n_s8(x, 7), magnitude = vdupq_n_s16(0x3f80);
+    const uint16x8_t nan = vceqq_s16(vandq_s16(half, magnitude), magnitude);
+    return vbslq_s16(nan, vdupq_n_s16(0x7fff), vandq_s16(half, vdupq_n_s16((int16_t)0xbfff)));
+}
+SK_INLINE vec vec_load_f8(const uint8_t *x) {
+    const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(x));
+    const float16x8_t low = vreinterpretq_f16_s16(vec_f8_half(vget_low_s8(bytes)));
+    const float16x8_t high = vreinterpretq_f16_s16(vec_f8_half(vget_high_s8(bytes)));
+    const vec small = {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
+                       vcvt_high_f32_f16(high)};
+    return vec_mul(small, vec_set(256.0f));
 }
 #endif
 /* clang-format on */

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static bool has_type(skald_dtype type) {
-    return type == SKALD_F32 || type == SKALD_F16 || type == SKALD_BF16 || sk_kept_in_blocks(type);
+    return type == SKALD_F32 || type == SKALD_F16 || type == SKALD_BF16 || type == SKALD_F8_E4M3 ||
+           sk_kept_in_blocks(type);
 }
 
 static uint32_t units_of(const skald_store_plan *plan, const skald_store_layer *shape) {
@@ -242,12 +243,18 @@ static void put_bf16(const place *p, const float *x) {
     for (uint32_t i = 0; i < p->dim; i++) to[i * (p->keys ? SK_PAGE : 1u)] = sk_to_bf16(x[i]);
 }
 
+static void put_f8(const place *p, const float *x) {
+    uint8_t *to = (uint8_t *)p->head + (p->keys ? p->position : p->position * (size_t)p->dim);
+    for (uint32_t i = 0; i < p->dim; i++) to[i * (p->keys ? SK_PAGE : 1u)] = sk_to_f8_e4m3(x[i]);
+}
+
 static void put(const place *p, const sk_kernels *kernels, const float *x, sk_store_fn *f32, sk_store_fn *f16) {
     const size_t first = p->keys ? p->position : (size_t)p->position * p->dim;
     switch (p->type) {
     case SKALD_F32: f32(p->head + first * sizeof(float), x, p->dim); break;
     case SKALD_F16: f16(p->head + first * sizeof(uint16_t), x, p->dim); break;
     case SKALD_BF16: put_bf16(p, x); break;
+    case SKALD_F8_E4M3: put_f8(p, x); break;
     default: put_blocks(p, kernels, x); break;
     }
 }

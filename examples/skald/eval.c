@@ -24,8 +24,8 @@ static int read_options(eval_options *o, int argc, char **argv) {
         {"--logits", OPTION_TEXT, &o->logits, "OUT.npy", "receives f32 [n_tokens, n_vocab]", 0, 0},
         {"-t", OPTION_COUNT, &o->threads, "N", "threads (the processors there are)", 1, 0},
         {"--chunk", OPTION_COUNT, &o->chunk, "N", "tokens in one step (512, or what 64 MiB of logits hold)", 1, 0},
-        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
-         0},
+        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE",
+         "type of the cache: f32, f16, bf16, f8_e4m3, q8_0, q4_0 (f16)", 0, 0},
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };

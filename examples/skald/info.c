@@ -36,8 +36,8 @@ static int read_options(info_options *o, int argc, char **argv) {
         {"--json", OPTION_FLAG, &o->json, NULL, "print a JSON object", 0, 0},
         {"-c", OPTION_COUNT, &o->room, "CONTEXT", "room of the planned cache (the model's context, at most 4096)", 1,
          0},
-        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE", "type of the cache: f32, f16, bf16, q8_0, q4_0 (f16)", 0,
-         0},
+        {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE",
+         "type of the cache: f32, f16, bf16, f8_e4m3, q8_0, q4_0 (f16)", 0, 0},
         {"--ops", OPTION_FLAG, &o->ops, NULL, "print the recorded pass line by line", 0, 0},
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
@@ -103,6 +103,7 @@ static const char *cache_type_name(skald_dtype type) {
     switch (type) {
     case SKALD_F32: return "f32";
     case SKALD_BF16: return "bf16";
+    case SKALD_F8_E4M3: return "f8_e4m3";
     case SKALD_Q8_0: return "q8_0";
     case SKALD_Q4_0: return "q4_0";
     default: return "f16";

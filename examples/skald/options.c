@@ -84,8 +84,8 @@ static int read_cache_type(skald_dtype *to, const char *text) {
     static const struct {
         const char *name;
         skald_dtype type;
-    } types[] = {
-        {"f16", SKALD_F16}, {"f32", SKALD_F32}, {"bf16", SKALD_BF16}, {"q8_0", SKALD_Q8_0}, {"q4_0", SKALD_Q4_0}};
+    } types[] = {{"f16", SKALD_F16},         {"f32", SKALD_F32},   {"bf16", SKALD_BF16},
+                 {"f8_e4m3", SKALD_F8_E4M3}, {"q8_0", SKALD_Q8_0}, {"q4_0", SKALD_Q4_0}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcmp(text, types[i].name) != 0) continue;
         *to = types[i].type;

@@ -468,7 +468,7 @@ typedef struct skald_kv_cache_options {
     uint32_t size;
     uint32_t n_sequences; /* the most at a time; 0: 1 */
     uint64_t n_tokens;  /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
-    skald_dtype k_type; /* SKALD_F32, F16, BF16, Q8_0 or Q4_0 (heads of whole blocks of 32); init sets SKALD_F16 */
+    skald_dtype k_type; /* SKALD_F32, F16, BF16, F8_E4M3, Q8_0, Q4_0 (the last two: heads of whole blocks of 32); init: F16 */
     skald_dtype v_type; /* likewise; the two may differ */
 } skald_kv_cache_options;
 

@@ -205,4 +205,23 @@ static inline uint16_t sk_to_bf16(float x) {
     if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);
     return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
 }
+
+/* E4M3FN of the OCP 8-bit specification: bias 7, no infinity, NaN only where all seven bits are ones. */
+static inline float sk_from_f8_e4m3(uint8_t x) {
+    uint32_t sign = (uint32_t)(x & 0x80) << 24, magnitude = x & 0x7f;
+    if (magnitude == 0x7f) return sk_float(sign | 0x7fc00000u);
+    if (magnitude < 8) return sk_float(sign | sk_bits((float)magnitude * 0x1p-9f));
+    return sk_float(sign | ((magnitude << 20) + (120u << 23)));
+}
+
+/* 448 is the largest, of numbers above it too; infinity becomes NaN. */
+static inline uint8_t sk_to_f8_e4m3(float x) {
+    uint32_t u = sk_bits(x), sign = (u >> 24) & 0x80u, a = u & 0x7fffffffu;
+    if (a >= 0x7f800000u) return (uint8_t)(sign | 0x7fu);
+    if (a >= 0x43e00000u) return (uint8_t)(sign | 0x7eu);
+    if (a < 0x3c800000u) { /* below 2^-6: let the addition round at 2^-9 */
+        return (uint8_t)(sign | (sk_bits(sk_float(a) + 0x1p14f) - 0x46800000u));
+    }
+    return (uint8_t)(sign | ((a - (120u << 23) + 0x7ffffu + ((a >> 20) & 1u)) >> 20));
+}
 #endif

@@ -21,17 +21,9 @@ void sk_dtype_widen_f64(float *restrict to, const void *from, uint64_t n) {
     for (uint64_t i = 0; i < n; i++) to[i] = (float)sk_double(sk_load64(x + 8 * i));
 }
 
-/* E4M3FN of the OCP 8-bit specification: bias 7, no infinity, NaN only where all seven bits are ones. */
-static float from_e4m3(uint8_t x) {
-    uint32_t sign = (uint32_t)(x & 0x80) << 24, magnitude = x & 0x7f;
-    if (magnitude == 0x7f) return sk_float(sign | 0x7fc00000u);
-    if (magnitude < 8) return sk_float(sign | sk_bits((float)magnitude * 0x1p-9f));
-    return sk_float(sign | ((magnitude << 20) + (120u << 23)));
-}
-
 void sk_dtype_widen_f8_e4m3(float *restrict to, const void *from, uint64_t n) {
     const uint8_t *x = from;
-    for (uint64_t i = 0; i < n; i++) to[i] = from_e4m3(x[i]);
+    for (uint64_t i = 0; i < n; i++) to[i] = sk_from_f8_e4m3(x[i]);
 }
 
 /* E5M2 is the upper half of an f16. */

@@ -4,7 +4,9 @@
 #include "base/exact.h"
 #include <string.h>
 
-static uint64_t element_bytes(skald_dtype type) { return type == SKALD_F16 ? 2 : type == SKALD_F32 ? 4 : 0; }
+static uint64_t element_bytes(skald_dtype type) {
+    return type == SKALD_F8_E4M3 ? 1 : type == SKALD_F16 ? 2 : type == SKALD_F32 ? 4 : 0;
+}
 
 static uint32_t dimension(const device_layer *l, uint32_t part) {
     return part == SKALD_PART_K ? l->shape.head_dim_k : l->shape.head_dim_v;
@@ -133,12 +135,14 @@ device_address device_state_row(skald_device *d, const device_store *s, uint32_t
 
 float device_load(skald_device *d, skald_dtype type, device_address head, uint32_t i) {
     const void *p = device_at(d, head - i * element_bytes(type));
+    if (type == SKALD_F8_E4M3) return sk_from_f8_e4m3(*(const uint8_t *)p);
     return type == SKALD_F16 ? sk_from_f16(*(const uint16_t *)p) : *(const float *)p;
 }
 
 void device_save(skald_device *d, skald_dtype type, device_address head, uint32_t i, float x) {
     void *p = device_at(d, head - i * element_bytes(type));
-    if (type == SKALD_F16) *(uint16_t *)p = sk_to_f16(x);
+    if (type == SKALD_F8_E4M3) *(uint8_t *)p = sk_to_f8_e4m3(x);
+    else if (type == SKALD_F16) *(uint16_t *)p = sk_to_f16(x);
     else *(float *)p = x;
 }
 

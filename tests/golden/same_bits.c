@@ -24,7 +24,8 @@
 static const struct {
     const char *name;
     skald_dtype type;
-} caches[] = {{"f32", SKALD_F32}, {"f16", SKALD_F16}, {"q8_0", SKALD_Q8_0}, {"q4_0", SKALD_Q4_0}};
+} caches[] = {
+    {"f32", SKALD_F32}, {"f16", SKALD_F16}, {"q8_0", SKALD_Q8_0}, {"q4_0", SKALD_Q4_0}, {"f8", SKALD_F8_E4M3}};
 #define N_CACHES (sizeof caches / sizeof *caches)
 
 /* The first `branch` tokens are those of the first text. */
@@ -480,8 +481,8 @@ static void levels(void) {
 static bool make_line(char *out, size_t room, uint32_t i) {
     static const struct {
         uint32_t cache, text, n;
-    } lines[] = {{0, 0, SHORT_F32}, {1, 0, SHORT_F16}, {0, 0, LONG}, {1, 0, LONG},
-                 {0, 1, 420},       {1, 1, 420},       {2, 0, LONG}, {3, 0, LONG}};
+    } lines[] = {{0, 0, SHORT_F32}, {1, 0, SHORT_F16}, {0, 0, LONG}, {1, 0, LONG}, {0, 1, 420},
+                 {1, 1, 420},       {2, 0, LONG},      {3, 0, LONG}, {4, 0, LONG}};
     const char *name = models[at_model].name;
     if (i == 0) return snprintf(out, room, "%s model %016llx", name, (unsigned long long)hash_model()), true;
     if (--i >= sizeof lines / sizeof *lines || lines[i].cache >= n_caches) return false;

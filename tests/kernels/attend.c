@@ -21,13 +21,21 @@ typedef struct kind {
 } kind;
 
 /* Each type as keys and as values, two of unlike types, and each as latents. */
-static const kind kinds[] = {
-    {"f32", SKALD_F32, SKALD_F32, false},          {"f16", SKALD_F16, SKALD_F16, false},
-    {"bf16", SKALD_BF16, SKALD_BF16, false},       {"q8_0", SKALD_Q8_0, SKALD_Q8_0, false},
-    {"q4_0", SKALD_Q4_0, SKALD_Q4_0, false},       {"q8_0+f16", SKALD_Q8_0, SKALD_F16, false},
-    {"f32+q4_0", SKALD_F32, SKALD_Q4_0, false},    {"latent_f32", SKALD_F32, SKALD_F32, true},
-    {"latent_f16", SKALD_F16, SKALD_F16, true},    {"latent_bf16", SKALD_BF16, SKALD_BF16, true},
-    {"latent_q8_0", SKALD_Q8_0, SKALD_Q8_0, true}, {"latent_q4_0", SKALD_Q4_0, SKALD_Q4_0, true}};
+static const kind kinds[] = {{"f32", SKALD_F32, SKALD_F32, false},
+                             {"f16", SKALD_F16, SKALD_F16, false},
+                             {"bf16", SKALD_BF16, SKALD_BF16, false},
+                             {"q8_0", SKALD_Q8_0, SKALD_Q8_0, false},
+                             {"q4_0", SKALD_Q4_0, SKALD_Q4_0, false},
+                             {"q8_0+f16", SKALD_Q8_0, SKALD_F16, false},
+                             {"f32+q4_0", SKALD_F32, SKALD_Q4_0, false},
+                             {"latent_f32", SKALD_F32, SKALD_F32, true},
+                             {"latent_f16", SKALD_F16, SKALD_F16, true},
+                             {"latent_bf16", SKALD_BF16, SKALD_BF16, true},
+                             {"latent_q8_0", SKALD_Q8_0, SKALD_Q8_0, true},
+                             {"latent_q4_0", SKALD_Q4_0, SKALD_Q4_0, true},
+                             {"f8", SKALD_F8_E4M3, SKALD_F8_E4M3, false},
+                             {"q4_0+f8", SKALD_Q4_0, SKALD_F8_E4M3, false},
+                             {"latent_f8", SKALD_F8_E4M3, SKALD_F8_E4M3, true}};
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
 static bool fits(const kind *t, shape s) {
@@ -37,11 +45,13 @@ static bool fits(const kind *t, shape s) {
 
 static void put(void *to, size_t at, float x, skald_dtype type) {
     if (type == SKALD_F32) ((float *)to)[at] = x;
+    else if (type == SKALD_F8_E4M3) ((uint8_t *)to)[at] = sk_to_f8_e4m3(x);
     else ((uint16_t *)to)[at] = type == SKALD_F16 ? sk_to_f16(x) : sk_to_bf16(x);
 }
 
 static float get(const void *from, size_t at, skald_dtype type) {
     if (type == SKALD_F32) return ((const float *)from)[at];
+    if (type == SKALD_F8_E4M3) return sk_from_f8_e4m3(((const uint8_t *)from)[at]);
     const uint16_t x = ((const uint16_t *)from)[at];
     return type == SKALD_F16 ? sk_from_f16(x) : sk_from_bf16(x);
 }
@@ -235,6 +245,9 @@ static void test_digest(void) {
         digest = digest_floats(digest, run(sk_attend_scalar, &a, &results[0]), 5 * 34);
     }
     CHECK_DIGEST(digest, 0xfbc6a08c535906cbull);
+    sk_attend_block a;
+    make_block(&a, (shape){5, 64, 32}, 1, &kinds[12]);
+    CHECK_DIGEST(digest_floats(1, run(sk_attend_scalar, &a, &results[0]), 5 * 34), 0xb9ff0422d363830full);
 }
 
 static void bench_shape(const sk_kernels *kernels, shape s, const kind *t, const roofs *roof) {

@@ -1,4 +1,5 @@
 /* Element formats against blocks whose values two other implementations agree on, bit for bit. */
+#include "base/exact.h"
 #include "dtype/dtype.h"
 #include "dtype/grids.h"
 #include "support/check.h"
@@ -163,6 +164,25 @@ static void every_small_float(void) {
     CHECK(largest[0] == 448.0f && largest[1] == 57344.0f);
 }
 
+/* Each number of E4M3 comes back, what lies between two goes to the nearer and from the middle to the even one. */
+static void narrowed_e4m3(void) {
+    for (unsigned code = 0; code < 0x7f; code++) {
+        const float x = sk_from_f8_e4m3((uint8_t)code), next = code < 0x7e ? sk_from_f8_e4m3((uint8_t)(code + 1)) : 480;
+        const float middle = x + (next - x) / 2;
+        const unsigned above = code < 0x7e ? code + 1 : code;
+        CHECK_EQUAL(sk_to_f8_e4m3(x), code);
+        CHECK_EQUAL(sk_to_f8_e4m3(-x), code | 0x80);
+        CHECK_EQUAL(sk_to_f8_e4m3(nextafterf(middle, x)), code);
+        CHECK_EQUAL(sk_to_f8_e4m3(middle), code % 2 ? above : code);
+        CHECK_EQUAL(sk_to_f8_e4m3(nextafterf(middle, 500)), above);
+    }
+    CHECK_EQUAL(sk_to_f8_e4m3(1e30f), 0x7e);
+    CHECK_EQUAL(sk_to_f8_e4m3(-1e30f), 0xfe);
+    CHECK_EQUAL(sk_to_f8_e4m3(0x1p-149f), 0);
+    CHECK_EQUAL(sk_to_f8_e4m3(INFINITY) & 0x7f, 0x7f);
+    CHECK_EQUAL(sk_to_f8_e4m3(NAN) & 0x7f, 0x7f);
+}
+
 static void wide_floats(void) {
     const double x[] = {1.0, -0.1, 1.0 + 0x1p-24, 1.0 + 0x1p-24 + 0x1p-50, 0x1p-149, 0x1p-150, -1e300, -0.0};
     const float want[] = {1.0f, -0.1f, 1.0f, 1.0f + 0x1p-23f, 0x1p-149f, 0.0f, -INFINITY, -0.0f};
@@ -243,6 +263,7 @@ int main(void) {
     codebooks();
     sizes_and_refusals();
     every_small_float();
+    narrowed_e4m3();
     wide_floats();
     block_floats();
     return sk_checked();

@@ -341,7 +341,7 @@ int main(int argc, char **argv) {
         {"qwen3", SKALD_Q4_0, SKALD_Q4_0, 200},          {"qwen3", SKALD_Q8_0, SKALD_F16, 5},
         {"deepseek2_lite", SKALD_F32, SKALD_F32, 300},   {"deepseek2_v3", SKALD_F16, SKALD_F16, 140},
         {"gemma3", SKALD_F32, SKALD_F32, 1000},          {"gemma2", SKALD_F16, SKALD_F16, 140},
-        {"gpt_oss", SKALD_F16, SKALD_BF16, 1500}};
+        {"gpt_oss", SKALD_F16, SKALD_BF16, 1500},        {"llama_mha", SKALD_F8_E4M3, SKALD_F8_E4M3, 200}};
     if (argc == 5) return other_process(argv);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (uint32_t n_sequences = 2; n_sequences <= 20; n_sequences += 18)

@@ -3,11 +3,12 @@
 #include "base/exact.h"
 
 static void load(float *to, const void *from, skald_dtype type, size_t at, uint32_t n) {
-    const uint16_t *words = (const uint16_t *)from + at;
-    for (uint32_t i = 0; i < n; i++)
-        to[i] = type == SKALD_F32   ? ((const float *)from)[at + i]
-                : type == SKALD_F16 ? sk_from_f16(words[i])
-                                    : sk_from_bf16(words[i]);
+    for (uint32_t i = 0; i < n; i++) switch (type) {
+        case SKALD_F32: to[i] = ((const float *)from)[at + i]; break;
+        case SKALD_F16: to[i] = sk_from_f16(((const uint16_t *)from)[at + i]); break;
+        case SKALD_BF16: to[i] = sk_from_bf16(((const uint16_t *)from)[at + i]); break;
+        default: to[i] = sk_from_f8_e4m3(((const uint8_t *)from)[at + i]); break;
+        }
 }
 
 /* score[0 ... n - 1] of the keys from `begin` on. */
@@ -52,8 +53,7 @@ static void score_blocks(float *score, const sk_attend_block *a, uint32_t r) {
             const sk_q8 *q = &a->quantized[r][b];
             const float d = scale_of(a->k, a->k_type, a->dim_k, b, begin + i);
             int32_t sum = 0;
-            for (uint32_t j = 0; j < SK_BLOCK; j++)
-                sum += q->q[j] * key_integer(a, b * SK_BLOCK + j, begin + i);
+            for (uint32_t j = 0; j < SK_BLOCK; j++) sum += q->q[j] * key_integer(a, b * SK_BLOCK + j, begin + i);
             score[i] = sk_fma((float)sum, q->d * d, score[i]);
         }
     }

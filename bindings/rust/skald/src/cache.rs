@@ -16,7 +16,7 @@ unsafe impl Send for Cache {}
 pub struct CacheOptions {
     pub n_sequences: u32,
     pub n_tokens: u64,
-    /// skald_sys::SKALD_F32, F16, BF16, Q8_0 or Q4_0.
+    /// skald_sys::SKALD_F32, F16, BF16, F8_E4M3, Q8_0 or Q4_0.
     pub k_type: u32,
     pub v_type: u32,
 }
