@@ -204,6 +204,18 @@ static void check_infinite(sk_attend_fn *leaf) {
         for (uint32_t i = 0; i < 64; i++) CHECK(isnan(a.out[r * 64 + i]) == (i >= 32 && r > 2));
 }
 
+/* The same of one value that is NaN, in its own dimension: E4M3 has a single word for it. */
+static void check_nan(sk_attend_fn *leaf, uint32_t n_rows) {
+    sk_attend_block a;
+    make_block(&a, (shape){n_rows, 64, 64}, 0, &kinds[12]);
+    uint8_t *v = (uint8_t *)values.end - 64 * SK_PAGE;
+    v[100 * 64 + 40] = 0xff;
+    for (uint32_t r = 0; r < a.n_rows; r++) a.end[r] = 98 + r;
+    run(leaf, &a, &results[0]);
+    for (uint32_t r = 0; r < a.n_rows; r++)
+        for (uint32_t i = 0; i < 64; i++) CHECK(isnan(a.out[r * 64 + i]) == (i == 40 && r > 2));
+}
+
 /* A row alone gives what it gives among others: batch and chunk cannot be seen in the result. */
 static void check_alone(sk_attend_fn *leaf, const kind *t) {
     sk_attend_block a, one;
@@ -226,6 +238,8 @@ static void test_attend(sk_attend_fn *leaf) {
         check_alone(leaf, &kinds[i]);
     }
     check_infinite(leaf);
+    check_nan(leaf, 4);
+    check_nan(leaf, 24);
 }
 
 static void test_digest(void) {
