@@ -19,7 +19,11 @@
 #define SHORT_F32 24   /* of it that an emulated machine reads with an f32 cache, */
 #define SHORT_F16 136  /* and with an f16 cache, behind the first page */
 #define N_READERS 4
-#define BEST      2 /* threads */
+#if defined(__wasi__)
+#define BEST 1 /* threads: no other can be started */
+#else
+#define BEST 2
+#endif
 
 static const struct {
     const char *name;

@@ -1,5 +1,5 @@
 /* The operating system behind os.h on Linux, macOS and the BSDs. */
-#if !defined(_WIN32)
+#if !defined(_WIN32) && !defined(__wasi__)
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT_S */
 #endif

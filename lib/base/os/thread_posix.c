@@ -1,5 +1,5 @@
 /* Threads behind thread.h on Linux, macOS and the BSDs. */
-#if !defined(_WIN32)
+#if !defined(_WIN32) && !defined(__wasi__)
 #define _POSIX_C_SOURCE 200809L
 #include "base/os/thread.h"
 #include <pthread.h>
