@@ -76,8 +76,11 @@ static uint32_t read_unicode(reader *r) {
     uint32_t code = 0;
     if (!take(r, "{")) {
         code = read_hex(r, 4);
-        if (code >= 0xd800 && code < 0xdc00 && take(r, "\\u"))
-            code = 0x10000 + ((code - 0xd800) << 10) + (read_hex(r, 4) - 0xdc00);
+        if (code >= 0xd800 && code < 0xdc00 && take(r, "\\u")) {
+            const uint32_t low = read_hex(r, 4);
+            if (low < 0xdc00 || low > 0xdfff) return wrong(r, "no such character");
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        }
     } else {
         for (int i = 0; i < 6 && sk_hex(peek(r)) >= 0; i++) code = code * 16 + (uint32_t)sk_hex(*r->at++);
         if (!take(r, "}")) return wrong(r, "a } is missing");

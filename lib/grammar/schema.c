@@ -272,7 +272,7 @@ static bool take_apart(sk_expr *out, sk_schema *s, const sk_claim *c, const char
 }
 
 static sk_expr say_claim(sk_schema *s, const sk_claim *c) {
-    sk_expr e;
+    sk_expr e = SK_EXPR_NOTHING; /* of a list that is refused */
     if (take_apart(&e, s, c, "oneOf", SK_DONE_ONE) || take_apart(&e, s, c, "anyOf", SK_DONE_ANY)) return e;
     if (sk_schema_enum(&e, s, c)) return e;
     const sk_types types = sk_claim_types(s, c);

@@ -161,6 +161,7 @@ static bool to_int(sk_run *r, sk_value *out, sk_value v, const sk_arguments *a) 
     int64_t n = 0;
     double x = 0;
     if (v.kind == SK_UNDEFINED) return sk_run_fail(r, SKALD_FORMAT, "\"%.*s\" is undefined", (int)v.n, v.as.text);
+    if (sk_argument(a, 1, "base")) return sk_run_fail(r, SKALD_UNSUPPORTED, "int with a base is not offered");
     if (v.kind == SK_INT || v.kind == SK_BOOL) whole = true, n = v.as.whole;
     else if (v.kind == SK_FLOAT) x = v.as.real;
     else ok = v.kind == SK_STR && read_number(v, &whole, &n, &x);

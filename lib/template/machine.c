@@ -277,6 +277,7 @@ static bool make_macro(machine *m, uint32_t index) {
 
 static bool negate(machine *m, bool minus) {
     sk_value v = pop(m), result;
+    if (minus && v.kind == SK_FLOAT) return push(m, sk_value_float(-v.as.real)); /* 0 - x has no -0.0 */
     if (minus) return sk_binary(&m->run, &result, SK_SUBTRACT, sk_value_int(0), v) && push(m, result);
     return sk_binary(&m->run, &result, SK_ADD, v, sk_value_int(0)) && push(m, result);
 }

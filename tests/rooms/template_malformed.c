@@ -216,6 +216,7 @@ static const struct {
     {"{{ 5 | join }}", F, 1, 8, "an int cannot be gone through"},
     {"{{ ['a'] | map }}", F, 1, 12, "map takes a filter or an attribute"},
     {"{{ ['a'] | map('nosuch') }}", U, 1, 12, "filter \"nosuch\" is not offered"},
+    {"{{ '0x1f' | int(base=16) }}", U, 1, 13, "int with a base is not offered"},
     {"{{ ['a'] | map('map', 'upper') }}", U, 1, 12, "map of map is not offered"},
     {"{{ ['a'] | select('nosuch') }}", U, 1, 12, "test \"nosuch\" is not offered"},
     {"{{ ['a'] | selectattr }}", F, 1, 12, "the name of an attribute is missing"},
