@@ -12,6 +12,9 @@
 #define SK_DRAFT_NODES   (1u << 20) /* most expressions, ranges, bytes of texts, rules */
 #define SK_CHARS_ALL     0x10ffffu
 
+/* A large frame of its own: it must not become part of a caller's that recurses, for a host's stack is small. */
+#define SK_OWN_FRAME __attribute__((noinline))
+
 typedef uint32_t sk_expr;
 enum { SK_EXPR_NOTHING = 0, SK_EXPR_EMPTY = 1 }; /* no text at all; the text of no bytes */
 

@@ -113,7 +113,7 @@ static uint32_t read_char(reader *r, bool in_class) {
     return wrong(r, "unknown escape");
 }
 
-static sk_expr read_class(reader *r) {
+SK_OWN_FRAME static sk_expr read_class(reader *r) {
     class c = {.n = 0};
     r->at++;
     const bool negated = take(r, "^");
@@ -149,9 +149,18 @@ static sk_expr read_group(reader *r, uint32_t depth) {
     return take(r, ")") ? e : wrong(r, "a ) is missing");
 }
 
+/* A character, or an escape that stands for many. */
+SK_OWN_FRAME static sk_expr read_letter(reader *r) {
+    class c = {.n = 0};
+    if (!add_named(r, &c)) {
+        const uint32_t code = read_char(r, false);
+        add(r, &c, code, code);
+    }
+    return r->why ? SK_EXPR_NOTHING : sk_letters(r->d, c.range, c.n, false);
+}
+
 static sk_expr read_item(reader *r, uint32_t depth) {
     static const sk_code_range lines[] = {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
-    class c = {.n = 0};
     switch (peek(r)) {
     case '(': return read_group(r, depth);
     case '[': return read_class(r);
@@ -162,11 +171,7 @@ static sk_expr read_item(reader *r, uint32_t depth) {
     case '+':
     case '?': return wrong(r, "nothing to repeat");
     }
-    if (!add_named(r, &c)) {
-        const uint32_t code = read_char(r, false);
-        add(r, &c, code, code);
-    }
-    return r->why ? SK_EXPR_NOTHING : sk_letters(r->d, c.range, c.n, false);
+    return read_letter(r);
 }
 
 static uint32_t read_count(reader *r) {

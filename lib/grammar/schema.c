@@ -41,7 +41,8 @@ bool sk_schema_find(const sk_schema *s, const sk_claim_part *part, const char *k
     return sk_json_find(sk_schema_json(s, part->at), keyword, out) == SKALD_OK;
 }
 
-sk_expr sk_schema_refuse(sk_schema *s, skald_status status, const char *at, const char *keyword, const char *what) {
+SK_OWN_FRAME sk_expr sk_schema_refuse(sk_schema *s, skald_status status, const char *at, const char *keyword,
+                                      const char *what) {
     char place[256];
     if (s->d->status != SKALD_OK) return SK_EXPR_NOTHING;
     sk_schema_pointer(place, sizeof place, s, at);

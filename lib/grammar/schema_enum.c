@@ -13,11 +13,18 @@ static size_t number_length(sk_json v) {
     return n;
 }
 
-static bool same_text(sk_json a, sk_json b) {
+SK_OWN_FRAME static bool same_text(sk_json a, sk_json b) {
     char x[256], y[256];
     const size_t n = sk_json_to_text(a, x, sizeof x), m = sk_json_to_text(b, y, sizeof y);
     if (n != m) return false;
     return n <= sizeof x && memcmp(x, y, n) == 0; /* longer ones count as different */
+}
+
+SK_OWN_FRAME static bool same_number(sk_json a, sk_json b) {
+    sk_decimal x, y;
+    const size_t n = number_length(a), m = number_length(b);
+    if (sk_decimal_read(&x, a.at, n) && sk_decimal_read(&y, b.at, m)) return sk_decimal_compare(&x, &y) == 0;
+    return n == m && memcmp(a.at, b.at, n) == 0;
 }
 
 static bool same(sk_json a, sk_json b);
@@ -46,17 +53,13 @@ static bool same_members(sk_json a, sk_json b) {
 }
 
 static bool same(sk_json a, sk_json b) {
-    sk_decimal x, y;
     const sk_json_kind kind = sk_json_kind_of(a);
     if (kind != sk_json_kind_of(b)) return false;
     switch (kind) {
     case SK_JSON_NULL: return true;
     case SK_JSON_BOOL: return *a.at == *b.at;
     case SK_JSON_TEXT: return same_text(a, b);
-    case SK_JSON_NUMBER:
-        if (sk_decimal_read(&x, a.at, number_length(a)) && sk_decimal_read(&y, b.at, number_length(b)))
-            return sk_decimal_compare(&x, &y) == 0;
-        return number_length(a) == number_length(b) && memcmp(a.at, b.at, number_length(a)) == 0;
+    case SK_JSON_NUMBER: return same_number(a, b);
     case SK_JSON_LIST:
     case SK_JSON_OBJECT: return same_members(a, b);
     }

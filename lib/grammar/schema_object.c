@@ -50,7 +50,7 @@ static void list_key(object *o, const char *where, sk_json key, bool required) {
     if (to) *to = (property){.key = key, .required = required};
 }
 
-static void list_keys(object *o) {
+SK_OWN_FRAME static void list_keys(object *o) {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < o->c->n; i++) {
             const char *where = o->c->part[i].at;
@@ -80,38 +80,74 @@ static uint32_t write_key(char *to, sk_json key) {
     return (uint32_t)sk_letters_write(to, plain, n);
 }
 
-/* A key as characters, for the trie of those that are taken. */
-typedef struct taken {
-    const sk_word *word; /* [n] sorted, of one beginning */
-    uint32_t n, from;
-} taken;
+/* Keys of one beginning, and what may follow it so that none of them comes out. Branches lie in memory of the host, one for
+ * each letter that is being looked behind: keys are longer than stacks are deep. */
+typedef struct branch {
+    const sk_word *word;            /* [n] sorted */
+    uint32_t n, from;               /* from: bytes of the beginning */
+    uint32_t at, end, first_letter; /* words before `at` are done, those before `end` have the last of the letters */
+    sk_expr e;
+} branch;
 
-static sk_expr letters(sk_draft *d) {
-    return sk_expr_shared(d, "letters",
-                          sk_expr_many(d, sk_expr_shared(d, "a letter", sk_letters(d, NULL, 0, true)), 0, UINT32_MAX));
+typedef struct trie {
+    sk_vector branches, letters; /* letters of all branches, as ranges */
+} trie;
+
+#define MOST_LETTERS 250u /* of one branch */
+
+static void enter(sk_draft *d, trie *t, const sk_word *word, uint32_t n, uint32_t from) {
+    branch *b = sk_vector_add(d, &t->branches, 1);
+    if (b) *b = (branch){.word = word, .n = n, .from = from, .first_letter = t->letters.n};
 }
 
-/* What may follow t.from bytes of the keys in t, so that none of them comes out, up to the closing quote. */
-static sk_expr other_than(sk_draft *d, taken t, sk_expr any, uint32_t depth) {
-    sk_code_range first[256] = {{0, 0}};
-    uint32_t n = 0, i = 0;
-    sk_expr e = SK_EXPR_NOTHING;
-    while (i < t.n && t.word[i].n == t.from) i++;
-    const bool may_end = i == 0;
-    while (i < t.n && n < 250 && depth < 2 * MOST_KEY) {
-        uint32_t code, end = i + 1;
-        const char *at = t.word[i].text + t.from;
-        const uint32_t length = sk_utf8_next(&code, (const uint8_t *)at, t.word[i].n - t.from);
-        while (end < t.n && t.word[end].n >= t.from + length && memcmp(t.word[end].text + t.from, at, length) == 0)
-            end++;
-        const sk_expr rest = other_than(d, (taken){t.word + i, end - i, t.from + length}, any, depth + 1);
-        first[n] = (sk_code_range){code, code};
-        const sk_expr this = sk_letters(d, first + n++, 1, false);
-        e = sk_expr_or(d, e, sk_expr_then(d, this, sk_expr_shared(d, "another key", rest)));
-        i = end;
+static branch *top(const trie *t) { return (branch *)t->branches.at + t->branches.n - 1; }
+
+/* To the words that go on with the next letter. */
+static void descend(object *o, trie *t) {
+    branch *b = top(t);
+    uint32_t code;
+    const char *next = b->word[b->at].text + b->from;
+    const uint32_t length = sk_utf8_next(&code, (const uint8_t *)next, b->word[b->at].n - b->from);
+    sk_code_range *letter = sk_vector_add(o->s->d, &t->letters, 1);
+    if (!letter) return;
+    *letter = (sk_code_range){code, code};
+    if (t->letters.n - b->first_letter > MOST_LETTERS)
+        sk_schema_refuse(o->s, SKALD_UNSUPPORTED, o->c->part[0].at, "properties",
+                         "keys with one beginning that go on with more than 250 letters");
+    for (b->end = b->at + 1; b->end < b->n; b->end++) {
+        const sk_word *w = &b->word[b->end];
+        if (w->n < b->from + length || memcmp(w->text + b->from, next, length) != 0) break;
     }
-    e = sk_expr_or(d, e, sk_expr_then(d, sk_letters(d, first, n, true), any));
-    return may_end ? sk_expr_or(d, e, SK_EXPR_EMPTY) : e;
+    enter(o->s->d, t, b->word + b->at, b->end - b->at, b->from + length);
+}
+
+static sk_expr other_than(object *o, const sk_word *word, uint32_t n) {
+    sk_draft *d = o->s->d;
+    trie t = {{.size = sizeof(branch)}, {.size = sizeof(sk_code_range)}};
+    const sk_expr letter = sk_expr_shared(d, "a letter", sk_letters(d, NULL, 0, true));
+    const sk_expr any = sk_expr_shared(d, "letters", sk_expr_many(d, letter, 0, UINT32_MAX));
+    sk_expr e = SK_EXPR_NOTHING;
+    for (enter(d, &t, word, n, 0); d->status == SKALD_OK && t.branches.n;) {
+        branch *b = top(&t);
+        while (b->at < b->n && b->word[b->at].n == b->from) b->at++;
+        if (b->at < b->n) {
+            descend(o, &t);
+            continue;
+        }
+        const uint32_t n_letters = t.letters.n - b->first_letter;
+        const sk_code_range *letters = n_letters ? (sk_code_range *)t.letters.at + b->first_letter : NULL;
+        e = sk_expr_or(d, b->e, sk_expr_then(d, sk_letters(d, letters, n_letters, true), any));
+        if (b->n == 0 || b->word[0].n > b->from) e = sk_expr_or(d, e, SK_EXPR_EMPTY);
+        t.letters.n = b->first_letter;
+        if (--t.branches.n == 0) break;
+        b = top(&t);
+        const sk_expr this = sk_letters(d, (sk_code_range *)t.letters.at + t.letters.n - 1, 1, false);
+        b->e = sk_expr_or(d, b->e, sk_expr_then(d, this, sk_expr_shared(d, "another key", e)));
+        b->at = b->end;
+    }
+    sk_vector_free(d, &t.branches);
+    sk_vector_free(d, &t.letters);
+    return e;
 }
 
 /* Every key that is not listed. */
@@ -128,7 +164,7 @@ static sk_expr other_key(object *o) {
             word[i] = (sk_word){text + (size_t)i * MOST_KEY, (uint32_t)length};
         }
         sk_word_sort(word, n);
-        e = other_than(d, (taken){word, n, 0}, letters(d), 0);
+        e = other_than(o, word, n);
     }
     sk_vector_free(d, &bytes);
     sk_vector_free(d, &words);
@@ -152,7 +188,7 @@ static bool add_patterns(object *o, sk_claim *value, const sk_claim_part *part, 
     return found;
 }
 
-static sk_claim value_of(object *o, sk_json key) {
+SK_OWN_FRAME static sk_claim value_of(object *o, sk_json key) {
     sk_claim value = {0};
     char written[MOST_WRITTEN];
     const uint32_t n = write_key(written, key);
@@ -193,7 +229,7 @@ static bool find_pattern(object *o, const char **where, sk_json *pattern) {
 }
 
 /* Keys of a pattern; those of no pattern are left out then. Where a listed key is of the pattern too, none but the listed ones. */
-static sk_expr pattern_pair(object *o, const char *where, sk_json pattern) {
+SK_OWN_FRAME static sk_expr pattern_pair(object *o, const char *where, sk_json pattern) {
     char text[512], written[MOST_WRITTEN];
     size_t at_byte;
     sk_expr key;
@@ -215,7 +251,7 @@ static sk_expr pattern_pair(object *o, const char *where, sk_json pattern) {
     return value.never ? SK_EXPR_NOTHING : pair(o, key, sk_claim_value(o->s, &value));
 }
 
-static sk_expr other_pair(object *o) {
+SK_OWN_FRAME static sk_expr other_pair(object *o) {
     const char *where;
     sk_json pattern, other;
     if (find_pattern(o, &where, &pattern)) return pattern_pair(o, where, pattern);

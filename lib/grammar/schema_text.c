@@ -53,12 +53,19 @@ static sk_expr read_pattern(sk_schema *s, const char *at, const char *keyword, c
 }
 
 static sk_expr of_pattern(sk_schema *s, const char *at, sk_json v) {
-    char pattern[MOST_PATTERN];
-    const size_t n = sk_json_to_text(v, pattern, sizeof pattern);
     if (sk_json_kind_of(v) != SK_JSON_TEXT)
         return sk_schema_refuse(s, SKALD_FORMAT, at, "pattern", "a text is expected");
-    if (n > sizeof pattern) return sk_schema_refuse(s, SKALD_UNSUPPORTED, at, "pattern", "more than 4096 bytes");
-    return read_pattern(s, at, "pattern", pattern, n);
+    sk_vector text = {.size = 1};
+    const size_t n = sk_json_to_text(v, NULL, 0);
+    if (n > MOST_PATTERN) return sk_schema_refuse(s, SKALD_UNSUPPORTED, at, "pattern", "more than 4096 bytes");
+    char *pattern = sk_vector_add(s->d, &text, (uint32_t)n + 1);
+    sk_expr e = SK_EXPR_NOTHING;
+    if (pattern) {
+        sk_json_to_text(v, pattern, n);
+        e = read_pattern(s, at, "pattern", pattern, n);
+    }
+    sk_vector_free(s->d, &text);
+    return e;
 }
 
 static sk_expr of_format(sk_schema *s, const char *at, sk_json v) {

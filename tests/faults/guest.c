@@ -133,6 +133,77 @@ static void lay_out_deep(life *l, world *w) {
     skald_template_free(t);
 }
 
+static void repeat(char *text, const char *part, int n) {
+    while (n-- > 0) strcat(text, part);
+}
+
+/* Compiles a text and follows it for some ids. */
+static void follow(life *l, world *w, skald_grammar_kind kind, const char *text) {
+    enum { MOST = 1024 };
+    const skald_grammar_options o = {.size = sizeof o, .kind = kind, .cache_bytes = 4u << 20};
+    static float row[MOST];
+    skald_grammar *grammar = NULL;
+    skald_matcher *matcher = NULL;
+    done(l, "grammar", skald_grammar_create(&grammar, w->model, text, strlen(text), &o, NULL));
+    done(l, "matcher", skald_matcher_create(&matcher, grammar, NULL));
+    for (uint32_t i = 0; i < 40 && !l->failed; i++) {
+        int32_t id = -1;
+        memset(row, 0, sizeof row);
+        const skald_status status = skald_matcher_mask(row, matcher, row, 400);
+        done(l, "mask", status == SKALD_END ? SKALD_OK : status);
+        if (status == SKALD_END) break;
+        for (uint32_t k = 0; k < w->info.n_vocab; k++) {
+            mix(l, row[k] == 0);
+            if (row[k] == 0 && (id < 0 || k % 7 == i % 7)) id = (int32_t)k;
+        }
+        if (skald_model_is_end(w->model, id)) break;
+        const skald_status taken = skald_matcher_accept(matcher, id);
+        done(l, "accept", taken == SKALD_END ? SKALD_OK : taken);
+        mix(l, skald_matcher_least(matcher));
+    }
+    skald_matcher_free(matcher);
+    skald_grammar_release(grammar);
+    done(l, "free", SKALD_OK);
+}
+
+/* As deep as groups, keys, values and schemas may be, and as long. */
+static void constrain(life *l, world *w) {
+    enum { GROUPS = 46, VALUES = 56, ALL = 20 };
+    static char text[8192];
+    strcpy(text,
+           "{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"^");
+    repeat(text, "(", GROUPS);
+    strcat(text, "[a-f]|x");
+    repeat(text, ")?", GROUPS);
+    strcat(text, "$\"},\"b\":{\"enum\":[");
+    repeat(text, "[", VALUES);
+    repeat(text, "]", VALUES);
+    strcat(text, ",{\"c\":1.5}]},\"d\":");
+    repeat(text, "{\"allOf\":[", ALL);
+    strcat(text, "{\"minimum\":1}");
+    repeat(text, "]}", ALL);
+    for (int i = 1; i < 8; i++) {
+        strcat(text, ",\"");
+        repeat(text, "k\303\251", 5 * i);
+        strcat(text, "\":true");
+    }
+    strcat(
+        text,
+        "},\"additionalProperties\":{\"oneOf\":[{\"type\":\"null\"},{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}]}}");
+    follow(l, w, SKALD_GRAMMAR_JSON_SCHEMA, text);
+    strcpy(text, "{\"type\":\"object\",\"patternProperties\":{\"^");
+    repeat(text, "(", GROUPS);
+    strcat(text, "a");
+    repeat(text, ")", GROUPS);
+    strcat(text, "$\":{\"type\":\"integer\",\"minimum\":-12345,\"maximum\":999999}},\"properties\":{\"b\":{}}}");
+    follow(l, w, SKALD_GRAMMAR_JSON_SCHEMA, text);
+    strcpy(text, "root ::= ");
+    repeat(text, "(", GROUPS);
+    strcat(text, "\"a\" | [^x-z] root?");
+    repeat(text, ")?", GROUPS);
+    follow(l, w, SKALD_GRAMMAR_RULES, text);
+}
+
 /* Numbers are read, reckoned with and written; the smallest ones need the mode that a template is run in. */
 static void converse(life *l, world *w) {
     static const char layout[] =
@@ -207,6 +278,7 @@ static void speak(life *l, world *w) {
     o.n_tokens = 10, o.n_context = 128, o.sampler = &sampler;
     converse(l, w);
     lay_out_deep(l, w);
+    constrain(l, w);
     done(l, "generate", skald_generate(w->model, "I\xc4\xb0i\xc4\xb1 return 3,14", &o, hear, l, NULL));
 }
 
