@@ -186,11 +186,46 @@ static void check_early_hybrid(skald_runtime *runtime) {
     free(bytes);
 }
 
+/* A tensor that has no place is named. */
+static void check_stranger(skald_runtime *runtime, const char *from, const char *to) {
+    unsigned char *bytes = malloc(MOST_BYTES);
+    char said[128];
+    if (!bytes) exit(2);
+    const size_t n_bytes = read_model(bytes, "llama_mqa_bias");
+    skald_report why = {.size = sizeof why};
+    rename_tensor(bytes, n_bytes, from, to);
+    CHECK_EQUAL(try_open(runtime, bytes, n_bytes, &why), SKALD_UNSUPPORTED);
+    snprintf(said, sizeof said, "tensor %s has no place in architecture llama", to);
+    CHECK_TEXT(why.text, said);
+    free(bytes);
+}
+
+/* A tensor of another type than its role can have; its bytes stay in the file. */
+static void check_type(skald_runtime *runtime, const char *name, uint32_t n_dims, uint32_t type, const char *said) {
+    unsigned char *bytes = malloc(MOST_BYTES);
+    if (!bytes) exit(2);
+    const size_t n_bytes = read_model(bytes, "llama_mqa_bias");
+    skald_report why = {.size = sizeof why};
+    memcpy(value_of(bytes, n_bytes, name) + 8 * n_dims, &type, sizeof type);
+    CHECK(try_open(runtime, bytes, n_bytes, &why) != SKALD_OK);
+    CHECK_SAID(strstr(why.text, name) && strstr(why.text, said), "%s of type %u: \"%s\"", name, type, why.text);
+    free(bytes);
+}
+
 int main(void) {
     skald_runtime *runtime;
     CHECK_EQUAL(skald_runtime_create(&runtime, NULL, NULL), SKALD_OK);
     for (size_t i = 0; i < sizeof bends / sizeof *bends; i++) check_bend(runtime, &bends[i]);
     check_early_hybrid(runtime);
+    check_stranger(runtime, "blk.0.attn_q.bias", "blk.0.stranger");
+    check_stranger(runtime, "blk.0.attn_q.bias", "blk.9.attn_q.bias"); /* no such layer */
+    check_stranger(runtime, "blk.0.attn_q.bias", "blk.x.attn_q.bias");
+    check_stranger(runtime, "blk.0.attn_output.bias", "blk.00.attn_q.bias");
+    check_stranger(runtime, "blk.0.attn_q.bias", "blk.0");
+    check_stranger(runtime, "blk.0.attn_q.bias", "bias");
+    check_type(runtime, "blk.0.attn_norm.weight", 1, 26, "type I32");
+    check_type(runtime, "blk.0.attn_q.weight", 2, 26, "type I32");
+    check_type(runtime, "blk.0.attn_q.weight", 2, 12, "blocks of Q4_K");
     skald_runtime_release(runtime);
     return sk_checked();
 }
