@@ -1,0 +1,116 @@
+"""Changes one operator, constant or statement of a file at a time and looks whether a test notices.
+
+usage: mutants.py FOLDER N [SEED]     N mutants, drawn with SEED (1) from all that can be made of the rooms below; works on a
+                                      copy of the sources in FOLDER
+Prints each that survived with its line; those are looked at by a person: a test is missing, or the change changes nothing.
+"""
+import glob
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOMS = [  # sources, and the tests of which one must fail
+    (["lib/file/gguf.c", "lib/file/gguf_value.c", "lib/file/files.c", "lib/file/source.c", "lib/file/sort.c"],
+     ["rooms_gguf", "rooms_gguf_malformed", "rooms_model_keys", "rooms_vocab_malformed", "faults_files"]),
+    (["lib/cache/*.c"], ["rooms_cache", "rooms_pages", "rooms_save", "faults_steps"]),
+    (["lib/schedule/*.c", "lib/engine/engine.c", "lib/engine/requests.c", "lib/engine/prefix.c"],
+     ["rooms_pages", "rooms_engine", "faults_engine"]),
+]
+SWAPS = {" < ": [" <= "], " <= ": [" < "], " > ": [" >= "], " >= ": [" > "], " == ": [" != "], " != ": [" == "],
+         " && ": [" || "], " || ": [" && "], " + ": [" - "], " - ": [" + "], " * ": [" + "], " / ": [" * "],
+         " += ": [" -= "], " -= ": [" += "], "++": ["--"], "--": ["++"], "true": ["false"], "false": ["true"], "(!": ["("]}
+SKIP = re.compile(r"^\s*(#|/\*|\*|//|\}|\{|case |static const char|typedef|_Static_assert)|sk_fail|refuse\(|wrong\(|^$")
+
+
+def code_of(line):
+    """The line without its comment and with texts blanked, so that places stay."""
+    line = re.sub(r"/\*.*?(\*/|$)", lambda m: " " * len(m[0]), line)
+    return re.sub(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])+\'', lambda m: "~" * len(m[0]), line)
+
+
+def mutants_of(line):
+    code = code_of(line)
+    for old, news in SWAPS.items():
+        for m in re.finditer(re.escape(old), code):
+            for new in news:
+                yield line[:m.start()] + new + line[m.end():]
+    for m in re.finditer(r"(?<![\w.])(\d+)(?=u?\b)(?!\w*\()", code):
+        yield line[:m.start()] + str(int(m[1]) + 1) + line[m.end():]
+    if re.match(r"\s+[\w\->\[\]\.\*\(\)&, ]+( [-+|&]?= .*|\(.*\)|\+\+|--);\s*$", code) and "return" not in code \
+            and not re.match(r"\s+(const |static |sk_\w+ \w|u?int\w* \w|size_t |skald_\w+ \*?\w+ =|bool |char )", code):
+        yield re.match(r"\s*", line)[0] + ";"
+
+
+def all_mutants():
+    for room, (patterns, _) in enumerate(ROOMS):
+        for path in sorted(p for pattern in patterns for p in glob.glob(os.path.join(ROOT, pattern))):
+            in_comment = False
+            with open(path, encoding="utf-8") as f:
+                for number, line in enumerate(f.read().split("\n")):
+                    in_comment = in_comment or line.lstrip().startswith("/*")
+                    ends = "*/" in line
+                    if not in_comment and not SKIP.search(line):
+                        for new in mutants_of(line):
+                            yield room, os.path.relpath(path, ROOT), number, line, new
+                    in_comment = in_comment and not ends
+
+
+def build(folder, tests):
+    return subprocess.run(["cmake", "--build", f"{folder}/build", "--target", *(f"test_{t}" for t in tests)],
+                          capture_output=True).returncode == 0
+
+
+def killer(folder, tests):
+    for test in tests:
+        try:
+            run = subprocess.run([f"{folder}/build/tests/test_{test}"], capture_output=True, timeout=400)
+        except subprocess.TimeoutExpired:
+            return f"{test}, which does not end"
+        if run.returncode:
+            return test
+    return None
+
+
+def main():
+    folder, wanted = os.path.abspath(sys.argv[1]), int(sys.argv[2])
+    source = os.path.join(folder, "source")
+    shutil.rmtree(source, ignore_errors=True)
+    os.makedirs(source)
+    for name in ("CMakeLists.txt", "lib", "backends", "include", "tests", "examples", "bindings", "pkgconfig"):
+        path = os.path.join(ROOT, name)
+        (shutil.copytree if os.path.isdir(path) else shutil.copy)(path, os.path.join(source, name))
+    subprocess.run(["cmake", "-S", source, "-B", f"{folder}/build", "-DSKALD_TESTS=ON", "-DSKALD_PROGRAMS=OFF"], check=True,
+                   capture_output=True)
+    every = list(all_mutants())
+    drawn = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1).sample(every, min(wanted, len(every)))
+    for _, tests in ROOMS:
+        assert build(folder, tests) and not killer(folder, tests), "the tests do not pass as they are"
+    killed = not_built = 0
+    survived = []
+    for room, path, number, old, new in sorted(drawn):
+        file = os.path.join(source, path)
+        with open(file, encoding="utf-8") as f:
+            text = f.read()
+        lines = text.split("\n")
+        lines[number] = new
+        with open(file, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines))
+        if not build(folder, ROOMS[room][1]):
+            not_built += 1
+        elif killer(folder, ROOMS[room][1]):
+            killed += 1
+        else:
+            survived.append((path, number))
+            print(f"{path}:{number + 1}\n  - {old.strip()}\n  + {new.strip()}", flush=True)
+        with open(file, "w", encoding="utf-8") as f:
+            f.write(text)
+    print(f"{len(every)} mutants can be made, {len(drawn)} were: {killed} killed, {len(survived)} survived, "
+          f"{not_built} not built")
+
+
+if __name__ == "__main__":
+    main()
