@@ -1,0 +1,114 @@
+/* How long a host that wants to cancel has to wait: the longest stretch between two places where a load or a step looks
+ * whether it shall stop, in milliseconds, and how long a cancel itself takes. A step is stopped at every place it has.
+ *
+ *     skald_latency MODEL [THREADS [DEPTH]]      one line of JSON for the load and for each kind of step */
+#define _POSIX_C_SOURCE 200809L
+#include <skald/skald.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { PREFILL = 512 };
+
+typedef struct waits {
+    double last, longest, sum;
+    long n;
+} waits;
+
+static void must(skald_status status, const char *what) {
+    if (status == SKALD_OK) return;
+    fprintf(stderr, "skald_latency: %s: %s\n", what, skald_status_text(status));
+    exit(1);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+static void looked(waits *w) {
+    const double t = now(), waited = t - w->last;
+    if (waited > w->longest) w->longest = waited;
+    w->sum += waited, w->last = t, w->n++;
+}
+
+static int32_t look(void *user, float done) {
+    (void)done;
+    looked(user);
+    return 0;
+}
+
+static void say(const char *what, uint32_t depth, const waits *w, double cancel) {
+    printf(
+        "{\"what\": \"%s\", \"depth\": %u, \"places\": %ld, \"longest_ms\": %.3f, \"mean_ms\": %.4f, \"cancel_ms\": %.3f}\n",
+        what, depth, w->n, w->longest, w->sum / (double)(w->n ? w->n : 1), cancel);
+}
+
+/* Read n ids; with `w`, paused at every place. */
+static void step(skald_context *context, skald_kv_cache *cache, const skald_span *span, waits *w) {
+    skald_step_options o;
+    skald_step_options_init(&o, sizeof o);
+    o.microseconds = w != NULL;
+    if (w) w->last = now();
+    skald_status status = skald_step(context, cache, &o, NULL, span, 1);
+    for (; status == SKALD_PENDING; status = skald_step_continue(context, &o, NULL)) looked(w);
+    if (w) looked(w);
+    must(status, "step");
+}
+
+/* A step that is begun, stopped somewhere and cancelled. */
+static double cancel(skald_context *context, skald_kv_cache *cache, const skald_span *span) {
+    skald_step_options o;
+    skald_step_options_init(&o, sizeof o);
+    o.microseconds = 2000;
+    if (skald_step(context, cache, &o, NULL, span, 1) != SKALD_PENDING) return 0;
+    const double begin = now();
+    must(skald_step_cancel(context), "cancel");
+    return now() - begin;
+}
+
+int main(int argc, char **argv) {
+    const uint32_t n_threads = argc > 2 ? (uint32_t)atoi(argv[2]) : 0, depth = argc > 3 ? (uint32_t)atoi(argv[3]) : 0;
+    skald_runtime *runtime = NULL;
+    skald_model *model = NULL;
+    skald_kv_cache *cache = NULL;
+    skald_context *context = NULL;
+    skald_runtime_options r;
+    skald_model_options m;
+    skald_kv_cache_options k;
+    skald_context_options c;
+    skald_seq seq;
+    static int32_t ids[PREFILL];
+    if (argc < 2) return fputs("usage: skald_latency MODEL [THREADS [DEPTH]]\n", stderr), 2;
+    skald_runtime_options_init(&r, sizeof r);
+    skald_model_options_init(&m, sizeof m);
+    skald_kv_cache_options_init(&k, sizeof k);
+    skald_context_options_init(&c, sizeof c);
+    waits load = {.last = now()};
+    r.n_threads = n_threads, m.progress = look, m.progress_user = &load;
+    k.n_tokens = depth + 2 * PREFILL, c.n_rows = PREFILL;
+    must(skald_runtime_create(&runtime, &r, NULL), "runtime");
+    load.last = now();
+    must(skald_model_open_path(&model, runtime, argv[1], &m, NULL), argv[1]);
+    looked(&load);
+    say("load", 0, &load, 0);
+    must(skald_kv_cache_create(&cache, model, &k, NULL), "cache");
+    must(skald_context_create(&context, model, &c, NULL), "context");
+    must(skald_kv_cache_open(&seq, cache), "sequence");
+    for (uint32_t i = 0; i < PREFILL; i++) ids[i] = (int32_t)(i * 7 % 1000 + 1);
+    skald_span span = {.size = sizeof span, .seq = seq, .tokens = ids, .n_tokens = PREFILL};
+    for (uint32_t at = 0; at < depth; at += PREFILL) step(context, cache, &span, NULL);
+    const double cancelled = cancel(context, cache, &span);
+    waits prefill = {0}, decode = {0};
+    step(context, cache, &span, &prefill);
+    say("prefill 512", depth, &prefill, cancelled);
+    span.n_tokens = 1;
+    for (int i = 0; i < 16; i++) step(context, cache, &span, &decode);
+    say("decode", depth, &decode, cancel(context, cache, &span));
+    skald_context_free(context);
+    skald_kv_cache_free(cache);
+    skald_model_release(model);
+    skald_runtime_release(runtime);
+    return 0;
+}
