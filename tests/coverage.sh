@@ -15,7 +15,7 @@ objects() {
 
 if [ $# -gt 1 ]; then
     shift
-    llvm-cov show -show-branches=count -instr-profile="$folder/all.profdata" $(objects) "$@" 2>/dev/null |
+    llvm-cov show "$folder/lib/libskald.so" -show-branches=count -instr-profile="$folder/all.profdata" $(objects) "$@" 2>/dev/null |
         grep -E '^ *[0-9]+\| *0\||False: 0\]|True: 0,|^/'
     exit
 fi
@@ -37,7 +37,7 @@ ctest --test-dir "$folder" -j "$(nproc)" -E '^(abi\.(library|recorded|rooms|head
 "$folder/tests/test_golden_same_bits" hashes >/dev/null
 
 llvm-profdata merge -sparse "$folder"/profiles/*.profraw -o "$folder/all.profdata"
-llvm-cov export -summary-only -instr-profile="$folder/all.profdata" $(objects) $(find "$root/lib" -name '*.c') \
+llvm-cov export "$folder/lib/libskald.so" -summary-only -instr-profile="$folder/all.profdata" $(objects) $(find "$root/lib" -name '*.c') \
     >"$folder/summary.json" 2>/dev/null
 python3 - "$folder/summary.json" "$root/" <<'END'
 import json
