@@ -166,6 +166,23 @@ static void check_mappings(uint32_t in_place) {
     CHECK_EQUAL(memory.live, 0);
 }
 
+/* A file that is none of ours is not kept open either. */
+static void check_strangers(void) {
+    static const char *const names[] = {"/hashes.txt", "/tiny/nowhere.gguf", "/tiny"};
+    skald_runtime *runtime = make_runtime();
+    const int files = open_files();
+    const uint64_t before = memory.live;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        skald_model *model = NULL;
+        char path[512];
+        snprintf(path, sizeof path, "%s%s", SK_TEST_DATA, names[i]);
+        CHECK(skald_model_open_path(&model, runtime, path, NULL, NULL) != SKALD_OK && !model);
+        CHECK_EQUAL(open_files(), files);
+        CHECK_EQUAL(memory.live, before);
+    }
+    skald_runtime_release(runtime);
+}
+
 /* ---- threads */
 
 static void check_threads(void) {
@@ -224,6 +241,7 @@ int main(void) {
     check_reads();
     check_mappings(0);
     check_mappings(1);
+    check_strangers();
     check_threads();
     check_truncation();
     return sk_checked();

@@ -354,6 +354,8 @@ static void check_split_path(void) {
     char out[64];
     CHECK(sk_split_path(out, sizeof out, "a/b-00001-of-00012.gguf", 11, 12, NULL) == SKALD_OK);
     CHECK_TEXT(out, "a/b-00012-of-00012.gguf");
+    CHECK_EQUAL(sk_split_path(out, sizeof out, "a/b-00001-of-12345.gguf", 9876, 12345, NULL), SKALD_OK);
+    CHECK_TEXT(out, "a/b-09877-of-12345.gguf");
     CHECK_EQUAL(sk_split_path(out, 24, "a/b-00001-of-00012.gguf", 0, 12, NULL), SKALD_OK);
     CHECK_EQUAL(sk_split_path(out, 23, "a/b-00001-of-00012.gguf", 0, 12, NULL), SKALD_FORMAT);
     CHECK_EQUAL(sk_split_path(out, sizeof out, "a/b-00001-of-00012.gguf", 12, 12, NULL), SKALD_FORMAT);

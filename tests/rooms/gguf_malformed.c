@@ -204,6 +204,14 @@ static void check_alignment(void) {
     sk_gguf_put_text(&w, "general.alignment", "32");
     sk_gguf_finish(&w, NULL);
     refused(s.bytes, s.n_bytes, SKALD_FORMAT, "general.alignment: an integer expected, text", "alignment as text");
+    for (int as_bool = 0; as_bool < 2; as_bool++) {
+        s.n_bytes = 0;
+        sk_gguf_begin(&w, sample_write, &s, 1, 0, 32);
+        if (as_bool) sk_gguf_put_bool(&w, "general.alignment", true);
+        else sk_gguf_put_f32(&w, "general.alignment", 64);
+        sk_gguf_finish(&w, NULL);
+        refused(s.bytes, s.n_bytes, SKALD_FORMAT, "general.alignment: an integer expected", "alignment as no integer");
+    }
     s.n_bytes = 0;
     sk_gguf_begin(&w, sample_write, &s, 2, 0, 32);
     sk_gguf_put_u32(&w, "general.alignment", 32);

@@ -28,6 +28,22 @@ static bool fits(world *w, uint32_t n) {
     return status == SKALD_OK;
 }
 
+/* What a cache says that it holds. */
+static void sequences_are_counted(void) {
+    world w;
+    skald_seq seq[3];
+    skald_kv_cache_stats stats = {.size = sizeof stats};
+    CHECK_EQUAL(world_open(&w, &(world_options){.n_tokens = 1024, .n_sequences = 5}), SKALD_OK);
+    for (int i = 0; i < 2; i++) CHECK_EQUAL(skald_kv_cache_open(&seq[i], w.cache), SKALD_OK);
+    CHECK_EQUAL(world_read(&w, seq[0], 0, 200), SKALD_OK);
+    CHECK_EQUAL(skald_kv_cache_fork(&seq[2], w.cache, seq[0], 150), SKALD_OK);
+    CHECK_EQUAL(skald_kv_cache_release(w.cache, seq[1]), SKALD_OK);
+    CHECK_EQUAL(skald_kv_cache_get_stats(&stats, w.cache), SKALD_OK);
+    CHECK(stats.n_sequences == 2 && stats.n_sequences_max == 5 && stats.n_tokens == 350);
+    CHECK(stats.n_pages - stats.n_pages_free == 2 && stats.n_pages_shared == 2);
+    world_close(&w);
+}
+
 /* In the pages of 8 texts of the longest. */
 static void many_of_ragged_lengths_fit(void) {
     uint64_t n_texts = 0, n_held = 0, n_pages = 0;
@@ -49,5 +65,6 @@ static void many_of_ragged_lengths_fit(void) {
 
 int main(void) {
     many_of_ragged_lengths_fit();
+    sequences_are_counted();
     return sk_checked();
 }
