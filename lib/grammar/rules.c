@@ -133,6 +133,13 @@ SK_OWN_FRAME static sk_expr read_class(reader *r) {
     return sk_expr_chars(r->d, range, n, negated);
 }
 
+/* A token that ends answers is no part of a text: who accepts it has come to the end. */
+static sk_expr token(reader *r, uint32_t id) {
+    if (sk_vocab_is_end(r->in->vocab, (int32_t)id))
+        return wrong(r, "this token ends answers, as the end of the rules does");
+    return sk_expr_token(r->d, id);
+}
+
 /* <[17]>, or the special token that is written so. */
 static sk_expr read_token(reader *r) {
     const sk_vocab *v = r->in->vocab;
@@ -143,15 +150,15 @@ static sk_expr read_token(reader *r) {
         if (r->at == first || !begins(r, "]>")) return wrong(r, "a token is written <[number]>");
         if (id >= v->n_tokens) return wrong(r, "the vocabulary has no such token");
         r->at += 2;
-        return sk_expr_token(r->d, (uint32_t)id);
+        return token(r, (uint32_t)id);
     }
     size_t n = 1, length = 0;
     while (r->at + n < r->end && r->at[n] != '>' && r->at[n] != '\n') n++;
     const int32_t id =
-        sk_vocab_special(v, true, (const uint8_t *)r->at, n + 1 < (size_t)(r->end - r->at) ? n + 1 : n, &length);
+        sk_vocab_special(v, true, (const uint8_t *)r->at, n < (size_t)(r->end - r->at) ? n + 1 : n, &length);
     if (id < 0 || length != n + 1) return wrong(r, "the vocabulary has no such special token");
     r->at += length;
-    return sk_expr_token(r->d, (uint32_t)id);
+    return token(r, (uint32_t)id);
 }
 
 /* The rule of this name, made when it is named first; `name` lies in the text. */

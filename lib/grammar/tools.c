@@ -22,11 +22,11 @@ static const struct {
      ""},
 };
 
-/* The special token with exactly this text, -1: none. */
+/* The special token with exactly this text, -1: none, or one that ends answers. */
 static int32_t special(const sk_vocab *v, const char *text, size_t n) {
     size_t length = 0;
     const int32_t id = n ? sk_vocab_special(v, true, (const uint8_t *)text, n, &length) : -1;
-    return length == n ? id : -1;
+    return length == n && !sk_vocab_is_end(v, id) ? id : -1;
 }
 
 static sk_expr say(sk_draft *d, const sk_vocab *v, const char *text) {

@@ -88,6 +88,8 @@ static const struct {
     {"root ::= <[2000]>", "the vocabulary has no such token"},
     {"root ::= <[2]", "a token is written <[number]>"},
     {"root ::= <|nothing|>", "the vocabulary has no such special token"},
+    {"root ::= \"a\" <[1]> \"b\"", "line 1, column 19: this token ends answers"},
+    {"root ::= </s>", "this token ends answers"},
     {"root ::= root \"a\" | \"b\"", "line 1, column 1: rule root: begins with itself (left recursion)"},
     {"root ::= a \"x\"\na ::= b? c\nb ::= \"q\"\nc ::= a \"y\" | \"z\"\n", "begins with itself"},
     {"root ::= \"a\" root", "line 1, column 1: rule root: no text of it ever ends"},
