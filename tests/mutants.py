@@ -18,7 +18,7 @@ ROOMS = [  # sources, and the tests of which one must fail
      ["rooms_gguf", "rooms_gguf_malformed", "rooms_model_keys", "rooms_vocab_malformed", "faults_files"]),
     (["lib/cache/*.c"], ["rooms_cache", "rooms_pages", "rooms_save", "faults_steps"]),
     (["lib/schedule/*.c", "lib/engine/engine.c", "lib/engine/requests.c", "lib/engine/prefix.c"],
-     ["rooms_pages", "rooms_engine", "faults_engine"]),
+     ["rooms_pages", "rooms_engine", "rooms_decoding", "faults_engine"]),
 ]
 SWAPS = {" < ": [" <= "], " <= ": [" < "], " > ": [" >= "], " >= ": [" > "], " == ": [" != "], " != ": [" == "],
          " && ": [" || "], " || ": [" && "], " + ": [" - "], " - ": [" + "], " * ": [" + "], " / ": [" * "],

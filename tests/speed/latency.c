@@ -11,7 +11,7 @@
 enum { PREFILL = 512 };
 
 typedef struct waits {
-    double last, longest, sum;
+    double last, longest, sum, at; /* at: how far it had come after the longest */
     long n;
 } waits;
 
@@ -27,22 +27,21 @@ static double now(void) {
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-static void looked(waits *w) {
+static void looked(waits *w, double done) {
     const double t = now(), waited = t - w->last;
-    if (waited > w->longest) w->longest = waited;
+    if (waited > w->longest) w->longest = waited, w->at = done;
     w->sum += waited, w->last = t, w->n++;
 }
 
 static int32_t look(void *user, float done) {
-    (void)done;
-    looked(user);
+    looked(user, done);
     return 0;
 }
 
 static void say(const char *what, uint32_t depth, const waits *w, double cancel) {
     printf(
-        "{\"what\": \"%s\", \"depth\": %u, \"places\": %ld, \"longest_ms\": %.3f, \"mean_ms\": %.4f, \"cancel_ms\": %.3f}\n",
-        what, depth, w->n, w->longest, w->sum / (double)(w->n ? w->n : 1), cancel);
+        "{\"what\": \"%s\", \"depth\": %u, \"places\": %ld, \"longest_ms\": %.3f, \"longest_at\": %.3f, \"mean_ms\": %.4f, \"cancel_ms\": %.3f}\n",
+        what, depth, w->n, w->longest, w->at, w->sum / (double)(w->n ? w->n : 1), cancel);
 }
 
 /* Read n ids; with `w`, paused at every place. */
@@ -52,8 +51,8 @@ static void step(skald_context *context, skald_kv_cache *cache, const skald_span
     o.microseconds = w != NULL;
     if (w) w->last = now();
     skald_status status = skald_step(context, cache, &o, NULL, span, 1);
-    for (; status == SKALD_PENDING; status = skald_step_continue(context, &o, NULL)) looked(w);
-    if (w) looked(w);
+    for (; status == SKALD_PENDING; status = skald_step_continue(context, &o, NULL)) looked(w, 0);
+    if (w) looked(w, 1);
     must(status, "step");
 }
 
@@ -91,7 +90,7 @@ int main(int argc, char **argv) {
     must(skald_runtime_create(&runtime, &r, NULL), "runtime");
     load.last = now();
     must(skald_model_open_path(&model, runtime, argv[1], &m, NULL), argv[1]);
-    looked(&load);
+    looked(&load, 1);
     say("load", 0, &load, 0);
     must(skald_kv_cache_create(&cache, model, &k, NULL), "cache");
     must(skald_context_create(&context, model, &c, NULL), "context");
