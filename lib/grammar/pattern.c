@@ -113,7 +113,7 @@ static uint32_t read_char(reader *r, bool in_class) {
     return wrong(r, "unknown escape");
 }
 
-SK_OWN_FRAME static sk_expr read_class(reader *r) {
+static SK_OWN_FRAME sk_expr read_class(reader *r) {
     class c = {.n = 0};
     r->at++;
     const bool negated = take(r, "^");
@@ -150,7 +150,7 @@ static sk_expr read_group(reader *r, uint32_t depth) {
 }
 
 /* A character, or an escape that stands for many. */
-SK_OWN_FRAME static sk_expr read_letter(reader *r) {
+static SK_OWN_FRAME sk_expr read_letter(reader *r) {
     class c = {.n = 0};
     if (!add_named(r, &c)) {
         const uint32_t code = read_char(r, false);

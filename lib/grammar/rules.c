@@ -110,7 +110,7 @@ static sk_expr read_text(reader *r) {
     return sk_expr_then(r->d, all, sk_expr_text(r->d, part, (uint32_t)n));
 }
 
-SK_OWN_FRAME static sk_expr read_class(reader *r) {
+static SK_OWN_FRAME sk_expr read_class(reader *r) {
     sk_code_range range[256];
     uint32_t n = 0;
     r->at++;

@@ -13,14 +13,14 @@ static size_t number_length(sk_json v) {
     return n;
 }
 
-SK_OWN_FRAME static bool same_text(sk_json a, sk_json b) {
+static SK_OWN_FRAME bool same_text(sk_json a, sk_json b) {
     char x[256], y[256];
     const size_t n = sk_json_to_text(a, x, sizeof x), m = sk_json_to_text(b, y, sizeof y);
     if (n != m) return false;
     return n <= sizeof x && memcmp(x, y, n) == 0; /* longer ones count as different */
 }
 
-SK_OWN_FRAME static bool same_number(sk_json a, sk_json b) {
+static SK_OWN_FRAME bool same_number(sk_json a, sk_json b) {
     sk_decimal x, y;
     const size_t n = number_length(a), m = number_length(b);
     if (sk_decimal_read(&x, a.at, n) && sk_decimal_read(&y, b.at, m)) return sk_decimal_compare(&x, &y) == 0;

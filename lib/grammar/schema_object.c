@@ -50,7 +50,7 @@ static void list_key(object *o, const char *where, sk_json key, bool required) {
     if (to) *to = (property){.key = key, .required = required};
 }
 
-SK_OWN_FRAME static void list_keys(object *o) {
+static SK_OWN_FRAME void list_keys(object *o) {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < o->c->n; i++) {
             const char *where = o->c->part[i].at;
@@ -188,7 +188,7 @@ static bool add_patterns(object *o, sk_claim *value, const sk_claim_part *part, 
     return found;
 }
 
-SK_OWN_FRAME static sk_claim value_of(object *o, sk_json key) {
+static SK_OWN_FRAME sk_claim value_of(object *o, sk_json key) {
     sk_claim value = {0};
     char written[MOST_WRITTEN];
     const uint32_t n = write_key(written, key);
@@ -229,7 +229,7 @@ static bool find_pattern(object *o, const char **where, sk_json *pattern) {
 }
 
 /* Keys of a pattern; those of no pattern are left out then. Where a listed key is of the pattern too, none but the listed ones. */
-SK_OWN_FRAME static sk_expr pattern_pair(object *o, const char *where, sk_json pattern) {
+static SK_OWN_FRAME sk_expr pattern_pair(object *o, const char *where, sk_json pattern) {
     char text[512], written[MOST_WRITTEN];
     size_t at_byte;
     sk_expr key;
@@ -251,7 +251,7 @@ SK_OWN_FRAME static sk_expr pattern_pair(object *o, const char *where, sk_json p
     return value.never ? SK_EXPR_NOTHING : pair(o, key, sk_claim_value(o->s, &value));
 }
 
-SK_OWN_FRAME static sk_expr other_pair(object *o) {
+static SK_OWN_FRAME sk_expr other_pair(object *o) {
     const char *where;
     sk_json pattern, other;
     if (find_pattern(o, &where, &pattern)) return pattern_pair(o, where, pattern);
