@@ -222,7 +222,8 @@ void sk_expert_room_carve(sk_carver *carver, sk_expert_room *room, const skald_s
 
 /* A job of about a hundred microseconds: short enough to pause at, long enough to share. */
 #define SK_JOB_MACS      (2u << 20)
-/* From here on a panel is expanded once for many rows, and a job is larger for it; fewer rows unpack as they go. */
+/* From here on, or from twice as many, a panel is expanded once for many rows, and a job is larger for it; fewer rows
+ * unpack as they go. */
 #define SK_MANY_ROWS     32u
 #define SK_MANY_JOB_MACS (8u << 20)
 

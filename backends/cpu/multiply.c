@@ -4,10 +4,11 @@
 
 bool sk_takes_integers(const skald_weight *w) { return sk_matmul_at(w->layout)->int_tile != NULL; }
 
-/* The scalar leaf would gain nothing. */
+/* The scalar leaf would gain nothing, and with 32 registers tiles that unpack as they go keep up for longer. */
 bool sk_expands(const skald_stream *s, const skald_weight *w, uint32_t n_rows) {
-    return n_rows >= SK_MANY_ROWS && sk_matmul_at(w->layout)->expand &&
-           s->device->kernels.expanded != sk_expanded_scalar;
+    const sk_kernels *k = &s->device->kernels;
+    const uint32_t least = k->level == SK_LEVEL_AVX512 ? 2 * SK_MANY_ROWS : SK_MANY_ROWS;
+    return n_rows >= least && sk_matmul_at(w->layout)->expand && k->expanded != sk_expanded_scalar;
 }
 
 /* Every integer kind can be expanded where tiles multiply, so all that many rows meet takes them in groups. */
