@@ -51,7 +51,7 @@ static void end_call(sk_answer *a) {
 
 static void enter(sk_answer *a, sk_mode mode) {
     a->mode = mode;
-    a->skip_space = mode == SK_MODE_REASONING || mode == SK_MODE_ARGUMENTS;
+    a->skip_space = mode == SK_MODE_REASONING || mode == SK_MODE_ARGUMENTS || mode == SK_MODE_RAW;
     a->whole = a->skip_brackets = false;
     a->n_name = 0;
 }
@@ -241,6 +241,8 @@ static void end_header(sk_answer *a) {
 
 /* The tag that ends it may be one that ends the whole answer, which nobody pushes: the value itself tells. */
 static void raw_byte(sk_answer *a, char byte) {
+    if (a->skip_space && is_space(byte)) return;
+    a->skip_space = false;
     say(a, SKALD_ANSWER_ARGUMENTS, byte);
     const sk_value_step step = a->whole ? SK_VALUE_BEHIND : sk_value_byte(&a->call.value, byte);
     a->whole |= step == SK_VALUE_LAST;
