@@ -327,6 +327,7 @@ skald_status sk_config_experts(sk_kind *kind, const sk_gguf *g, skald_report *wh
 /* ---- placing: the same walk over the roles measures, lays out and loads */
 
 typedef struct sk_placing {
+    sk_pool *pool; /* the runtime's */
     const skald_backend *backend;
     skald_device *device;
     const sk_config *config;

@@ -9,8 +9,6 @@
 #include "model/read_vocab.h"
 #include <string.h>
 
-#define LARGEST_PAGE (2u << 20)
-
 typedef struct {
     skald_runtime *runtime;
     const sk_device_slot *slot;
@@ -161,7 +159,8 @@ static skald_status measure(opening *o, const skald_source *parts, uint32_t n_pa
     if (status != SKALD_OK) return status;
     if (!o->options->vocabulary_only) {
         status = sk_model_configure(&o->config, &o->family, &o->files, o->options->n_context, o->why);
-        o->placing = (sk_placing){.backend = o->slot->backend,
+        o->placing = (sk_placing){.pool = o->runtime->pool,
+                                  .backend = o->slot->backend,
                                   .device = o->slot->device,
                                   .config = &o->config,
                                   .files = &o->files,
@@ -257,27 +256,6 @@ uint64_t sk_model_fingerprint(const skald_model *model) {
     return sum;
 }
 
-typedef struct {
-    char *at;
-    uint64_t n_bytes;
-} fresh_memory;
-
-static void touch_page(void *arg, uint32_t index) {
-    const fresh_memory *m = arg;
-    m->at[index * (uint64_t)LARGEST_PAGE] = 0;
-}
-
-/* The system clears a page when it is first written. Threads that pack side by side meet in the same huge page, and each
- * would clear one, of which a single one is used: so they first take different ones. */
-static void make_pages(skald_model *m, uint64_t n_bytes) {
-    fresh_memory fresh = {.at = m->backend->buffer_address(m->weights), .n_bytes = n_bytes};
-    sk_pool *pool = m->runtime->pool;
-    if (!fresh.at) return;
-    sk_team *team = sk_pool_enter(pool, sk_pool_threads(pool));
-    sk_pool_run(pool, team, touch_page, &fresh, (uint32_t)sk_divide_up(n_bytes, LARGEST_PAGE));
-    sk_pool_leave(pool, team);
-}
-
 /* The files become buffers, and the model keeps them open. */
 static skald_status wrap_files(skald_model *m, opening *o) {
     skald_status status = SKALD_OK;
@@ -303,7 +281,6 @@ static skald_status load_weights(skald_model *m, opening *o, sk_model_check *che
     if (wraps(o)) status = wrap_files(m, o);
     if (status != SKALD_OK) return status;
     sk_pool_be_patient(m->runtime->pool, true);
-    make_pages(m, o->placing.weights_bytes);
     status = sk_place_load(&o->placing, o->family, m->weights, o->staging, o->options);
     sk_pool_be_patient(m->runtime->pool, false);
     for (uint32_t i = 0; status == SKALD_OK && wraps(o) && i < m->n_parts; i++)

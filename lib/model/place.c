@@ -6,6 +6,7 @@
 
 #define PLACE_ALIGNMENT      64u
 #define PROGRESS_NANOSECONDS 1000000u
+#define LARGEST_PAGE         (2u << 20)
 
 /* A role met in the file. `slot` is where its skald_weight or skald_rows goes; scratch while only measuring. */
 typedef struct {
@@ -245,6 +246,8 @@ typedef struct {
     uint64_t all;    /* bytes of the file, and how many are read */
     atomic_uint_least64_t done;
     atomic_uint told; /* a failure is in the report already */
+    char *fresh;      /* memory that nobody has written, NULL: not the host's */
+    uint64_t made;    /* bytes of it whose pages there are */
 } loading;
 
 typedef struct {
@@ -262,6 +265,30 @@ static skald_status report_progress(loading *l, bool at_once) {
     l->next = now + PROGRESS_NANOSECONDS;
     float done = l->all ? (float)((double)atomic_load(&l->done) / (double)l->all) : 1.0f;
     return l->options->progress(l->options->progress_user, done) ? SKALD_CANCELLED : SKALD_OK;
+}
+
+static void make_page(void *arg, uint32_t index) {
+    char *fresh = arg;
+    fresh[index * (uint64_t)LARGEST_PAGE] = 0;
+}
+
+/* The system clears a page when it is first written. Threads that pack side by side meet in the same huge page, and each
+ * would clear one, of which a single one is used: so before they pack up to `end` they take different ones, some
+ * milliseconds long. */
+static skald_status make_pages(sk_placing *p, loading *l, uint64_t end) {
+    skald_status status = SKALD_OK;
+    if (!l->fresh || l->made >= end) return status;
+    const uint32_t n_threads = sk_pool_threads(p->pool);
+    sk_team *team = sk_pool_enter(p->pool, n_threads);
+    while (l->made < end && status == SKALD_OK) {
+        const uint64_t n = sk_divide_up(end - l->made, LARGEST_PAGE);
+        const uint32_t some = n < n_threads ? (uint32_t)n : n_threads;
+        sk_pool_run(p->pool, team, make_page, l->fresh + l->made, some);
+        l->made += some * (uint64_t)LARGEST_PAGE;
+        status = report_progress(l, false);
+    }
+    sk_pool_leave(p->pool, team);
+    return status;
 }
 
 /* On any worker; the first failure has the report. */
@@ -305,7 +332,7 @@ static skald_status load_matrix(sk_placing *p, const met *m, loading *l) {
                                  .row_bytes = self.row_bytes,
                                  .staging = l->staging,
                                  .concurrent = source->concurrent};
-    skald_status status = SKALD_OK;
+    skald_status status = make_pages(p, l, w.offset + m->count * w.n_bytes);
     for (uint64_t i = 0; i < m->count && status == SKALD_OK; i++, w.offset += w.n_bytes)
         status = p->backend->weight_place(p->device, &w, &reader, m->every ? 0 : (uint32_t)(m->first + i * m->whole));
     return status == SKALD_DEVICE ? sk_fail(p->why, status, "tensor %s: the device failed", m->name) : status;
@@ -363,6 +390,7 @@ static skald_status load_frequencies(sk_placing *p, loading *l) {
 skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,
                            const skald_model_options *options) {
     loading l = {.buffer = buffer, .staging = staging, .options = options, .thread = sk_os_thread()};
+    l.fresh = p->backend->buffer_address(buffer);
     for (uint32_t i = 0; i < p->files->n_tensors; i++) l.all += p->files->tensor[i]->n_bytes;
     skald_status status = walk(p, family, load_one, &l);
     if (status == SKALD_OK) status = load_frequencies(p, &l);
