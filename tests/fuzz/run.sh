@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- answer conversation gguf grammar json model schema state template text vocab
+[ $# -gt 0 ] || set -- answer conversation gguf json model schema state template text vocab
 folder=${FUZZ_DIR:-$root/build/fuzz}
 clang=${CLANG:-clang}
 
