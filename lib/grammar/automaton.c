@@ -140,6 +140,10 @@ static void allow(sk_automaton *a, uint32_t id) {
     if (id < a->n_logits) a->bits[id / 32] |= 1u << id % 32;
 }
 
+static bool is_allowed(const sk_automaton *a, uint32_t id) {
+    return id < a->n_logits && a->bits[id / 32] >> id % 32 & 1;
+}
+
 static void forbid(sk_automaton *a, uint32_t id) {
     if (id < a->n_logits) a->bits[id / 32] &= ~(1u << id % 32);
 }
@@ -180,7 +184,8 @@ static void walk(sk_automaton *a, uint32_t limit, uint32_t base) {
         a->item_at[depth] = to;
         const uint32_t first = t->first[node], end = t->first[++node], least = first < end ? at(a, to)->least : 0;
         if (first == end || least > limit) continue;
-        for (uint32_t i = first; i < end; i++) allow_ranked(a, t->ids[i], least, base);
+        for (uint32_t i = first; i < end; i++)
+            if (!is_allowed(a, t->ids[i])) allow_ranked(a, t->ids[i], least, base);
     }
 }
 
@@ -189,9 +194,19 @@ typedef struct tokens {
     uint32_t limit, base;
 } tokens;
 
-static void allow_token(void *user, const sk_op *op) {
+/* To a->set: all ways after a token that is waited for by name. */
+static bool take_named(sk_automaton *a, const sk_set *from, uint32_t id) {
+    const uint32_t n = sk_trie_writes(a->vocab, id) ? sk_vocab_length(a->vocab, id) : 0;
+    const uint8_t *bytes = a->vocab->bytes + a->vocab->start[id];
+    bool writes = n > 0;
+    *a->set = *from;
+    for (uint32_t i = 0; i + 1 < n && writes; i++) writes = sk_set_byte(a->set, a->work, a->p, a->set, bytes[i]);
+    return sk_set_token(a->set, a->work, a->p, from, id, writes ? a->set : NULL, writes ? bytes[n - 1] : 0);
+}
+
+static void allow_named(void *user, const sk_op *op) {
     tokens *t = user;
-    if (op->kind != SK_OP_TOKEN || !sk_set_token(t->a->set, t->a->work, t->a->p, t->a->begin, op->other)) return;
+    if (op->kind != SK_OP_TOKEN || is_allowed(t->a, op->other) || !take_named(t->a, t->a->begin, op->other)) return;
     const uint32_t least = sk_set_least(t->a->set, t->a->p);
     if (least <= t->limit) allow_ranked(t->a, op->other, least, t->base);
 }
@@ -202,9 +217,9 @@ static void make_mask(sk_automaton *a, uint32_t unit, uint32_t limit) {
     a->n_near = a->n_far = a->most = 0;
     load(a->begin, a, unit);
     a->item_at[0] = unit;
-    walk(a, limit, base);
     tokens t = {a, limit, base};
-    sk_set_each(a->begin, a->p, allow_token, &t);
+    sk_set_each(a->begin, a->p, allow_named, &t); /* first: what their bytes lead to is in it */
+    walk(a, limit, base);
     if (sk_set_may_end(a->begin))
         for (uint32_t i = 0; i < a->vocab->n_ends; i++) allow(a, (uint32_t)a->vocab->end[i]);
 }
@@ -288,7 +303,10 @@ bool sk_automaton_go(sk_automaton *a, sk_matcher *m, const uint8_t *bytes, uint3
 }
 
 bool sk_automaton_take(sk_automaton *a, sk_matcher *m, uint32_t id) {
-    if (!sk_set_token(a->set, a->work, a->p, &m->set, id)) return false;
+    const sk_vocab *v = a->vocab;
+    if (!sk_set_waits(&m->set, a->p, id))
+        return sk_trie_writes(v, id) && sk_automaton_go(a, m, v->bytes + v->start[id], sk_vocab_length(v, id));
+    if (!take_named(a, &m->set, id)) return false;
     m->set = *a->set;
     m->epoch = 0;
     return true;

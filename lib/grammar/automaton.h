@@ -37,7 +37,8 @@ void sk_automaton_carve(sk_automaton *a, sk_carver *c, const sk_grammar_host *ho
 void sk_automaton_open(sk_automaton *a, const sk_program *p);
 /* The mask of where `m` is. */
 const uint32_t *sk_automaton_mask(sk_automaton *a, sk_matcher *m, uint32_t n_left);
-/* `m` goes on by the bytes of a token; false: they lead nowhere, and it stays. */
+/* `m` goes on by bytes; false: they lead nowhere, and it stays. */
 bool sk_automaton_go(sk_automaton *a, sk_matcher *m, const uint8_t *bytes, uint32_t n_bytes);
+/* By a token: its name and its bytes. */
 bool sk_automaton_take(sk_automaton *a, sk_matcher *m, uint32_t id);
 #endif

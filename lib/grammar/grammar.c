@@ -119,9 +119,7 @@ bool sk_matcher_accept(sk_matcher *m, skald_grammar *g, int32_t id) {
     if (m->ended || id < 0 || (uint32_t)id >= v->n_tokens) return false;
     if (sk_vocab_is_end(v, id)) return sk_set_may_end(&m->set) ? (m->ended = true) : false;
     sk_os_gate_lock(&g->lock);
-    bool taken = sk_automaton_take(g->automaton, m, (uint32_t)id);
-    if (!taken && sk_trie_writes(v, (uint32_t)id))
-        taken = sk_automaton_go(g->automaton, m, v->bytes + v->start[id], sk_vocab_length(v, (uint32_t)id));
+    const bool taken = sk_automaton_take(g->automaton, m, (uint32_t)id);
     sk_os_gate_unlock(&g->lock);
     return taken;
 }

@@ -157,44 +157,71 @@ static uint32_t rebuild(sk_set_work *w, const sk_program *p, group g) {
     return node;
 }
 
-/* The way that takes `what` and is nearest to the end goes first: what is dropped for want of room is never the nearest. */
-static void step_nearest(sk_set_work *w, const sk_program *p, const sk_set *from, sk_op_kind kind, uint32_t what) {
-    group best = {0};
-    uint32_t least = SK_UNREACHED, next = 0;
-    for (uint32_t i = 1; i < from->n_words;) {
-        const group g = group_at(from, i);
+/* The ways of a set that take a byte, or a token. */
+typedef struct source {
+    const sk_set *from;
+    sk_op_kind kind;
+    uint32_t what;
+} source;
+
+typedef struct nearest {
+    group group;
+    uint32_t next, least;
+} nearest;
+
+static void look_for_nearest(nearest *best, const sk_program *p, source s) {
+    for (uint32_t i = 1; i < s.from->n_words;) {
+        const group g = group_at(s.from, i);
         const uint32_t below = stack_bytes(g, p);
         for (uint32_t k = 0; k < g.n; k++) {
             const sk_op *op = &p->op[g.op[k]];
-            if (!takes(op, kind, what) || sum(below, p->bytes[op->next]) >= least) continue;
-            best = g, next = op->next, least = sum(below, p->bytes[next]);
+            if (!takes(op, s.kind, s.what) || sum(below, p->bytes[op->next]) >= best->least) continue;
+            *best = (nearest){g, op->next, sum(below, p->bytes[op->next])};
         }
         i += length_of(g);
     }
-    if (least != SK_UNREACHED) explore(w, p, rebuild(w, p, best), next);
 }
 
-/* `kind` RANGE: of byte `what`; TOKEN: of that token. */
-static bool step(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, sk_op_kind kind, uint32_t what) {
-    open_work(w);
-    step_nearest(w, p, from, kind, what);
-    for (uint32_t i = 1; i < from->n_words && !w->full;) {
-        const group g = group_at(from, i);
+static void take_all(sk_set_work *w, const sk_program *p, source s) {
+    for (uint32_t i = 1; i < s.from->n_words && !w->full;) {
+        const group g = group_at(s.from, i);
         for (uint32_t k = 0; k < g.n && !w->full; k++) {
             const sk_op *op = &p->op[g.op[k]];
-            if (takes(op, kind, what)) explore(w, p, rebuild(w, p, g), op->next);
+            if (takes(op, s.kind, s.what)) explore(w, p, rebuild(w, p, g), op->next);
         }
         i += length_of(g);
     }
+}
+
+/* The way that is nearest to the end goes first: what is dropped for want of room is never the nearest. */
+static bool step(sk_set *out, sk_set_work *w, const sk_program *p, const source *s, uint32_t n) {
+    nearest best = {.least = SK_UNREACHED};
+    open_work(w);
+    for (uint32_t i = 0; i < n; i++) look_for_nearest(&best, p, s[i]);
+    if (best.least != SK_UNREACHED) explore(w, p, rebuild(w, p, best.group), best.next);
+    for (uint32_t i = 0; i < n; i++) take_all(w, p, s[i]);
     return close_set(out, w);
 }
 
 bool sk_set_byte(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, uint8_t byte) {
-    return step(out, w, p, from, SK_OP_RANGE, byte);
+    const source s = {from, SK_OP_RANGE, byte};
+    return step(out, w, p, &s, 1);
 }
 
-bool sk_set_token(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, uint32_t id) {
-    return step(out, w, p, from, SK_OP_TOKEN, id);
+bool sk_set_token(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, uint32_t id,
+                  const sk_set *before, uint8_t last) {
+    const source s[] = {{from, SK_OP_TOKEN, id}, {before, SK_OP_RANGE, last}};
+    return step(out, w, p, s, before ? 2 : 1);
+}
+
+bool sk_set_waits(const sk_set *s, const sk_program *p, uint32_t id) {
+    for (uint32_t i = 1; i < s->n_words;) {
+        const group g = group_at(s, i);
+        for (uint32_t k = 0; k < g.n; k++)
+            if (takes(&p->op[g.op[k]], SK_OP_TOKEN, id)) return true;
+        i += length_of(g);
+    }
+    return false;
 }
 
 uint32_t sk_set_least(const sk_set *s, const sk_program *p) {

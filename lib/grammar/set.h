@@ -47,9 +47,14 @@ typedef struct sk_set_work {
 
 /* The ways at the beginning. */
 void sk_set_begin(sk_set *out, sk_set_work *w, const sk_program *p);
-/* The ways after a byte, or a token; false: there is none. `from` may be `out`. */
+/* The ways after a byte; false: there is none. `from` may be `out`, also below. */
 bool sk_set_byte(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, uint8_t byte);
-bool sk_set_token(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, uint32_t id);
+/* The ways after a token: those of `from` that wait for it by name, and, where `before` is not NULL, those of `before`, to
+ * which all but its last byte have led, that take this byte. A token may be both, and what follows may differ. */
+bool sk_set_token(sk_set *out, sk_set_work *w, const sk_program *p, const sk_set *from, uint32_t id,
+                  const sk_set *before, uint8_t last);
+/* Whether a way waits for this token by name. */
+bool sk_set_waits(const sk_set *s, const sk_program *p, uint32_t id);
 
 static inline bool sk_set_may_end(const sk_set *s) { return s->word[0] != 0; }
 static inline bool sk_set_must_end(const sk_set *s) { return s->n_words == 1; }

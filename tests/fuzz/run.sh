@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- answer conversation gguf json model schema state template text vocab
+[ $# -gt 0 ] || set -- answer conversation gguf grammar json model schema state template text vocab
 folder=${FUZZ_DIR:-$root/build/fuzz}
 clang=${CLANG:-clang}
 
@@ -38,6 +38,7 @@ printf '\3\177[TOOL_CALLS] [{"name": "f", "arguments": {}}][TOOL_CALLS]f[ARGS]{}
 printf '\5\177<|channel|>commentary to=f <|constrain|>json<|message|>{}<|call|>' >"$folder/seeds/answer/harmony"
 
 printf 'root ::= "a" [^b-d\\n]* (x | "\\u00e9"){2,3} # c\nx ::= <[3]> x? | .\n' >"$folder/seeds/grammar/rules"
+printf 'root ::= [^b-d\\n] x* (x | "ab"){2,7}\nx ::= <[3]> x? | root\n' >"$folder/seeds/grammar/named"
 printf '{"type":"object","properties":{"a":{"$ref":"#/$defs/x"},"b":{"enum":["p",1]}},"required":["b"],"additionalProperties":false,"$defs":{"x":{"anyOf":[{"type":"number","minimum":0.5,"maximum":3},{"type":"string","pattern":"^a[b-d]+$"}]}}}' >"$folder/seeds/schema/object"
 printf '{"type":"array","prefixItems":[{"type":"string","format":"date"}],"items":{"oneOf":[{"type":"null"},{"type":"string","maxLength":4}]},"maxItems":3,"minItems":1}' >"$folder/seeds/schema/list"
 

@@ -153,6 +153,36 @@ static void special_tokens(void) {
     sk_grammar_free(g);
 }
 
+/* A token that a rule names may also write bytes that another way waits for: both ways stay open, and the nearer counts. */
+static void named_and_written(void) {
+    static const char *const rules_of[] = {"root ::= [a-c] | <[%u]> \"a long way to the end\"",
+                                           "root ::= <[%u]> | [a-c] \"a long way to the end\"",
+                                           "root ::= x* \"b\"\nx ::= <[%u]> x? | [a-c] x? | \"aaa\"",
+                                           "root ::= [a-c] x* (x | \"ab\"){2,7}\nx ::= <[%u]> x? | root"};
+    static sk_matcher m, by_name;
+    static written out;
+    dice d = {11};
+    for (size_t i = 0; i < sizeof rules_of / sizeof *rules_of; i++)
+        for (uint32_t arena = 0; arena < 2; arena++) {
+            char text[200];
+            snprintf(text, sizeof text, rules_of[i], WORDS_BYTE + 'a');
+            skald_grammar *g = compile(text, NULL);
+            if (arena) g->automaton->n_units = 6000;
+            sk_matcher_begin(&m, g);
+            by_name = m;
+            CHECK(sk_matcher_accept(&by_name, g, WORDS_BYTE + 'a'));
+            if (i < 2) CHECK_SAID(sk_matcher_may_end(&by_name), "%s: the nearer way is lost", text);
+            if (i < 2)
+                CHECK_SAID(sk_matcher_accept(&by_name, g, WORDS_BYTE + 'a'), "%s: the farther way is lost", text);
+            for (int how = 0; how < 100; how++) {
+                write_answer(&out, g, &w.host, &d, NULL, g->least + roll(&d) % 8);
+                CHECK_SAID(!out.bad && out.whole, "%s\n%s, cut at \"%.*s\"", text, out.bad ? out.bad : "not whole",
+                           (int)out.n_bytes, out.text);
+            }
+            sk_grammar_free(g);
+        }
+}
+
 /* The mask allows exactly the tokens that are accepted. */
 static void masks(void) {
     static sk_matcher m, copy;
@@ -408,6 +438,7 @@ int main(void) {
     refuses();
     cut_anywhere();
     special_tokens();
+    named_and_written();
     masks();
     missing_byte();
     deep();
