@@ -29,7 +29,7 @@ typedef struct sk_store_units {
 typedef struct sk_store_layer {
     skald_store_layer shape;
     const sk_store_units *units;
-    uint64_t offset;           /* in a page or slot */
+    uint64_t offset, n_bytes;  /* in a page or slot */
     uint64_t k_bytes, v_bytes; /* of one head */
     uint64_t rows, row_stride; /* of a state: where they begin behind it */
     uint64_t list;             /* where the group's lists begin in the pages of a pass */
@@ -285,9 +285,7 @@ const char *sk_cpu_weight_kernel(skald_device *device, const skald_weight *w);
 uint64_t sk_cpu_store_bytes(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
 skald_status sk_cpu_store_create(skald_store **out, skald_device *device, const skald_store_plan *plan);
 void sk_cpu_store_free(skald_store *store);
-skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t group, uint32_t n);
-skald_status sk_cpu_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+skald_status sk_cpu_layer_copy(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n);
 skald_status sk_cpu_part_read(void *to, skald_store *store, const skald_store_part *part);
 skald_status sk_cpu_part_write(skald_store *store, const skald_store_part *part, const void *from);
 

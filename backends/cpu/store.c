@@ -35,9 +35,10 @@ static uint64_t place_layers(sk_store_layer *layers, const skald_store_plan *pla
         sk_store_layer l = size_layer(plan, &plan->layers[i]);
         l.units = units;
         l.offset = at;
+        l.n_bytes =
+            sk_add(sk_mul(l.shape.n_kv_heads, l.k_bytes + l.v_bytes), sk_add(l.rows, SKALD_STATE_GRID * l.row_stride));
         if (layers) layers[i] = l;
-        at = sk_add(at, sk_mul(l.shape.n_kv_heads, l.k_bytes + l.v_bytes));
-        at = sk_add(at, sk_add(l.rows, SKALD_STATE_GRID * l.row_stride));
+        at = sk_add(at, l.n_bytes);
     }
     return at;
 }
@@ -119,26 +120,14 @@ char *sk_store_row(const skald_store *store, uint32_t layer, uint32_t slot, uint
     return sk_store_state(store, layer, slot) + l->rows + position % SKALD_STATE_GRID * l->row_stride;
 }
 
-static skald_status copy_unit(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t index) {
-    const sk_store_units *target = &to_store->units[index], *source = &from_store->units[index];
-    if (to >= target->n || from >= source->n || target->n_bytes != source->n_bytes) return SKALD_ARGUMENT;
-    memcpy(unit_at(target, to), unit_at(source, from), (size_t)source->n_bytes);
-    return SKALD_OK;
-}
-
-/* Keys are transposed: the whole page is one copy, what lies behind n is nobody's. */
-skald_status sk_cpu_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t group, uint32_t n) {
+/* Keys are transposed, and rows are few beside states: all that the layer keeps is one copy, what lies behind n is nobody's. */
+skald_status sk_cpu_layer_copy(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n) {
     (void)n;
-    if (group >= to_store->n_groups || group >= from_store->n_groups) return SKALD_ARGUMENT;
-    return copy_unit(to_store, to, from_store, from, group);
-}
-
-skald_status sk_cpu_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
-    (void)n; /* rows are few beside states */
-    if (to_store->n_groups != from_store->n_groups) return SKALD_ARGUMENT;
-    return copy_unit(to_store, to, from_store, from, to_store->n_groups);
+    if (layer >= store->n_layers) return SKALD_ARGUMENT;
+    const sk_store_layer *l = &store->layers[layer];
+    if (to >= l->units->n || from >= l->units->n) return SKALD_ARGUMENT;
+    memcpy(unit_at(l->units, to) + l->offset, unit_at(l->units, from) + l->offset, (size_t)l->n_bytes);
+    return SKALD_OK;
 }
 
 /* ---- one token of one head, as the format has it on disk: blocks of f16 scale and integers, or plain elements */

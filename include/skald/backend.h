@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define SKALD_BACKEND_VERSION 3u
+#define SKALD_BACKEND_VERSION 4u
 
 /* Before a plug-in's skald_backend_entry, whatever skald itself was built like. */
 #if defined(_WIN32)
@@ -572,11 +572,9 @@ struct skald_backend {
     uint64_t (*store_bytes)(skald_device *device, uint64_t *on_device, const skald_store_plan *plan);
     skald_status (*store_create)(skald_store **out, skald_device *device, const skald_store_plan *plan);
     void (*store_free)(skald_store *store);
-    /* The first n positions of page `from` in one store to page `to` of another of the same plan, or of the same. */
-    skald_status (*page_copy)(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t group, uint32_t n);
-    /* The state of a slot and the first n rows since its grid line, likewise. NULL: a device without states. */
-    skald_status (*slot_copy)(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+    /* What one layer keeps in page or slot `from` to page or slot `to`: the first n positions, or the state and the first n
+     * rows since its grid line. By layers, so that a host is asked in between. */
+    skald_status (*layer_copy)(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n);
     skald_status (*part_read)(void *to, skald_store *store, const skald_store_part *part);
     skald_status (*part_write)(skald_store *store, const skald_store_part *part, const void *from);
 

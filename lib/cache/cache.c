@@ -77,7 +77,19 @@ skald_status sk_cache_enter_pass(skald_kv_cache *cache, sk_sequence *s, uint32_t
         const uint32_t room = group->holdings[i].end * SKALD_PAGE_TOKENS - first;
         if (*n_rows > room) *n_rows = room;
     }
-    return *n_rows ? sk_slots_enter_pass(cache, s, first, first + *n_rows) : SKALD_OK;
+    if (*n_rows == 0) return SKALD_OK;
+    if (first == s->length) s->n_uncopied = cache->n_layers; /* behind its first pass all is its own */
+    return sk_slots_enter_pass(cache, s, first, first + *n_rows);
+}
+
+skald_status sk_cache_copy_next(skald_kv_cache *cache, sk_sequence *s) {
+    skald_status status = SKALD_END;
+    while (status == SKALD_END && s->n_uncopied) {
+        const uint32_t layer = --s->n_uncopied;
+        if (cache->layers[layer].state_bytes) status = sk_slots_copy(cache, s, layer);
+        else status = sk_pages_copy_tail(cache, layer, index_of(cache, s));
+    }
+    return status;
 }
 
 void sk_cache_leave_pass(skald_kv_cache *cache, sk_sequence *s, uint32_t next) {
@@ -103,7 +115,7 @@ void sk_cache_abort_all(skald_kv_cache *cache) {
         if (!s->stepping) continue;
         for (uint32_t g = 0; g < cache->n_groups; g++) sk_pages_abort(cache, &cache->groups[g], i);
         sk_slots_abort(cache, s);
-        s->stepping = 0;
+        s->stepping = 0, s->n_uncopied = 0;
     }
 }
 
@@ -111,10 +123,19 @@ void sk_cache_abort_all(skald_kv_cache *cache) {
 
 skald_status sk_cache_reserve(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens) {
     if (sk_cache_need(cache, s, n_tokens) > cache->groups[0].pages.n_free) return SKALD_FULL;
+    const uint32_t i = index_of(cache, s);
     skald_status status = take_room(cache, s, n_tokens);
-    if (status != SKALD_OK) return status;
+    for (uint32_t layer = 0; status == SKALD_OK && layer < cache->n_layers; layer++) {
+        if (cache->layers[layer].state_bytes || cache->layers[layer].group != 0) continue;
+        const skald_status copied = sk_pages_copy_tail(cache, layer, i);
+        if (copied != SKALD_END) status = copied;
+    }
+    if (status != SKALD_OK) {
+        sk_pages_abort(cache, &cache->groups[0], i);
+        return status;
+    }
     s->target = s->length;
-    sk_pages_commit(cache, &cache->groups[0], index_of(cache, s));
+    sk_pages_commit(cache, &cache->groups[0], i);
     const uint32_t room = s->length + n_tokens;
     if (room > s->length && room > s->reserved) s->reserved = room;
     return SKALD_OK;

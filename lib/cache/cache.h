@@ -6,7 +6,8 @@
  *     group 1: a window of 16       sequence 1   [ - ][ 3 ][ 0 ]      what no row to come can see was given back
  *     slots: grid lines of 16       sequence 1   5 (at 288), 6 (at 272)
  *
- * A step prepares (the tail is copied when shared, pages behind the length are taken), goes through passes, then commits (a
+ * A step prepares (pages behind the length are taken, and one in place of a tail that is shared), goes through passes (before
+ * its first, a sequence's shared tail and slot are copied), then commits (a
  * few integers) or aborts. Nothing of a prepared step can be seen until it is committed, and nothing that was committed is
  * given back before. Bookkeeping only: the contents belong to the device.
  *
@@ -32,6 +33,8 @@ typedef struct sk_sequence {
     uint32_t slot[2];    /* with the state at the last grid line up to length, and at the line before; SK_NONE */
     uint32_t work[2];    /* the same behind the passes of the step under way */
     uint32_t state_from, state_before, state_to; /* of its rows in the pass under way, as in skald_pass */
+    uint32_t n_uncopied;                         /* layers that were not yet looked at by sk_cache_copy_next */
+    uint32_t copy_from, copy_to;                 /* slots; SK_NONE: none is copied */
     uint8_t living;
     uint8_t stepping; /* prepared and not yet committed or aborted */
 } sk_sequence;
@@ -62,8 +65,8 @@ struct skald_kv_cache {
     uint32_t n_sequences, n_groups, n_list;
     uint32_t n_layers;
     const skald_store_layer *layers; /* [n_layers] */
-    sk_sequence *sequences; /* [n_sequences] */
-    uint32_t *lists;        /* [n_groups][n_sequences][n_list] */
+    sk_sequence *sequences;          /* [n_sequences] */
+    uint32_t *lists;                 /* [n_groups][n_sequences][n_list] */
     sk_group groups[SK_MAX_GROUPS];
     sk_counted slots;
 };
@@ -94,11 +97,13 @@ bool sk_cache_reaches(const skald_kv_cache *cache, const sk_sequence *s, uint32_
 
 /* How many free pages of group 0 a step of n_tokens more would take. UINT64_MAX: more than the cache will ever have. */
 uint64_t sk_cache_need(const skald_kv_cache *cache, const sk_sequence *s, uint32_t n_tokens);
-/* Takes them; only after sk_cache_need said they are there. DEVICE: the tail could not be copied. */
+/* Takes them; only after sk_cache_need said they are there. */
 skald_status sk_cache_prepare(skald_kv_cache *cache, sk_sequence *s, uint32_t n_tokens);
 /* Room for a pass with its rows [first, first + *n_rows), fewer where a window has no more; at least one when no other
- * sequence took rows in this pass. Sets the pass's states. DEVICE: a slot could not be copied. */
+ * sequence took rows in this pass. Sets the pass's states. What it shares with others is then to be copied. */
 skald_status sk_cache_enter_pass(skald_kv_cache *cache, sk_sequence *s, uint32_t first, uint32_t *n_rows);
+/* Before the pass is run: copies one more layer of what is shared and will be written. END: all is; or as the device says. */
+skald_status sk_cache_copy_next(skald_kv_cache *cache, sk_sequence *s);
 /* The rows before `next` have had their passes: what only they could see comes back, if it is this step's own. */
 void sk_cache_leave_pass(skald_kv_cache *cache, sk_sequence *s, uint32_t next);
 void sk_cache_commit(skald_kv_cache *cache, sk_sequence *s);
@@ -115,8 +120,10 @@ uint32_t sk_pages_first_kept(const sk_group *g, uint32_t n_tokens);
 /* First page that row n_tokens sees. */
 uint32_t sk_pages_first_seen(const sk_group *g, uint32_t n_tokens);
 bool sk_pages_tail_is_shared(const skald_kv_cache *cache, const sk_group *g, uint32_t i);
-/* The tail page may belong to two sequences: it is copied before the first write. */
+/* The tail page may belong to two sequences: a page of its own takes its place, FULL when there is none. */
 skald_status sk_pages_own_tail(skald_kv_cache *cache, uint32_t group, uint32_t i);
+/* What a layer keeps in the shared tail to that page; END: there is none. */
+skald_status sk_pages_copy_tail(skald_kv_cache *cache, uint32_t layer, uint32_t i);
 /* Takes pages up to list entry `end`, as far as there are free ones. */
 void sk_pages_extend(skald_kv_cache *cache, sk_group *g, uint32_t i, uint32_t end);
 /* Gives back what the step under way took in entries below `end`. */
@@ -129,8 +136,10 @@ void sk_pages_trim(skald_kv_cache *cache, sk_group *g, uint32_t i, uint32_t end)
 
 /* ---- slots.c: one sequence's states */
 
-/* Slots for the pass of its rows [first, end). DEVICE: one could not be copied; FULL: none is free, which cannot be. */
+/* Slots for the pass of its rows [first, end). FULL: none is free, which cannot be. */
 skald_status sk_slots_enter_pass(skald_kv_cache *cache, sk_sequence *s, uint32_t first, uint32_t end);
+/* A layer's state from a slot that is shared to the one that took its place; END: there is none. */
+skald_status sk_slots_copy(skald_kv_cache *cache, const sk_sequence *s, uint32_t layer);
 void sk_slots_commit(skald_kv_cache *cache, sk_sequence *s);
 void sk_slots_abort(skald_kv_cache *cache, sk_sequence *s);
 bool sk_slots_reach(const skald_kv_cache *cache, const sk_sequence *s, uint32_t n_tokens);

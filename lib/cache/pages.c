@@ -37,15 +37,17 @@ skald_status sk_pages_own_tail(skald_kv_cache *cache, uint32_t group, uint32_t i
     if (!sk_pages_tail_is_shared(cache, g, i)) return SKALD_OK;
     const uint32_t copy = sk_counted_take(&g->pages);
     if (copy == SK_NONE) return SKALD_FULL;
-    skald_status status =
-        cache->backend->page_copy(cache->store, copy, cache->store, *tail, group, length % SKALD_PAGE_TOKENS);
-    if (status != SKALD_OK) {
-        sk_counted_drop(&g->pages, copy);
-        return status;
-    }
     g->holdings[i].shared_tail = *tail;
     *tail = copy;
     return SKALD_OK;
+}
+
+skald_status sk_pages_copy_tail(skald_kv_cache *cache, uint32_t layer, uint32_t i) {
+    const sk_group *g = &cache->groups[cache->layers[layer].group];
+    const uint32_t length = length_of(cache, i), shared = g->holdings[i].shared_tail;
+    if (shared == SK_NONE) return SKALD_END;
+    return cache->backend->layer_copy(cache->store, list_of(cache, g, i)[length / SKALD_PAGE_TOKENS], shared, layer,
+                                      length % SKALD_PAGE_TOKENS);
 }
 
 void sk_pages_extend(skald_kv_cache *cache, sk_group *g, uint32_t i, uint32_t end) {

@@ -15,19 +15,19 @@ static void drop_own(skald_kv_cache *cache, sk_sequence *s, uint32_t slot) {
     if (is_own(s, slot)) sk_counted_drop(&cache->slots, slot);
 }
 
-/* Makes work[0] a slot that rows from `first` on may be written into: one that no other sequence has. */
-static skald_status own_current(skald_kv_cache *cache, sk_sequence *s, uint32_t first) {
+/* Makes work[0] a slot that rows may be written into: one that no other sequence has. */
+static skald_status own_current(skald_kv_cache *cache, sk_sequence *s) {
     const uint32_t shared = s->work[0];
     if (shared != SK_NONE && !sk_counted_is_shared(&cache->slots, shared)) return SKALD_OK;
     const uint32_t own = sk_counted_take(&cache->slots);
     if (own == SK_NONE) return SKALD_FULL;
     s->work[0] = own;
-    if (shared == SK_NONE) return SKALD_OK;
-    return cache->backend->slot_copy(cache->store, own, cache->store, shared, first % SKALD_STATE_GRID);
+    s->copy_from = shared, s->copy_to = own;
+    return SKALD_OK;
 }
 
 static skald_status stay_in_chunk(skald_kv_cache *cache, sk_sequence *s, uint32_t first) {
-    skald_status status = own_current(cache, s, first);
+    skald_status status = own_current(cache, s);
     s->state_from = first ? s->work[0] : SK_NONE;
     s->state_before = SK_NONE;
     s->state_to = s->work[0];
@@ -35,7 +35,7 @@ static skald_status stay_in_chunk(skald_kv_cache *cache, sk_sequence *s, uint32_
 }
 
 static skald_status cross_one_line(skald_kv_cache *cache, sk_sequence *s, uint32_t first) {
-    skald_status status = own_current(cache, s, first);
+    skald_status status = own_current(cache, s);
     if (status != SKALD_OK) return status;
     drop_own(cache, s, s->work[1]);
     s->work[1] = s->work[0];
@@ -57,12 +57,18 @@ static skald_status cross_lines(skald_kv_cache *cache, sk_sequence *s) {
 }
 
 skald_status sk_slots_enter_pass(skald_kv_cache *cache, sk_sequence *s, uint32_t first, uint32_t end) {
+    s->copy_from = SK_NONE;
     if (cache->slots.n == 0) return SKALD_OK;
     switch (end / SKALD_STATE_GRID - first / SKALD_STATE_GRID) {
     case 0: return stay_in_chunk(cache, s, first);
     case 1: return cross_one_line(cache, s, first);
     default: return cross_lines(cache, s);
     }
+}
+
+skald_status sk_slots_copy(skald_kv_cache *cache, const sk_sequence *s, uint32_t layer) {
+    if (s->copy_from == SK_NONE) return SKALD_END;
+    return cache->backend->layer_copy(cache->store, s->copy_to, s->copy_from, layer, s->length % SKALD_STATE_GRID);
 }
 
 void sk_slots_commit(skald_kv_cache *cache, sk_sequence *s) {

@@ -66,6 +66,12 @@ typedef struct sk_poll {
     bool cancelled; /* the host said so; written on `thread` only */
 } sk_poll;
 
+typedef enum sk_run_stage {
+    SK_RUN_BETWEEN, /* no pass is made up */
+    SK_RUN_COPIES,  /* one is: first what it will write of shared pages is copied */
+    SK_RUN_PASS     /* then the device runs it */
+} sk_run_stage;
+
 typedef struct sk_run {
     const skald_model *model;
     skald_stream *stream;
@@ -73,7 +79,7 @@ typedef struct sk_run {
     float *host_logits;    /* copy for a device whose memory is not the host's, [n_logits, n_vocab]; else NULL */
     skald_kv_cache *cache; /* NULL: no step is under way */
     sk_batch batch;
-    bool in_pass;      /* a pass has been started and has not ended */
+    sk_run_stage stage;
     uint32_t n_logits; /* rows of the last finished step */
     sk_poll poll;
 } sk_run;

@@ -32,17 +32,17 @@ static skald_status take_pages(sk_run *run, skald_report *why) {
                        run->cache->groups[0].pages.n_free);
     for (uint32_t i = 0; i < b->n_spans; i++) {
         skald_status status = sk_cache_prepare(run->cache, sequence_of(run, i), sk_span_at(b->spans, i)->n_tokens);
-        if (status != SKALD_OK) return sk_fail(why, status, "the device could not copy a page");
+        if (status != SKALD_OK) return sk_fail(why, status, "the cache has no page for a window"); /* plan.c counts */
     }
     return SKALD_OK;
 }
 
 void sk_run_drop(sk_run *run) {
     if (!run->cache) return;
-    if (run->in_pass) run->model->backend->stream_drop(run->stream);
+    if (run->stage == SK_RUN_PASS) run->model->backend->stream_drop(run->stream);
     sk_cache_abort_all(run->cache); /* without a look at the spans: a host that gave up may have left them */
     atomic_store(&run->cache->paused, 0);
-    run->in_pass = false;
+    run->stage = SK_RUN_BETWEEN;
     run->cache = NULL;
 }
 
@@ -66,7 +66,7 @@ skald_status sk_run_begin(sk_run *run, skald_kv_cache *cache, const skald_span *
     if (status == SKALD_OK) status = check_positions(run, cache, spans, n_spans, why);
     if (status != SKALD_OK) return status;
     run->cache = cache;
-    run->in_pass = false;
+    run->stage = SK_RUN_BETWEEN;
     status = take_pages(run, why);
     if (status == SKALD_OK) run->n_logits = 0; /* a step that did not begin leaves the rows of the one before */
     else sk_run_drop(run);
@@ -84,22 +84,36 @@ static void set_poll(sk_run *run, const skald_step_options *o) {
     if (o->microseconds) run->poll.deadline = now + (uint64_t)o->microseconds * 1000;
 }
 
+/* What sequences share and the pass will write. In a large model that is some megabytes for each, so the host is asked
+ * behind each layer. */
+static skald_status copy_shared(sk_run *run) {
+    for (uint32_t i = 0; i < run->batch.n_spans; i++) {
+        sk_sequence *s = sequence_of(run, i);
+        for (skald_status status; (status = sk_cache_copy_next(run->cache, s)) != SKALD_END;) {
+            if (status != SKALD_OK) return status;
+            const skald_poll answer = ask(&run->poll);
+            if (answer != SKALD_POLL_GO) return answer == SKALD_POLL_PAUSE ? SKALD_PENDING : SKALD_CANCELLED;
+        }
+    }
+    return SKALD_OK;
+}
+
 /* One pass from wherever it stands. */
 static skald_status go_pass(sk_run *run) {
     const skald_backend *backend = run->model->backend;
-    if (!run->in_pass) {
+    if (run->stage == SK_RUN_COPIES) {
         run->batch.pass.poll = ask;
         run->batch.pass.poll_self = &run->poll;
         skald_status status = backend->stream_start(run->stream, run->cache->store, &run->batch.pass);
         if (status != SKALD_OK) return status;
-        run->in_pass = true;
+        run->stage = SK_RUN_PASS;
     }
     run->poll.done = (float)((double)run->batch.n_done / (double)run->batch.n_tokens);
     skald_status status = backend->stream_run(run->stream);
     if (run->poll.cancelled) return SKALD_CANCELLED; /* asked for at the last job of a pass */
     if (status != SKALD_PENDING && status != SKALD_OK) return status;
     if (status == SKALD_OK) {
-        run->in_pass = false;
+        run->stage = SK_RUN_BETWEEN;
         const skald_pass *p = &run->batch.pass;
         if (run->host_logits && p->n_wanted)
             status = backend->stream_read(run->host_logits + (size_t)p->first_wanted * run->model->config.n_vocab,
@@ -119,8 +133,10 @@ static void commit(sk_run *run) {
 skald_status sk_run_go(sk_run *run, const skald_step_options *options, skald_report *why) {
     set_poll(run, options);
     for (;;) {
-        skald_status status = run->in_pass ? SKALD_OK : sk_batch_next(&run->batch, run->cache);
+        skald_status status = run->stage == SK_RUN_BETWEEN ? sk_batch_next(&run->batch, run->cache) : SKALD_OK;
         if (status == SKALD_END) break;
+        if (status == SKALD_OK && run->stage == SK_RUN_BETWEEN) run->stage = SK_RUN_COPIES;
+        if (status == SKALD_OK && run->stage == SK_RUN_COPIES) status = copy_shared(run);
         if (status == SKALD_OK) status = go_pass(run);
         if (status == SKALD_PENDING) {
             atomic_store(&run->cache->paused, 1);

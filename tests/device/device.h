@@ -153,9 +153,7 @@ const char *device_weight_kernel(skald_device *d, const skald_weight *w);
 uint64_t device_store_bytes(skald_device *d, uint64_t *on_device, const skald_store_plan *plan);
 skald_status device_store_create(skald_store **out, skald_device *d, const skald_store_plan *plan);
 void device_store_free(skald_store *store);
-skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t group, uint32_t n);
-skald_status device_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n);
+skald_status device_layer_copy(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n);
 skald_status device_part_read(void *to, skald_store *store, const skald_store_part *part);
 skald_status device_part_write(skald_store *store, const skald_store_part *part, const void *from);
 /* On the worker: element 0 of a head at a position, and elements there. */

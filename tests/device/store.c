@@ -149,63 +149,49 @@ void device_save(skald_device *d, skald_dtype type, device_address head, uint32_
 /* ---- copies */
 
 typedef struct copy_args {
-    device_address to, from; /* stores */
-    uint32_t to_unit, from_unit, units, n;
+    device_address store;
+    uint32_t to, from, layer, n;
 } copy_args;
 
 /* The first n positions of a layer with pages. */
-static void copy_heads(skald_device *d, const copy_args *a, uint32_t l) {
-    const device_store *to = device_at(d, a->to), *from = device_at(d, a->from);
-    const device_layer *layer = layer_at(d, to, l);
+static void copy_heads(skald_device *d, const copy_args *a) {
+    const device_store *s = device_at(d, a->store);
+    const device_layer *layer = layer_at(d, s, a->layer);
     for (uint32_t i = 0; i < 2 * layer->shape.n_kv_heads * a->n; i++) {
         uint32_t part = i & 1, head = i / 2 / a->n, p = i / 2 % a->n;
-        uint64_t n_bytes = dimension(layer, part) * element_bytes(to->type[part]);
-        uint64_t back = n_bytes - element_bytes(to->type[part]); /* from element 0 to the lowest byte */
-        memmove(device_at(d, device_head(d, to, l, part, head, a->to_unit, p) - back),
-                device_at(d, device_head(d, from, l, part, head, a->from_unit, p) - back), (size_t)n_bytes);
+        uint64_t n_bytes = dimension(layer, part) * element_bytes(s->type[part]);
+        uint64_t back = n_bytes - element_bytes(s->type[part]); /* from element 0 to the lowest byte */
+        memmove(device_at(d, device_head(d, s, a->layer, part, head, a->to, p) - back),
+                device_at(d, device_head(d, s, a->layer, part, head, a->from, p) - back), (size_t)n_bytes);
     }
 }
 
-static void copy_state(skald_device *d, const copy_args *a, uint32_t l) {
-    const device_store *to = device_at(d, a->to), *from = device_at(d, a->from);
-    const skald_store_layer *shape = &layer_at(d, to, l)->shape;
-    memmove(device_at(d, device_state(d, to, l, a->to_unit)), device_at(d, device_state(d, from, l, a->from_unit)),
+static void copy_state(skald_device *d, const copy_args *a) {
+    const device_store *s = device_at(d, a->store);
+    const skald_store_layer *shape = &layer_at(d, s, a->layer)->shape;
+    memmove(device_at(d, device_state(d, s, a->layer, a->to)), device_at(d, device_state(d, s, a->layer, a->from)),
             (size_t)shape->state_bytes);
     for (uint32_t p = 0; p < a->n; p++)
-        memmove(device_at(d, device_state_row(d, to, l, a->to_unit, p)),
-                device_at(d, device_state_row(d, from, l, a->from_unit, p)), shape->row_bytes);
+        memmove(device_at(d, device_state_row(d, s, a->layer, a->to, p)),
+                device_at(d, device_state_row(d, s, a->layer, a->from, p)), shape->row_bytes);
 }
 
-static skald_status copy_unit(skald_device *d, void *arg) {
+static skald_status copy_layer(skald_device *d, void *arg) {
     const copy_args *a = arg;
-    const device_store *to = device_at(d, a->to);
-    for (uint32_t l = 0; l < to->n_layers; l++) {
-        if (units_of(&layer_at(d, to, l)->shape, to->n_groups) != a->units) continue;
-        if (a->units == to->n_groups) copy_state(d, a, l);
-        else copy_heads(d, a, l);
-    }
+    const device_store *s = device_at(d, a->store);
+    const skald_store_layer *shape = &layer_at(d, s, a->layer)->shape;
+    const uint32_t n = s->units[units_of(shape, s->n_groups)].n;
+    if (a->to >= n || a->from >= n || a->n > (shape->state_bytes ? SKALD_STATE_GRID : SKALD_PAGE_TOKENS))
+        return SKALD_ARGUMENT;
+    if (shape->state_bytes) copy_state(d, a);
+    else copy_heads(d, a);
     return SKALD_OK;
 }
 
-static skald_status copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t units,
-                         uint32_t n) {
-    const device_store *t = &to_store->described, *f = &from_store->described;
-    if (to_store->device != from_store->device || t->n_groups != f->n_groups || t->n_layers != f->n_layers ||
-        t->units[units].n_bytes != f->units[units].n_bytes || to >= t->units[units].n || from >= f->units[units].n)
-        return SKALD_ARGUMENT;
-    copy_args a = {to_store->block, from_store->block, to, from, units, n};
-    return device_do(to_store->device, copy_unit, &a);
-}
-
-skald_status device_page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t group, uint32_t n) {
-    if (group >= to_store->described.n_groups || n > SKALD_PAGE_TOKENS) return SKALD_ARGUMENT;
-    return copy(to_store, to, from_store, from, group, n);
-}
-
-skald_status device_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
-    if (n > SKALD_STATE_GRID) return SKALD_ARGUMENT;
-    return copy(to_store, to, from_store, from, to_store->described.n_groups, n);
+skald_status device_layer_copy(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n) {
+    if (layer >= store->described.n_layers) return SKALD_ARGUMENT;
+    copy_args a = {store->block, to, from, layer, n};
+    return device_do(store->device, copy_layer, &a);
 }
 
 /* ---- parts */

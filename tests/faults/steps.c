@@ -320,14 +320,8 @@ static skald_status failing_start(skald_stream *stream, skald_store *store, cons
     return n_until_failure-- ? whole->stream_start(stream, store, pass) : SKALD_DEVICE;
 }
 
-static skald_status failing_slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                                      uint32_t n_rows) {
-    return n_until_failure-- ? whole->slot_copy(to_store, to, from_store, from, n_rows) : SKALD_DEVICE;
-}
-
-static skald_status failing_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                                 uint32_t group, uint32_t n) {
-    return n_until_failure-- ? whole->page_copy(to_store, to, from_store, from, group, n) : SKALD_DEVICE;
+static skald_status failing_copy(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n) {
+    return n_until_failure-- ? whole->layer_copy(store, to, from, layer, n) : SKALD_DEVICE;
 }
 
 static void check_device(skald_model *model, uint32_t which, const char *how) {
@@ -337,8 +331,7 @@ static void check_device(skald_model *model, uint32_t which, const char *how) {
     skald_backend broken = *whole;
     if (which == 0) broken.stream_run = failing_run;
     if (which == 1) broken.stream_start = failing_start;
-    if (which == 2) broken.page_copy = failing_copy;
-    if (which == 3) broken.slot_copy = failing_slot_copy;
+    if (which >= 2) broken.layer_copy = failing_copy;
     for (uint32_t at = 0;; at++) {
         n_until_failure = at;
         if (which == 3) set_span(&s, 1, 2000, 3); /* a slot is copied where few rows follow what two share */
@@ -384,8 +377,8 @@ static void check_model(const char *name, bool is_thorough, bool has_slots) {
     check_full(w.model);
     check_device(w.model, 0, "stream_run");
     check_device(w.model, 1, "stream_start");
-    check_device(w.model, 2, "page_copy");
-    if (has_slots) check_device(w.model, 3, "slot_copy");
+    check_device(w.model, 2, "layer_copy");
+    if (has_slots) check_device(w.model, 3, "layer_copy of states");
     world_close(&w);
 }
 

@@ -32,17 +32,14 @@ struct skald_store {
 static struct skald_store device;
 static uint32_t copies_until_failure = UINT32_MAX;
 
-static skald_status page_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from,
-                              uint32_t group, uint32_t n) {
+static skald_status layer_copy(skald_store *store, uint32_t to, uint32_t from, uint32_t layer, uint32_t n) {
     if (copies_until_failure-- == 0) return SKALD_DEVICE;
-    memcpy(to_store->pages[group][to], from_store->pages[group][from], n * sizeof(int32_t));
-    return SKALD_OK;
-}
-
-static skald_status slot_copy(skald_store *to_store, uint32_t to, skald_store *from_store, uint32_t from, uint32_t n) {
-    if (copies_until_failure-- == 0) return SKALD_DEVICE;
-    to_store->slots[to].state = from_store->slots[from].state;
-    memcpy(to_store->slots[to].rows, from_store->slots[from].rows, n * sizeof(int32_t));
+    if (layers[layer].state_bytes) {
+        store->slots[to].state = store->slots[from].state;
+        memcpy(store->slots[to].rows, store->slots[from].rows, n * sizeof(int32_t));
+        return SKALD_OK;
+    }
+    memcpy(store->pages[layers[layer].group][to], store->pages[layers[layer].group][from], n * sizeof(int32_t));
     return SKALD_OK;
 }
 
@@ -437,6 +434,11 @@ static skald_status go(uint32_t n_spans, uint32_t stop_at) {
     for (uint32_t pass = 0;; pass++) {
         skald_status status = sk_batch_next(&batch, cache);
         if (status != SKALD_OK) return status;
+        for (uint32_t i = 0; i < n_spans; i++) {
+            status = SKALD_OK;
+            while (status == SKALD_OK) status = sk_cache_copy_next(cache, sk_cache_find(cache, batch.spans[i].seq));
+            if (status != SKALD_END) return status;
+        }
         spoil(false);
         run_pass(&batch.pass);
         n_passes++;
@@ -475,8 +477,7 @@ static void live(uint32_t n_layers, uint32_t n_rows, uint32_t n_operations) {
     skald_store_plan plan = {
         .size = sizeof plan, .n_layers = n_layers, .layers = layers, .n_list = N_LIST, .n_sequences = N_SEQUENCES};
     static const skald_backend backend = {.size = sizeof backend,
-                                          .page_copy = page_copy,
-                                          .slot_copy = slot_copy,
+                                          .layer_copy = layer_copy,
                                           .part_read = part_read,
                                           .part_write = part_write};
     static _Alignas(64) char memory[1 << 20];

@@ -378,7 +378,7 @@ static void check_pages(rig *g, const network *n, float (*first)[VOCAB]) {
         part.page = 2;
         CHECK_EQUAL(g->b->part_write(g->store, &part, buffer), SKALD_OK);
     }
-    CHECK_EQUAL(g->b->page_copy(g->store, 4, g->store, 3, 0, 5), SKALD_OK);
+    for (uint32_t i = 0; i < LAYERS; i++) CHECK_EQUAL(g->b->layer_copy(g->store, 4, 3, i, 5), SKALD_OK);
     for (uint32_t page = 2; page <= 4; page += 2) {
         g->pages[0] = page;
         CHECK_EQUAL(go(g, &tail, 1, logits[0]), SKALD_OK);
@@ -387,7 +387,8 @@ static void check_pages(rig *g, const network *n, float (*first)[VOCAB]) {
     g->pages[0] = 3;
     part.first = SKALD_PAGE_TOKENS - 2;
     CHECK_EQUAL(g->b->part_read(buffer, g->store, &part), SKALD_ARGUMENT);
-    CHECK_EQUAL(g->b->page_copy(g->store, PAGES, g->store, 3, 0, 5), SKALD_ARGUMENT);
+    CHECK_EQUAL(g->b->layer_copy(g->store, PAGES, 3, 0, 5), SKALD_ARGUMENT);
+    CHECK_EQUAL(g->b->layer_copy(g->store, 4, 3, LAYERS, 5), SKALD_ARGUMENT);
 }
 
 static void check_bad_tables(rig *g) {

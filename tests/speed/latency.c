@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PREFILL = 512 };
+enum { PREFILL = 512, FORKS = 12 };
 
 typedef struct waits {
     double last, longest, sum, at; /* at: how far it had come after the longest */
@@ -44,16 +44,28 @@ static void say(const char *what, uint32_t depth, const waits *w, double cancel)
         what, depth, w->n, w->longest, w->at, w->sum / (double)(w->n ? w->n : 1), cancel);
 }
 
-/* Read n ids; with `w`, paused at every place. */
-static void step(skald_context *context, skald_kv_cache *cache, const skald_span *span, waits *w) {
+/* Reads the spans; with `w`, paused at every place. */
+static void step(skald_context *context, skald_kv_cache *cache, const skald_span *spans, uint32_t n_spans, waits *w) {
     skald_step_options o;
     skald_step_options_init(&o, sizeof o);
     o.microseconds = w != NULL;
     if (w) w->last = now();
-    skald_status status = skald_step(context, cache, &o, NULL, span, 1);
-    for (; status == SKALD_PENDING; status = skald_step_continue(context, &o, NULL)) looked(w, 0);
+    skald_status status = skald_step(context, cache, &o, NULL, spans, n_spans);
+    for (; status == SKALD_PENDING; status = skald_step_continue(context, &o, NULL)) looked(w, (double)w->n);
     if (w) looked(w, 1);
     must(status, "step");
+}
+
+/* One token for each of a sequence's forks: each copies its tail page first. */
+static void step_forks(skald_context *context, skald_kv_cache *cache, const skald_span *span, waits *w) {
+    skald_span forks[FORKS];
+    uint32_t length;
+    must(skald_kv_cache_length(&length, cache, span->seq), "length");
+    for (int i = 0; i < FORKS; i++) {
+        forks[i] = *span;
+        must(skald_kv_cache_fork(&forks[i].seq, cache, span->seq, length - 1), "fork");
+    }
+    step(context, cache, forks, FORKS, w);
 }
 
 /* A step that is begun, stopped somewhere and cancelled. */
@@ -86,7 +98,8 @@ int main(int argc, char **argv) {
     skald_context_options_init(&c, sizeof c);
     waits load = {.last = now()};
     r.n_threads = n_threads, m.progress = look, m.progress_user = &load;
-    k.n_tokens = depth + 3 * PREFILL, c.n_rows = PREFILL;
+    k.n_tokens = depth + 3 * PREFILL + FORKS * SKALD_PAGE_TOKENS, k.n_sequences = FORKS + 1, c.n_rows = PREFILL,
+    c.n_logits = FORKS;
     must(skald_runtime_create(&runtime, &r, NULL), "runtime");
     load.last = now();
     must(skald_model_open_path(&model, runtime, argv[1], &m, NULL), argv[1]);
@@ -97,16 +110,18 @@ int main(int argc, char **argv) {
     must(skald_kv_cache_open(&seq, cache), "sequence");
     for (uint32_t i = 0; i < PREFILL; i++) ids[i] = (int32_t)(i * 7 % 1000 + 1);
     skald_span span = {.size = sizeof span, .seq = seq, .tokens = ids, .n_tokens = PREFILL};
-    for (uint32_t at = 0; at < depth; at += PREFILL) step(context, cache, &span, NULL);
+    for (uint32_t at = 0; at < depth; at += PREFILL) step(context, cache, &span, 1, NULL);
     const double cancelled = cancel(context, cache, &span);
-    waits fresh = {0}, prefill = {0}, decode = {0};
-    step(context, cache, &span, &fresh); /* in memory that the system has to clear */
+    waits fresh = {0}, prefill = {0}, decode = {0}, forks = {0};
+    step(context, cache, &span, 1, &fresh); /* in memory that the system has to clear */
     say("first prefill 512", depth, &fresh, cancelled);
-    step(context, cache, &span, &prefill);
+    step(context, cache, &span, 1, &prefill);
     say("prefill 512", depth, &prefill, 0);
     span.n_tokens = 1;
-    for (int i = 0; i < 16; i++) step(context, cache, &span, &decode);
+    for (int i = 0; i < 16; i++) step(context, cache, &span, 1, &decode);
     say("decode", depth, &decode, cancel(context, cache, &span));
+    step_forks(context, cache, &span, &forks);
+    say("decode of 12 forks", depth, &forks, 0);
     skald_context_free(context);
     skald_kv_cache_free(cache);
     skald_model_release(model);
