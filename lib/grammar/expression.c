@@ -34,7 +34,8 @@ skald_status sk_draft_open(sk_draft *d, const skald_allocator *memory, skald_rep
                     .nodes = {.size = sizeof(sk_expr_node)},
                     .ranges = {.size = sizeof(sk_code_range)},
                     .bytes = {.size = 1},
-                    .rules = {.size = sizeof(sk_rule)}};
+                    .rules = {.size = sizeof(sk_rule)},
+                    .place = UINT64_MAX};
     sk_expr_node *first = sk_vector_add(d, &d->nodes, 2);
     if (first) first[0] = (sk_expr_node){.kind = SK_IS_NOTHING}, first[1] = (sk_expr_node){.kind = SK_IS_EMPTY};
     return d->status;
@@ -150,7 +151,7 @@ sk_expr sk_expr_rule(sk_draft *d, uint32_t rule) {
 
 sk_expr sk_expr_shared(sk_draft *d, const char *name, sk_expr body) {
     if (body <= SK_EXPR_EMPTY) return body;
-    const uint32_t rule = sk_rule_new(d, name, (uint32_t)strlen(name), UINT64_MAX);
+    const uint32_t rule = sk_rule_new(d, name, (uint32_t)strlen(name), d->place);
     sk_rule_define(d, rule, body);
     return sk_expr_rule(d, rule);
 }

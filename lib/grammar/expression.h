@@ -58,6 +58,7 @@ typedef struct sk_draft {
     skald_report *why;
     skald_status status; /* of the first failure */
     sk_vector nodes, ranges, bytes, rules;
+    uint64_t place; /* of the rule that is being written, which shared parts of it have too; UINT64_MAX: none */
 } sk_draft;
 
 skald_status sk_draft_open(sk_draft *d, const skald_allocator *memory, skald_report *why);

@@ -177,6 +177,7 @@ static void put_rules(writer *w, uint32_t root) {
             refuse(w, sk_rule_at(w->d, rule), "used, but not defined");
             return;
         }
+        w->d->place = sk_rule_at(w->d, rule)->place;
         const uint32_t start = put_expr(w, sk_rule_at(w->d, rule)->body, 0, 0);
         sk_rule_at(w->d, rule)->start = start;
     }

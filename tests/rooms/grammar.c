@@ -94,6 +94,8 @@ static const struct {
     {"root ::= a \"x\"\na ::= b? c\nb ::= \"q\"\nc ::= a \"y\" | \"z\"\n", "begins with itself"},
     {"root ::= \"a\" root", "line 1, column 1: rule root: no text of it ever ends"},
     {"root ::= \"a\" b\nb ::= \"c\" b", "line 1, column 14: rule b: no text of it ever ends"},
+    {"root ::= \"a\" (root \"b\"){3}", "line 1, column 1: rule a repetition: no text of it ever ends"},
+    {"root ::= (root \"b\"){3}", "line 1, column 1: rule root: begins with itself (left recursion)"},
     {"root ::= (((((((((((((((((((((((((((((((((((((((((((((((((\"a\")))))))))))))))))))))))))))))))))))))))))))))))))",
      "nested too deep"},
     {"root ::= a{65536} a{65536} a{65536} a{65536} a{65536} a{65536} a{65536} a{65536}\na ::= \"b\"", "too large"},
