@@ -156,7 +156,7 @@ typedef struct skald_runtime_options {
     const char *cpu_level; /* highest instruction set allowed: "scalar", "avx2", "avxvnni", "avx512", "amx", "neon",
                               "dotprod", "i8mm"; NULL: the best the machine has */
     uint32_t small_pages; /* 1: libc alone serves when `allocator` is NULL. 0: blocks from 4 MiB on come from the system
-                             itself, which is asked for huge pages (Linux: madvise) and gets them back at once */
+                             itself, which gets them back at once and is asked for huge pages for weights (Linux: madvise) */
     uint32_t reserved;    /* 0 */
 } skald_runtime_options;
 

@@ -35,7 +35,10 @@ const skald_allocator sk_libc_allocator = {libc_alloc, libc_free, NULL};
 #define LARGE_BYTES ((size_t)4 << 20)
 
 static void *huge_alloc(void *user, size_t bytes, size_t alignment, skald_memory_kind kind) {
-    return bytes < LARGE_BYTES ? libc_alloc(user, bytes, alignment, kind) : sk_os_large_alloc(bytes);
+    /* Weights are written by a load, which looks between two jobs whether it shall stop. Pages of a cache and scratch are first
+     * written within a step, where the system would clear 2 MB at once: 5 ms of a virtual machine. */
+    return bytes < LARGE_BYTES ? libc_alloc(user, bytes, alignment, kind)
+                               : sk_os_large_alloc(bytes, kind == SKALD_MEMORY_WEIGHTS);
 }
 
 static void huge_free(void *user, void *pointer, size_t bytes, size_t alignment) {

@@ -1,7 +1,7 @@
 /* How long a host that wants to cancel has to wait: the longest stretch between two places where a load or a step looks
  * whether it shall stop, in milliseconds, and how long a cancel itself takes. A step is stopped at every place it has.
  *
- *     skald_latency MODEL [THREADS [DEPTH]]      one line of JSON for the load and for each kind of step */
+ *     skald_latency MODEL [THREADS [DEPTH [SMALL_PAGES]]]      one line of JSON for the load and for each kind of step */
 #define _POSIX_C_SOURCE 200809L
 #include <skald/skald.h>
 #include <stdio.h>
@@ -91,13 +91,13 @@ int main(int argc, char **argv) {
     skald_context_options c;
     skald_seq seq;
     static int32_t ids[PREFILL];
-    if (argc < 2) return fputs("usage: skald_latency MODEL [THREADS [DEPTH]]\n", stderr), 2;
+    if (argc < 2) return fputs("usage: skald_latency MODEL [THREADS [DEPTH [SMALL_PAGES]]]\n", stderr), 2;
     skald_runtime_options_init(&r, sizeof r);
     skald_model_options_init(&m, sizeof m);
     skald_kv_cache_options_init(&k, sizeof k);
     skald_context_options_init(&c, sizeof c);
     waits load = {.last = now()};
-    r.n_threads = n_threads, m.progress = look, m.progress_user = &load;
+    r.n_threads = n_threads, r.small_pages = argc > 4 && atoi(argv[4]), m.progress = look, m.progress_user = &load;
     k.n_tokens = depth + 3 * PREFILL + FORKS * SKALD_PAGE_TOKENS, k.n_sequences = FORKS + 1, c.n_rows = PREFILL,
     c.n_logits = FORKS;
     must(skald_runtime_create(&runtime, &r, NULL), "runtime");

@@ -100,7 +100,7 @@ static void read_trace(host *h, const char *path) {
 
 /* ---- the engine */
 
-static void set_option(host *h, skald_engine_options *o, char *word) {
+static void set_option(host *h, skald_runtime_options *runtime, skald_engine_options *o, char *word) {
     char *value = strchr(word, '=');
     const unsigned long n = value ? strtoul(value + 1, NULL, 10) : 0;
     const struct {
@@ -118,6 +118,7 @@ static void set_option(host *h, skald_engine_options *o, char *word) {
         {"no_sharing", &o->no_sharing, NULL},
         {"prompt_rows", &o->n_prompt_rows, NULL},
         {"microseconds", &h->microseconds, NULL},
+        {"small_pages", &runtime->small_pages, NULL},
     };
     if (!value) fail(word, NULL);
     *value = '\0';
@@ -136,7 +137,7 @@ static void open_engine(host *h, const char *path, char **words, int n_words) {
     skald_engine_options o;
     skald_runtime_options_init(&runtime, sizeof runtime);
     skald_engine_options_init(&o, sizeof o);
-    for (int i = 0; i < n_words; i++) set_option(h, &o, words[i]);
+    for (int i = 0; i < n_words; i++) set_option(h, &runtime, &o, words[i]);
     runtime.n_threads = o.n_threads;
     if (skald_runtime_create(&h->runtime, &runtime, &why) != SKALD_OK) fail("runtime", &why);
     if (skald_model_open_path(&h->model, h->runtime, path, NULL, &why) != SKALD_OK) fail(path, &why);

@@ -7,9 +7,9 @@
 /* Aligned blocks from libc, NULL when there is no memory. */
 void *sk_os_aligned_alloc(size_t bytes, size_t alignment);
 void sk_os_aligned_free(void *pointer);
-/* A block of the system's own, for megabytes: in huge pages where the system has them and a program may ask. Only those
+/* A block of the system's own, for megabytes. huge: in huge pages where the system has them and a program may ask. Only those
  * that lie in the block whole are huge, so no more than the block is ever resident. Freed, it is gone. */
-void *sk_os_large_alloc(size_t bytes);
+void *sk_os_large_alloc(size_t bytes, bool huge);
 void sk_os_large_free(void *pointer, size_t bytes); /* not NULL, and the same number */
 
 /* ---- files */

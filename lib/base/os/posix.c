@@ -31,7 +31,7 @@ void sk_os_aligned_free(void *pointer) { free(pointer); }
 
 static size_t whole_pages(size_t bytes) { return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); }
 
-void *sk_os_large_alloc(size_t bytes) {
+void *sk_os_large_alloc(size_t bytes, bool huge) {
     if (bytes > PTRDIFF_MAX - 2 * HUGE_PAGE) return NULL;
     const size_t used = whole_pages(bytes);
     char *room = mmap(NULL, used + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -40,7 +40,10 @@ void *sk_os_large_alloc(size_t bytes) {
     if (before) munmap(room, before);
     munmap(room + before + used, HUGE_PAGE - before);
 #if defined(MADV_HUGEPAGE)
-    madvise(room + before, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE); /* a wish: where it is refused, pages are small */
+    /* a wish: where it is refused, pages are as the system likes */
+    madvise(room + before, bytes & ~(HUGE_PAGE - 1), huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#else
+    (void)huge;
 #endif
     return room + before;
 }

@@ -19,7 +19,10 @@ void *sk_os_aligned_alloc(size_t bytes, size_t alignment) {
 
 void sk_os_aligned_free(void *pointer) { free(pointer); }
 
-void *sk_os_large_alloc(size_t bytes) { return sk_os_aligned_alloc(bytes, 64); }
+void *sk_os_large_alloc(size_t bytes, bool huge) {
+    (void)huge;
+    return sk_os_aligned_alloc(bytes, 64);
+}
 
 void sk_os_large_free(void *pointer, size_t bytes) {
     (void)bytes;

@@ -15,7 +15,10 @@ void *sk_os_aligned_alloc(size_t bytes, size_t alignment) { return _aligned_mall
 void sk_os_aligned_free(void *pointer) { _aligned_free(pointer); }
 
 /* Large pages need a privilege that programs do not have; these are the system's small ones, zero when first touched. */
-void *sk_os_large_alloc(size_t bytes) { return VirtualAlloc(NULL, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE); }
+void *sk_os_large_alloc(size_t bytes, bool huge) {
+    (void)huge;
+    return VirtualAlloc(NULL, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+}
 
 void sk_os_large_free(void *pointer, size_t bytes) {
     (void)bytes;
