@@ -136,7 +136,8 @@ static bool answers(const sk_request *r) { return r->now.n_read + 1 == r->now.n_
 void sk_drafts_begin(skald_engine *e) {
     for (uint32_t i = 0; i < e->n_running; i++) {
         sk_request *r = &e->entries[e->running[i]];
-        r->now.n_drafted = r->now.n_wanted = 0;
+        r->now.n_wanted = 0;
+        sk_drafts_settle(e, r, r->now.n_read); /* a step full of prompts had no row for them */
         if (e->options.n_draft == 0 || !answers(r)) continue;
         const uint32_t most = least(e->options.n_draft, r->n_most - r->now.n_text - 1);
         r->now.n_wanted = most ? sk_pace_ask(&r->now.pace, most) : 0;

@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "decode/pace.h"
 #include "decode/stop.h"
+#include "engine/engine.h"
 #include "support/check.h"
 #include "support/world.h"
 #include <math.h>
@@ -65,17 +66,30 @@ static void hear(wish *q, const skald_event *event) {
     else q->end = event->kind, q->stop = event->stop, q->n_drafted = event->n_drafted, q->n_right = event->n_right;
 }
 
+/* A drafter has read the text, or some ids beyond it. */
+static void check_drafter(const skald_engine *e) {
+    for (uint32_t i = 0; i < e->n_running; i++) {
+        const sk_request *r = &e->entries[e->running[i]];
+        CHECK_SAID(r->now.n_draft_read <= r->now.n_text + SK_DRAFT_MOST, "%u ids of %u were read for drafts",
+                   r->now.n_draft_read, r->now.n_text);
+    }
+}
+
 static void run(skald_engine *engine, wish *wishes, uint32_t n, uint32_t microseconds) {
     skald_status status = SKALD_OK;
     skald_event event = {.size = sizeof event};
     while (status != SKALD_END) {
         status = skald_engine_step(engine, microseconds, NULL);
         if (!CHECK(status >= 0)) return;
+        check_drafter(engine);
         while (skald_engine_poll(&event, engine) == SKALD_OK)
             for (uint32_t i = 0; i < n; i++)
                 if (wishes[i].id == event.request) hear(&wishes[i], &event);
     }
 }
+
+/* As many drafts as in the case whose prompts leave no row for them. */
+enum { FILLED = 7 };
 
 static skald_engine *make_engine(skald_model *model, uint32_t n_running, uint32_t n_tokens, uint32_t lookup,
                                  skald_model *draft, uint32_t n_draft) {
@@ -84,6 +98,7 @@ static skald_engine *make_engine(skald_model *model, uint32_t n_running, uint32_
     skald_report why = {.size = sizeof why};
     skald_engine_options_init(&o, sizeof o);
     o.n_running = n_running, o.n_tokens = n_tokens, o.n_rows = 128, o.n_text = 65536, o.n_top = 4;
+    o.n_prompt_rows = n_draft == FILLED ? 128 : 0;
     o.lookup = lookup, o.draft = draft, o.n_draft = n_draft;
     CHECK_SAID(skald_engine_create(&engine, model, &o, &why) == SKALD_OK, "%s", why.text);
     return engine;
@@ -407,6 +422,7 @@ static void the_same_with_drafts(world *w, const char *path, const char *small, 
         {"a small model", 8, 4096, 0, 0, 4, 1},
         {"the model itself", 8, 4096, 0, 0, 0, 2},
         {"the model itself, few pages, interrupted", 5, 640, 40, 0, 16, 2},
+        {"the model itself, steps full of prompts", 9, 4096, 0, 0, FILLED, 2},
     };
     skald_model *model = open_model(w, path), *other = open_model(w, small);
     skald_model_info info = {.size = sizeof info};
