@@ -11,22 +11,21 @@ typedef struct ahead_options {
     skald_dtype cache_type;
 } ahead_options;
 
-/* Their lines in a table of options. */
-#define AHEAD_OPTIONS(o)                                                                                               \
+/* Their lines in a table of options; those of drafts also for `skald batch`. */
+#define DRAFT_OPTIONS(lookup, draft)                                                                                   \
     {"--lookup",                                                                                                       \
      OPTION_FLAG,                                                                                                      \
-     &(o)->lookup,                                                                                                     \
+     lookup,                                                                                                           \
      NULL,                                                                                                             \
      "draft what followed the last words before: faster where a text repeats itself, the same answer",                 \
      0,                                                                                                                \
      0},                                                                                                               \
-        {"--draft",                                                                                                    \
-         OPTION_TEXT,                                                                                                  \
-         &(o)->draft,                                                                                                  \
-         "MODEL",                                                                                                      \
-         "draft with a small model of the same vocabulary: the same answer",                                           \
-         0,                                                                                                            \
-         0},                                                                                                           \
+    {                                                                                                                  \
+        "--draft", OPTION_TEXT, draft, "MODEL", "draft with a small model of the same vocabulary: the same answer", 0, \
+            0                                                                                                          \
+    }
+#define AHEAD_OPTIONS(o)                                                                                               \
+    DRAFT_OPTIONS(&(o)->lookup, &(o)->draft),                                                                          \
         {"--stop", OPTION_TEXT, &(o)->stop, "TEXT", "the answer ends before TEXT", 0, 0}, {                            \
         "--beams", OPTION_COUNT, &(o)->n_beams, "K", "search with K beams, at most 64, for the likeliest answer", 1,   \
             64                                                                                                         \

@@ -1,5 +1,6 @@
 /* skald batch: many prompts from a file, many answers at once, one line each, in order. A run that was killed goes on where
  * the file of answers ends. */
+#include "ahead.h"
 #include "commands.h"
 #include "json.h"
 #include "options.h"
@@ -11,9 +12,9 @@
 #include <unistd.h>
 
 typedef struct batch_options {
-    const char *model, *files[2]; /* in, out */
+    const char *model, *draft, *files[2]; /* files: in, out */
     uint32_t threads, n_most, n_running, room;
-    int ignore_end;
+    int ignore_end, lookup;
     skald_sampler_options sampler;
     skald_dtype cache_type;
     session_memory memory;
@@ -34,6 +35,7 @@ typedef struct batch {
     session *session;
     const batch_options *o;
     skald_engine *engine;
+    skald_model *draft;
     FILE *out;
     char **lines;
     job *jobs;
@@ -51,6 +53,7 @@ static int read_options(batch_options *o, int argc, char **argv) {
         {"-t", OPTION_COUNT, &o->threads, "THREADS", "threads (the processors there are)", 1, 0},
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE",
          "type of the cache: f32, f16, bf16, f8_e4m3, q8_0, q4_0 (f16)", 0, 0},
+        DRAFT_OPTIONS(&o->lookup, &o->draft),
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
@@ -69,6 +72,7 @@ static int read_options(batch_options *o, int argc, char **argv) {
     if (code != GO_ON) return code;
     if (!o->model) return usage_error("batch", "-m MODEL is missing");
     if (!o->files[1]) return usage_error("batch", "IN.jsonl and OUT.jsonl are missing");
+    if (o->lookup && o->draft) return usage_error("batch", "one of --lookup and --draft");
     return GO_ON;
 }
 
@@ -207,6 +211,10 @@ static int run(batch *b) {
         progress_show(&b->bar, (double)b->n_written / (double)b->n_jobs, note);
     }
     progress_end(&b->bar);
+    skald_engine_stats stats = {.size = sizeof stats};
+    if (skald_engine_get_stats(&stats, b->engine) == SKALD_OK && stats.n_drafted)
+        fprintf(stderr, "drafts: %llu tokens, %llu right\n", (unsigned long long)stats.n_drafted,
+                (unsigned long long)stats.n_right);
     return code;
 }
 
@@ -219,7 +227,11 @@ static int make_engine(batch *b) {
     o.n_tokens = b->o->room ? b->o->room : (uint64_t)b->o->n_running * 1024;
     o.n_rows = b->o->n_running > 512 ? b->o->n_running : 512;
     o.k_type = o.v_type = b->o->cache_type;
-    skald_status status = skald_engine_create(&b->engine, b->session->model, &o, &why);
+    o.lookup = (uint32_t)b->o->lookup;
+    skald_status status = SKALD_OK;
+    if (b->o->draft) status = skald_model_open_path(&b->draft, b->session->runtime, b->o->draft, NULL, &why);
+    o.draft = b->draft;
+    if (status == SKALD_OK) status = skald_engine_create(&b->engine, b->session->model, &o, &why);
     return status == SKALD_OK ? 0 : skald_failure("batch", status, &why);
 }
 
@@ -235,6 +247,7 @@ static int answer_lines(session *s, const batch_options *o, char *text) {
     if (code == 0) code = make_engine(&b);
     if (code == 0) code = run(&b);
     skald_engine_free(b.engine);
+    skald_model_release(b.draft);
     for (size_t i = 0; b.jobs && i < b.n_jobs; i++) free(b.jobs[i].text), free(b.jobs[i].prompt);
     if (b.out && fclose(b.out) != 0 && code == 0) code = failure("batch", "%s: %s", o->files[1], strerror(errno));
     free(b.jobs);

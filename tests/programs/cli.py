@@ -75,6 +75,18 @@ class Batch(unittest.TestCase):
             alone = skald("run", "-m", tiny("llama_gqa_tied"), "-n", "9", "-p", text)
             self.assertEqual(json.loads(line)["text"] + "\n", alone.stdout)
 
+    def test_drafts_change_no_answer(self):
+        for more in ([], ["--temp", "1.5", "--seed", "3"]):
+            plain = self.batch("plain.jsonl", "--running", "5", "-n", "60", *more)
+            self.assertNotIn("drafts", plain)
+            for how in (["--lookup"], ["--draft", tiny("llama_gqa_tied")]):
+                said = self.batch("drafted.jsonl", "--running", "5", "-n", "60", *more, *how)
+                self.assertEqual(self.lines("drafted.jsonl"), self.lines("plain.jsonl"))
+                self.assertRegex(said, r"drafts: [1-9][0-9]* tokens, [0-9]+ right")
+                os.remove(self.file("drafted.jsonl"))
+            os.remove(self.file("plain.jsonl"))
+        self.assertIn("one of --lookup and --draft", self.batch("x.jsonl", "--lookup", "--draft", "m", code=2))
+
     def test_goes_on_where_it_was_killed(self):
         for more in ([], ["--temp", "1.5", "--seed", "3"]):
             self.batch("whole.jsonl", "--running", "5", *more)
