@@ -467,8 +467,9 @@ typedef uint32_t skald_seq; /* a sequence in a cache, from 1; never reused befor
 typedef struct skald_kv_cache_options {
     uint32_t size;
     uint32_t n_sequences; /* the most at a time; 0: 1 */
-    uint64_t n_tokens;  /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
-    skald_dtype k_type; /* SKALD_F32, F16, BF16, F8_E4M3, Q8_0, Q4_0 (the last two: heads of whole blocks of 32); init: F16 */
+    uint64_t n_tokens; /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
+    skald_dtype
+        k_type; /* SKALD_F32, F16, BF16, F8_E4M3, Q8_0, Q4_0 (the last two: heads of whole blocks of 32); init: F16 */
     skald_dtype v_type; /* likewise; the two may differ */
 } skald_kv_cache_options;
 
@@ -758,6 +759,7 @@ typedef struct skald_engine_options {
     skald_model *draft;
     uint32_t
         n_draft; /* most ids of a draft, at most 16: a rewind by so many is never gone; 0: 8 with one of the above */
+    uint32_t max_rank; /* the largest of adapters that requests may name, as in skald_context_options; 0: none may */
 } skald_engine_options;
 
 SKALD_API void skald_engine_options_init(skald_engine_options *options, uint32_t size);
@@ -807,11 +809,18 @@ typedef struct skald_request {
      * id stays, and none may be a control token. */
     const char *prefix;
     uint32_t n_prefix, n_heal;
+    /* Adapters that change the weights for this request's prompt and answer, in this order: of the engine's model, at most
+     * SKALD_SPAN_ADAPTERS, their scales finite. Copied, and the engine is one of each adapter's owners until the end was
+     * told: the caller may release its own at once. What was read of a prompt is found again by requests of the same
+     * adapters in the same order with the same scales, and by no others; a small model drafts without them. */
+    const skald_span_adapter *adapters; /* [n_adapters] */
+    uint32_t n_adapters;
+    uint32_t reserved_2; /* 0 */
 } skald_request;
 
 /* Takes a request. FULL: n_requests are there already, or n_text ids; submit again when one has ended. ARGUMENT: an id out of
- * the vocabulary, a sampler's field, a grammar of another model or whose shortest text needs more than n_tokens, or prompt and
- * answer could never fit into the cache together. Any thread. */
+ * the vocabulary, a sampler's field, a grammar of another model or whose shortest text needs more than n_tokens, an adapter of
+ * another model or of a higher rank than max_rank, or prompt and answer could never fit into the cache together. Any thread. */
 SKALD_API skald_status skald_engine_submit(skald_request_id *out, skald_engine *engine, const skald_request *request,
                                            skald_report *why);
 /* The request ends soon, with what it has; what was read of its prompt is kept. ABSENT: it has ended. Any thread. */

@@ -64,9 +64,10 @@ skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const
     out->cache.n_tokens = o->n_tokens, out->cache.n_sequences = o->n_running + o->n_kept;
     out->cache.k_type = o->k_type, out->cache.v_type = o->v_type;
     out->context.n_rows = o->n_rows, out->context.n_threads = o->n_threads;
+    out->context.max_rank = o->max_rank;
     out->context.n_logits = o->n_running + (o->n_draft ? SK_DRAFT_ROWS : 0);
     out->draft_cache = out->cache, out->draft_cache.n_sequences = o->n_running;
-    out->draft_context = out->context, out->draft_context.n_logits = o->n_running;
+    out->draft_context = out->context, out->draft_context.n_logits = o->n_running, out->draft_context.max_rank = 0;
     sk_carver c = {0};
     sk_engine_carve(&c, o, config->n_vocab, o->n_tokens);
     out->handle_bytes = c.broken ? UINT64_MAX : c.used;
@@ -86,7 +87,7 @@ static skald_status make_parts(skald_engine *e, const sk_engine_sizes *sizes, sk
 
 static void unmake(skald_engine *e) {
     skald_model *model = e->model;
-    for (uint32_t i = 0; i < e->n_entries; i++) skald_grammar_release(e->entries[i].grammar);
+    for (uint32_t i = 0; i < e->n_entries; i++) sk_engine_disown(&e->entries[i]);
     skald_context_free(e->drafter.context);
     skald_kv_cache_free(e->drafter.cache);
     skald_context_free(e->context);

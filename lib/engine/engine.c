@@ -54,7 +54,9 @@ static void make_spans(skald_engine *e) {
                                               .n_tokens = n,
                                               .logits = r->now.n_drafted ? SKALD_LOGITS_ALL
                                                         : wanted         ? SKALD_LOGITS_LAST
-                                                                         : SKALD_LOGITS_NONE};
+                                                                         : SKALD_LOGITS_NONE,
+                                              .adapters = r->adapted.by,
+                                              .n_adapters = r->adapted.n};
         used += n;
     }
 }

@@ -13,7 +13,7 @@
 #include "decode/sample.h"
 #include "grammar/grammar.h"
 #include "decode/stop.h"
-#include "model/model.h"
+#include "model/adapter.h"
 #include "schedule/schedule.h"
 
 #define SK_TEXT_BLOCK  128u
@@ -45,6 +45,14 @@ typedef struct sk_saying {
     sk_stop_state stop;
 } sk_saying;
 
+/* The adapters of a request. Numbers outlive the owner's share: a kept beginning is known by them when the adapter may be
+ * gone already, and its address may be another's. */
+typedef struct sk_adapted {
+    uint32_t n;
+    skald_span_adapter by[SKALD_SPAN_ADAPTERS]; /* ones of whose owners we are, until the end was told */
+    uint64_t number[SKALD_SPAN_ADAPTERS];
+} sk_adapted;
+
 typedef struct sk_request {
     /* written by who submits it, while it is free for the one that steps */
     skald_request_id id; /* behind the lock; 0: nobody can ask for it */
@@ -60,6 +68,7 @@ typedef struct sk_request {
     skald_stage_fn stage;
     void *stage_user;
     skald_grammar *grammar; /* one of its owners, until the end was told; NULL: none */
+    sk_adapted adapted;
     uint32_t n_top;
     sk_said_rules rules;
     /* of the stepping thread alone */
@@ -166,6 +175,7 @@ void sk_engine_wait(skald_engine *e, uint32_t entry);  /* into the queue, by imp
 void sk_engine_start(skald_engine *e, uint32_t entry); /* the other way */
 void sk_engine_end(skald_engine *e, sk_request *r, skald_event_kind reason); /* waiting or running; tells it later */
 void sk_engine_free_entry(skald_engine *e, sk_request *r);
+void sk_engine_disown(sk_request *r); /* what it kept alive for its answer */
 /* The next thing to tell; false: nothing. */
 bool sk_engine_poll(skald_event *event, skald_engine *e);
 

@@ -1,9 +1,19 @@
 /* Sequences that are useful beyond their request: what one has read, the next that begins alike need not compute. Texts
- * themselves are compared, so nothing is shared by mistake; all of an engine is of one model and one type of cache. */
+ * themselves are compared, and the adapters they were read under, so nothing is shared by mistake; all of an engine is of one
+ * model and one type of cache. */
 #include "engine/engine.h"
+#include "base/exact.h"
 
 /* Fewer ids in common are not worth a copied page. */
 #define LEAST_SHARED 16u
+
+/* What was read under other adapters, or the same with other scales or in another order, has other bits. */
+static bool read_alike(const sk_adapted *a, const sk_adapted *b) {
+    bool same = a->n == b->n;
+    for (uint32_t i = 0; same && i < a->n; i++)
+        same = a->number[i] == b->number[i] && sk_bits(a->by[i].scale) == sk_bits(b->by[i].scale);
+    return same;
+}
 
 static bool is_source(const sk_request *r) { return r->now.seq && r->now.n_read; }
 
@@ -16,6 +26,7 @@ static sk_request *find_source(const skald_engine *e, const sk_request *r, uint3
     for (uint32_t i = 0; i < e->n_entries; i++) {
         sk_request *other = &e->entries[i];
         if (!is_source(other) && other->now.state != SK_REQUEST_RUNNING) continue;
+        if (!read_alike(&r->adapted, &other->adapted)) continue;
         const uint32_t most = other->now.n_text < r->now.n_text ? other->now.n_text : r->now.n_text - 1;
         const uint32_t common = sk_text_common(e, r, other, most);
         const uint32_t read = common < other->now.n_read ? common : other->now.n_read;

@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 #include "base/os/os.h"
 #include "base/report.h"
+#include <math.h>
 #include <string.h>
 
 static const skald_sampler_options greedy = {.size = sizeof greedy};
@@ -72,11 +73,28 @@ static skald_status check_grammar(const skald_engine *e, const skald_request *q,
     return SKALD_OK;
 }
 
+static skald_status check_adapters(const skald_engine *e, const skald_request *q, skald_report *why) {
+    if (q->n_adapters > SKALD_SPAN_ADAPTERS || (q->n_adapters && !q->adapters))
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: %u adapters%s, at most %u expected", q->n_adapters,
+                       q->adapters ? "" : " at NULL", SKALD_SPAN_ADAPTERS);
+    for (uint32_t i = 0; i < q->n_adapters; i++) {
+        const skald_adapter *a = q->adapters[i].adapter;
+        if (!a || a->model != e->model)
+            return sk_fail(why, SKALD_ARGUMENT, "skald_request: adapter %u is %s", i, a ? "of another model" : "NULL");
+        if (a->rank > e->options.max_rank)
+            return sk_fail(why, SKALD_ARGUMENT, "skald_request: adapter %u has rank %u, the engine was made for %u", i,
+                           a->rank, e->options.max_rank);
+        if (!isfinite(q->adapters[i].scale))
+            return sk_fail(why, SKALD_ARGUMENT, "skald_request: the scale of adapter %u is not finite", i);
+    }
+    return SKALD_OK;
+}
+
 static skald_status check(const skald_engine *e, const skald_request *q, const skald_sampler_options *sampler,
                           skald_report *why) {
     if (!q->prompt || q->n_prompt == 0) return sk_fail(why, SKALD_ARGUMENT, "skald_request: a prompt of no ids");
-    if (q->reserved || q->ignore_end > 1)
-        return sk_fail(why, SKALD_ARGUMENT, "skald_request: ignore_end is 0 or 1, reserved is 0");
+    if (q->reserved || q->reserved_2 || q->ignore_end > 1)
+        return sk_fail(why, SKALD_ARGUMENT, "skald_request: ignore_end is 0 or 1, reserved and reserved_2 are 0");
     if ((uint64_t)q->n_prompt + q->n_tokens > e->n_cache_tokens)
         return sk_fail(why, SKALD_ARGUMENT, "skald_request: %u + %u tokens can never fit into a cache of %llu",
                        q->n_prompt, q->n_tokens, (unsigned long long)e->n_cache_tokens);
@@ -90,7 +108,28 @@ static skald_status check(const skald_engine *e, const skald_request *q, const s
     if (sampler->n_bias > SKALD_REQUEST_BIASES || sampler->penalty_window > SK_SEEN_IDS)
         return sk_fail(why, SKALD_ARGUMENT, "skald_request: sampler.n_bias and penalty_window are at most %u",
                        SKALD_REQUEST_BIASES);
-    return check_grammar(e, q, why) == SKALD_OK ? sk_sampler_check(sampler, e->n_vocab, why) : SKALD_ARGUMENT;
+    skald_status status = check_grammar(e, q, why);
+    if (status == SKALD_OK) status = check_adapters(e, q, why);
+    return status == SKALD_OK ? sk_sampler_check(sampler, e->n_vocab, why) : status;
+}
+
+static skald_adapter *owned(const skald_span_adapter *use) { return (skald_adapter *)(uintptr_t)use->adapter; }
+
+static void own_adapters(sk_adapted *to, const skald_request *q) {
+    to->n = q->n_adapters;
+    for (uint32_t i = 0; i < to->n; i++) {
+        to->by[i] = q->adapters[i], to->number[i] = to->by[i].adapter->number;
+        skald_adapter_retain(owned(&to->by[i]));
+    }
+}
+
+void sk_engine_disown(sk_request *r) {
+    skald_grammar_release(r->grammar);
+    r->grammar = NULL;
+    for (uint32_t i = 0; i < r->adapted.n; i++) {
+        skald_adapter_release(owned(&r->adapted.by[i]));
+        r->adapted.by[i].adapter = NULL;
+    }
 }
 
 static void fill(skald_engine *e, sk_request *r, const skald_request *q, const skald_sampler_options *sampler,
@@ -105,6 +144,7 @@ static void fill(skald_engine *e, sk_request *r, const skald_request *q, const s
     r->deadline = q->deadline ? r->submitted + q->deadline * 1000 : 0;
     r->stage = q->stage, r->stage_user = q->stage_user;
     skald_grammar_retain(r->grammar = q->grammar);
+    own_adapters(&r->adapted, q);
     r->n_top = q->n_top;
     r->rules = *rules;
     r->sampler = (sk_sampler){*sampler, e->n_vocab, e->scratch, e->order, e->spare};
@@ -261,7 +301,7 @@ bool sk_engine_poll(skald_event *event, skald_engine *e) {
         if (ends && r->now.state != SK_REQUEST_ENDED) continue;
         *event = ends ? end_of(e, r) : token_of(e, r);
         event->size = sizeof *event, event->request = r->id, event->text = e->said;
-        if (ends) skald_grammar_release(r->grammar), r->grammar = NULL;
+        if (ends) sk_engine_disown(r);
         if (ends && !sk_prefix_keep(e, r)) sk_engine_free_entry(e, r);
         e->n_events--;
         return true;

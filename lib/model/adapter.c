@@ -267,6 +267,7 @@ static skald_status make(skald_adapter **out, opening *o) {
     skald_adapter *a = o->adapter = carve(&c, m);
     atomic_init(&a->owners, 1);
     a->model = m, a->block_bytes = bytes;
+    a->number = atomic_fetch_add(&m->n_adapters, 1) + 1;
     skald_model_retain(m);
     skald_status status = m->backend->buffer_create(&a->weights, m->device, o->weights_bytes, SKALD_MEMORY_WEIGHTS);
     if (status != SKALD_OK) status = sk_fail(o->why, status, "no memory for the adapter's weights");

@@ -9,6 +9,7 @@
 struct skald_adapter {
     atomic_uint owners;
     skald_model *model;
+    uint64_t number; /* of the model's adapters, from 1; never reused */
     uint64_t block_bytes;
     skald_buffer *weights;
     uint32_t rank;    /* the largest of its matrices */

@@ -139,6 +139,7 @@ typedef struct sk_model_tensor {
 
 struct skald_model {
     atomic_uint owners;
+    _Atomic uint64_t n_adapters; /* opened so far */
     skald_runtime *runtime;
     const skald_backend *backend;
     skald_device *device;

@@ -151,13 +151,17 @@ static skald_status generate(life *l) {
 static skald_status make_engine(life *l) {
     skald_engine_options o;
     skald_engine_options_init(&o, sizeof o);
-    o.n_running = 2, o.n_tokens = 640, o.n_rows = 64;
+    o.n_running = 2, o.n_tokens = 640, o.n_rows = 64, o.max_rank = 4;
     return skald_engine_create(&l->engine, l->w.model, &o, &l->why);
 }
 
-static skald_status run_engine(life *l) {
+static skald_status run_requests(life *l, const skald_span_adapter *adapters, uint32_t n_adapters) {
     int32_t ids[200];
-    skald_request request = {.size = sizeof request, .prompt = world_text(ids, &l->w, 0, 200), .n_tokens = 5};
+    skald_request request = {.size = sizeof request,
+                             .prompt = world_text(ids, &l->w, 0, 200),
+                             .n_tokens = 5,
+                             .adapters = adapters,
+                             .n_adapters = n_adapters};
     skald_request_id id;
     skald_event event = {.size = sizeof event};
     skald_status status = SKALD_OK;
@@ -168,6 +172,8 @@ static skald_status run_engine(life *l) {
         if (event.kind == SKALD_EVENT_TOKEN) l->last = event.id;
     return status == SKALD_END ? SKALD_OK : status;
 }
+
+static skald_status run_engine(life *l) { return run_requests(l, NULL, 0); }
 
 /* A conversation with a tool through a template of the host's own, and the way back. What grows in a run asks more than once. */
 static skald_status make_layout(life *l) {
@@ -262,6 +268,10 @@ static skald_status read_adapted(life *l) {
     return status;
 }
 
+static skald_status run_adapted(life *l) {
+    return run_requests(l, &(skald_span_adapter){.adapter = l->adapter, .scale = 1}, 1);
+}
+
 static skald_status open_adapter_path(life *l) {
     skald_adapter *none = NULL;
     const skald_status status = skald_adapter_open_path(&none, l->w.model, WORLD_MODEL, &l->why);
@@ -337,22 +347,39 @@ static const struct {
     const char *name;
     skald_status (*call)(life *l);
 } calls[] = {
-    {"skald_runtime_create", make_runtime}, {"skald_memory_get_plan", plan},
-    {"skald_model_inspect", inspect},       {"skald_model_open, vocabulary", open_vocabulary},
-    {"skald_model_open", open_model},       {"skald_kv_cache_create", make_cache},
-    {"skald_context_create", make_context}, {"skald_sampler_create", make_sampler},
-    {"skald_kv_cache_open", open_sequence}, {"skald_step", read_prompt},
-    {"skald_kv_cache_fork", fork_sequence}, {"skald_step, fork", read_fork},
-    {"skald_sampler_choose", choose},       {"skald_kv_cache_save", save},
-    {"skald_kv_cache_restore", restore},    {"skald_encode", encode},
-    {"skald_generate", generate},           {"skald_engine_create", make_engine},
-    {"skald_engine_step", run_engine},      {"skald_template_create", make_layout},
-    {"skald_template_render", lay_out},     {"skald_template_encode", encode_layout},
-    {"skald_answer_create", make_answer},   {"skald_answer_push", read_answer},
-    {"skald_adapter_open", open_adapter},   {"skald_adapter_open_path", open_adapter_path},
-    {"skald_step, adapted", read_adapted},  {"skald_grammar_create, first", make_trie},
-    {"skald_grammar_create", make_grammar}, {"skald_matcher_create", make_matcher},
-    {"skald_matcher_mask", follow},         {"skald_beams_search", search},
+    {"skald_runtime_create", make_runtime},
+    {"skald_memory_get_plan", plan},
+    {"skald_model_inspect", inspect},
+    {"skald_model_open, vocabulary", open_vocabulary},
+    {"skald_model_open", open_model},
+    {"skald_kv_cache_create", make_cache},
+    {"skald_context_create", make_context},
+    {"skald_sampler_create", make_sampler},
+    {"skald_kv_cache_open", open_sequence},
+    {"skald_step", read_prompt},
+    {"skald_kv_cache_fork", fork_sequence},
+    {"skald_step, fork", read_fork},
+    {"skald_sampler_choose", choose},
+    {"skald_kv_cache_save", save},
+    {"skald_kv_cache_restore", restore},
+    {"skald_encode", encode},
+    {"skald_generate", generate},
+    {"skald_engine_create", make_engine},
+    {"skald_engine_step", run_engine},
+    {"skald_template_create", make_layout},
+    {"skald_template_render", lay_out},
+    {"skald_template_encode", encode_layout},
+    {"skald_answer_create", make_answer},
+    {"skald_answer_push", read_answer},
+    {"skald_adapter_open", open_adapter},
+    {"skald_adapter_open_path", open_adapter_path},
+    {"skald_step, adapted", read_adapted},
+    {"skald_engine_step, adapted", run_adapted},
+    {"skald_grammar_create, first", make_trie},
+    {"skald_grammar_create", make_grammar},
+    {"skald_matcher_create", make_matcher},
+    {"skald_matcher_mask", follow},
+    {"skald_beams_search", search},
 };
 
 static void refused(const life *l, const char *name, uint64_t live_before) {

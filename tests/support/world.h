@@ -26,6 +26,7 @@ typedef struct world_options {
     uint32_t n_threads;           /* 0: 2 */
     uint32_t n_rows, n_sequences; /* 0: the library's defaults */
     uint32_t n_tokens;            /* 0: 1024 */
+    uint32_t max_rank;            /* of adapters */
 } world_options;
 
 typedef struct world {
@@ -53,7 +54,7 @@ static inline skald_status world_room(world *w, const world_options *o, skald_re
     skald_context_options_init(&context, sizeof context);
     cache.n_sequences = o->n_sequences;
     cache.n_tokens = o->n_tokens ? o->n_tokens : 1024;
-    context.n_rows = o->n_rows;
+    context.n_rows = o->n_rows, context.max_rank = o->max_rank;
     skald_status status = skald_kv_cache_create(&w->cache, w->model, &cache, why);
     return status == SKALD_OK ? skald_context_create(&w->context, w->model, &context, why) : status;
 }

@@ -153,7 +153,7 @@ class EngineOptions(c.Structure):
     _fields_ = [
         ("size", U32), ("n_running", U32), ("n_requests", U32), ("n_kept", U32), ("n_tokens", U64), ("n_text", U64),
         ("n_rows", U32), ("n_prompt_rows", U32), ("no_sharing", U32), ("n_threads", U32), ("k_type", U32),
-        ("v_type", U32), ("n_top", U32), ("lookup", U32), ("draft", P), ("n_draft", U32)]
+        ("v_type", U32), ("n_top", U32), ("lookup", U32), ("draft", P), ("n_draft", U32), ("max_rank", U32)]
 
 
 class Request(c.Structure):
@@ -161,7 +161,7 @@ class Request(c.Structure):
         ("size", U32), ("n_prompt", U32), ("prompt", P), ("n_tokens", U32), ("priority", I32), ("deadline", U64),
         ("sampler", P), ("stage", StageFn), ("stage_user", P), ("ignore_end", U32), ("reserved", U32),
         ("grammar", P), ("stops", P), ("n_stops", U32), ("n_top", U32), ("prefix", Text), ("n_prefix", U32),
-        ("n_heal", U32)]
+        ("n_heal", U32), ("adapters", P), ("n_adapters", U32), ("reserved_2", U32)]
 
 
 class Logprob(c.Structure):

@@ -334,6 +334,7 @@ layout! { skald_engine_options {
     lookup: u32,
     draft: *mut skald_model,
     n_draft: u32,
+    max_rank: u32,
 } }
 
 layout! { skald_request {
@@ -355,6 +356,9 @@ layout! { skald_request {
     prefix: *const c_char,
     n_prefix: u32,
     n_heal: u32,
+    adapters: *const skald_span_adapter,
+    n_adapters: u32,
+    reserved_2: u32,
 } }
 
 layout! { skald_logprob {
