@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define SKALD_BACKEND_VERSION 4u
+#define SKALD_BACKEND_VERSION 4u /* of the tables and structs below */
 
 /* Before a plug-in's skald_backend_entry, whatever skald itself was built like. */
 #if defined(_WIN32)
@@ -42,28 +42,29 @@ extern "C" {
 #define SKALD_PLUGIN_EXPORT __attribute__((visibility("default")))
 #endif
 
-typedef struct skald_device skald_device; /* an opened backend; its own struct */
-typedef struct skald_buffer skald_buffer; /* memory of the device; opaque to the host */
-typedef struct skald_store skald_store;   /* pages and state slots of a cache */
-typedef struct skald_stream skald_stream; /* a recorded pass and the step it is in */
-typedef struct skald_backend skald_backend;
+typedef struct skald_device skald_device;   /* an opened backend; its own struct */
+typedef struct skald_buffer skald_buffer;   /* memory of the device; opaque to the host */
+typedef struct skald_store skald_store;     /* pages and state slots of a cache */
+typedef struct skald_stream skald_stream;   /* a recorded pass and the step it is in */
+typedef struct skald_backend skald_backend; /* a kind of device: its functions */
 
 /* ---- what the host offers a device --------------------------------------------------------------------------------- */
 
+/* The runtime, as a device sees it. */
 typedef struct skald_host {
     uint32_t size;
     uint32_t n_threads; /* that may work at once, the caller's included */
     void *self;         /* first argument of the functions below */
     void *(*alloc)(void *self, uint64_t n_bytes, skald_memory_kind kind); /* 64-byte aligned, NULL: no memory */
-    void (*free)(void *self, void *pointer, uint64_t n_bytes);
+    void (*free)(void *self, void *pointer, uint64_t n_bytes);            /* gets the size that alloc got */
     /* enter takes up to n_threads - 1 free workers until leave (NULL: none is free, which is no error). run calls
      * job(arg, 0 .. n_jobs - 1) on them and the calling thread and returns when all have returned. No memory is asked
      * for, and the jobs may not call `run`. */
     void *(*enter)(void *self, uint32_t n_threads);
     void (*run)(void *self, void *team, void (*job)(void *arg, uint32_t index), void *arg, uint32_t n_jobs);
     void (*leave)(void *self, void *team);
-    uint64_t (*nanoseconds)(void *self); /* monotonic */
-    void (*log)(void *self, int32_t level, const char *text);
+    uint64_t (*nanoseconds)(void *self);                      /* monotonic */
+    void (*log)(void *self, int32_t level, const char *text); /* as skald_log_fn */
     const char *cpu_level; /* the highest instruction set allowed, NULL: the machine's best */
 } skald_host;
 
@@ -86,7 +87,7 @@ typedef struct skald_rows {
     uint32_t n_rows;      /* room */
     uint32_t width;       /* elements of a row */
     skald_dtype type;     /* F32; F64 for rotation frequencies, I32 for numbers of experts */
-    skald_extent extent;
+    skald_extent extent;  /* how many there are in a step */
 } skald_rows;
 
 /* A matrix that the backend packed: n_out rows of n_in elements, y = W x. */
@@ -110,17 +111,18 @@ enum {
 
 /* Bytes of one tensor as the file has them, row after row. */
 typedef struct skald_reader {
-    void *self;
+    void *self; /* first argument of `read` */
     /* Rows [first, first + n) to `to`, n * row_bytes bytes. Any thread when `concurrent`. */
     skald_status (*read)(void *self, void *to, uint32_t first, uint32_t n_rows);
-    const void *view;   /* the whole tensor in memory (mapped or given), or NULL */
-    uint64_t row_bytes; /* of a row in the file */
-    uint32_t concurrent;
-    void *staging; /* scratch for packing, as large as weight_plan asked, 64-byte aligned */
+    const void *view;    /* the whole tensor in memory (mapped or given), or NULL */
+    uint64_t row_bytes;  /* of a row in the file */
+    uint32_t concurrent; /* 1: several threads may read at once */
+    void *staging;       /* scratch for packing, as large as weight_plan asked, 64-byte aligned */
 } skald_reader;
 
 /* ---- operations ---------------------------------------------------------------------------------------------------- */
 
+/* Which norm. */
 typedef uint32_t skald_norm_kind;
 enum {
     SKALD_NORM_NONE = 0,
@@ -128,11 +130,12 @@ enum {
     SKALD_NORM_LAYER = 2, /* (x - mean) / sqrt(var + eps) * weight + bias     arXiv 1607.06450 */
 };
 
+/* A norm of rows, as a part of operations. */
 typedef struct skald_norm {
-    skald_norm_kind kind;
-    float eps;
-    skald_rows weight; /* one row */
-    skald_rows bias;   /* one row, LAYER only, optional */
+    skald_norm_kind kind; /* which */
+    float eps;            /* of its formula */
+    skald_rows weight;    /* one row */
+    skald_rows bias;      /* one row, LAYER only, optional */
 } skald_norm;
 
 /* out[r] = scale * table[token of r], or scale * the given embedding row; + positions[position of r] where present. */
@@ -178,6 +181,7 @@ typedef struct skald_angles {
     skald_rows out;       /* width 2 * n_pairs */
 } skald_angles;
 
+/* Which elements of a head turn together. */
 typedef uint32_t skald_rope_kind;
 enum {
     SKALD_ROPE_NONE = 0,
@@ -189,15 +193,15 @@ enum {
  * in place. The stored element depends on its own token alone. */
 typedef struct skald_append {
     uint32_t size;
-    uint32_t layer; /* of the store */
-    uint32_t n_heads, n_kv_heads;
+    uint32_t layer;                  /* of the store */
+    uint32_t n_heads, n_kv_heads;    /* of queries, and of keys and values */
     uint32_t head_dim_k, head_dim_v; /* head_dim_v 0: keys only, `v` is absent */
-    skald_rope_kind rope;
-    uint32_t n_pairs; /* turned pairs of each head */
-    skald_rows angles;
-    skald_norm q_norm, k_norm; /* over the first elements of a head, as many as the weight is wide, or NONE */
-    skald_rows q, k, v;        /* [n_heads * head_dim_k], [n_kv_heads * head_dim_k], [n_kv_heads * head_dim_v] */
-    uint32_t first_turned;     /* element of each head where its pairs begin; latents stand before it */
+    skald_rope_kind rope;            /* which elements turn together */
+    uint32_t n_pairs;                /* turned pairs of each head */
+    skald_rows angles;               /* as skald_angles gives them */
+    skald_norm q_norm, k_norm;       /* over the first elements of a head, as many as the weight is wide, or NONE */
+    skald_rows q, k, v;              /* [n_heads * head_dim_k], [n_kv_heads * head_dim_k], [n_kv_heads * head_dim_v] */
+    uint32_t first_turned;           /* element of each head where its pairs begin; latents stand before it */
     uint32_t reserved;
 } skald_append;
 
@@ -210,7 +214,7 @@ typedef struct skald_attend {
     uint32_t size;
     uint32_t layer;
     uint32_t n_heads, n_kv_heads;
-    uint32_t head_dim_k, head_dim_v;
+    uint32_t head_dim_k, head_dim_v; /* elements of a key and of a value */
     float scale;
     float soft_cap;
     uint32_t window;
@@ -242,11 +246,12 @@ typedef struct skald_convolve {
     uint32_t layer;  /* of the store */
     uint32_t n_taps; /* 4 */
     uint32_t reserved;
-    uint64_t state_offset, row_offset;
-    skald_rows weight; /* one row: [width of x][n_taps] */
-    skald_rows x, out; /* not the same rows */
+    uint64_t state_offset, row_offset; /* bytes, see above */
+    skald_rows weight;                 /* one row: [width of x][n_taps] */
+    skald_rows x, out;                 /* not the same rows */
 } skald_convolve;
 
+/* How a state takes in a key and a value. */
 typedef uint32_t skald_delta_kind;
 enum {
     SKALD_DELTA_ADDITIVE =
@@ -262,10 +267,10 @@ enum {
  * the row added along its key: k [n_heads][head_dim_k], u [n_heads][head_dim_v], decay [n_heads]. */
 typedef struct skald_delta {
     uint32_t size;
-    uint32_t layer; /* of the store */
-    skald_delta_kind kind;
+    uint32_t layer;        /* of the store */
+    skald_delta_kind kind; /* the recurrence */
     uint32_t tiled;
-    uint64_t state_offset, row_offset;
+    uint64_t state_offset, row_offset; /* bytes, see above */
     uint32_t n_heads, n_k_heads;
     uint32_t head_dim_k, head_dim_v;
     float unit_eps, scale;
@@ -275,6 +280,7 @@ typedef struct skald_delta {
     skald_rows out;               /* [n_heads * head_dim_v] */
 } skald_delta;
 
+/* What is applied to each element of a gate. */
 typedef uint32_t skald_activation;
 enum {
     SKALD_ACTIVATION_SILU = 1,      /* x / (1 + e^-x) */
@@ -301,6 +307,7 @@ typedef struct skald_select {
     skald_rows x, out;
 } skald_select;
 
+/* How a logit of a router becomes a score. */
 typedef uint32_t skald_scoring;
 enum {
     SKALD_SCORING_SOFTMAX = 1, /* over all experts */
@@ -315,8 +322,8 @@ enum {
  * always below n_experts; a row with NaN may name one twice. */
 typedef struct skald_route {
     uint32_t size;
-    skald_scoring scoring;
-    uint32_t n_groups; /* 0: none */
+    skald_scoring scoring; /* of a logit */
+    uint32_t n_groups;     /* 0: none */
     uint32_t n_groups_used, n_group_best;
     uint32_t normalize;
     float scale;
@@ -345,16 +352,16 @@ typedef struct skald_experts {
 
 /* B A beside a weight, with A [rank, n_in] and B [n_out, rank]. Both absent: nothing. */
 typedef struct skald_low_rank {
-    skald_weight a, b;
-    float scale;
+    skald_weight a, b; /* A and B */
+    float scale;       /* alpha / rank */
     uint32_t reserved;
 } skald_low_rank;
 
 /* An adapter of a sequence (LoRA, arXiv 2106.09685): what it has at each site of the pass. */
 typedef struct skald_adaptation {
     const skald_low_rank *sites; /* [n_sites] */
-    uint32_t n_sites;
-    float scale;
+    uint32_t n_sites;            /* of the model */
+    float scale;                 /* the sequence's own */
 } skald_adaptation;
 
 /* out[r] = out[r] + s * (B (A norm(x[r]))) for each adaptation of row r, in their order, that has something at `site`; s is
@@ -367,7 +374,9 @@ typedef struct skald_adapt {
     skald_rows x, out;
 } skald_adapt;
 
-/* The table of operations. Slots are appended, never moved; a missing slot is an operation this device does not have. */
+/* The table of operations: embed, normalize, project, angles, append, attend, gate, select, route, experts, project_heads, convolve,
+ * delta and adapt put what the struct of that name says into the list. Slots are appended, never moved; a missing slot is an
+ * operation this device does not have. */
 typedef struct skald_ops {
     uint32_t size;
     uint32_t reserved;
@@ -426,16 +435,17 @@ typedef struct skald_store_group {
     uint32_t n_pages; /* numbered from 0 in each group */
 } skald_store_group;
 
+/* How large a store shall be. */
 typedef struct skald_store_plan {
     uint32_t size;
-    uint32_t n_layers;
-    const skald_store_layer *layers;
-    const skald_store_group *groups;
-    uint32_t n_groups;
-    uint32_t n_sequences;
-    uint32_t n_list;  /* entries of a page list; a sequence has one in each group */
-    uint32_t n_slots; /* 0: no layer has a state */
-    skald_dtype k_type, v_type;
+    uint32_t n_layers;               /* of the model */
+    const skald_store_layer *layers; /* [n_layers] */
+    const skald_store_group *groups; /* [n_groups] */
+    uint32_t n_groups;               /* at least 1 */
+    uint32_t n_sequences;            /* the most at a time */
+    uint32_t n_list;                 /* entries of a page list; a sequence has one in each group */
+    uint32_t n_slots;                /* 0: no layer has a state */
+    skald_dtype k_type, v_type;      /* of keys and of values in pages */
 } skald_store_plan;
 
 /* A slot holds, for every layer with a state, the state at a grid line (a position that is a multiple of SKALD_STATE_GRID)
@@ -455,7 +465,7 @@ enum {
  * slot: its state, state_bytes, or n rows of row_bytes; their canonical order is that of the operation that made them. */
 typedef struct skald_store_part {
     uint32_t size;
-    uint32_t layer;
+    uint32_t layer;    /* of the store */
     uint32_t part;     /* SKALD_PART_... */
     uint32_t page;     /* or slot */
     uint32_t first, n; /* positions within the page, or since the grid line; 0 of a state */
@@ -475,10 +485,11 @@ typedef struct skald_stream_plan {
     /* The most of any experts operation; 0 without one. */
     uint32_t max_experts, max_experts_used; /* experts, and those of a row */
     uint32_t max_expert_width;              /* width of x or out */
-    uint32_t max_expert_ff;
-    uint32_t max_rank; /* of adaptations; 0: none */
+    uint32_t max_expert_ff;                 /* width inside an expert */
+    uint32_t max_rank;                      /* of adaptations; 0: none */
 } skald_stream_plan;
 
+/* What the host wants, when it is asked between jobs. */
 typedef uint32_t skald_poll;
 enum {
     SKALD_POLL_GO = 0,
@@ -504,7 +515,7 @@ enum {
  * where the store has no slots. All arrays stay as they are until the pass ends. */
 typedef struct skald_pass {
     uint32_t size;
-    uint32_t n_rows, n_wanted;
+    uint32_t n_rows, n_wanted; /* rows of the pass, and of them those whose logits are wanted */
     uint32_t first_wanted;     /* row of the logits that the first wanted row goes to */
     const int32_t *tokens;     /* [n_rows] id, or -1 - i for row i of `embeddings` */
     const float *embeddings;   /* [n_embeddings, width], or NULL */
@@ -516,7 +527,7 @@ typedef struct skald_pass {
     uint32_t n_embeddings;
     uint32_t reserved;
     skald_poll (*poll)(void *poll_self); /* asked between jobs, from any worker; may be NULL */
-    void *poll_self;
+    void *poll_self;                     /* its argument */
     /* Row r has adaptations[first_adaptation[r]] and those behind it, n_adaptations[r] of them: the same ones for all rows of a
      * sequence. NULL: no row has any. */
     const skald_adaptation *adaptations;
@@ -525,21 +536,23 @@ typedef struct skald_pass {
 
 /* ---- the backend --------------------------------------------------------------------------------------------------- */
 
+/* What a device is. */
 typedef struct skald_device_info {
     uint32_t size;
     uint32_t host_memory; /* 1: buffers are host memory that `buffer_address` gives */
     const char *level;    /* instruction set or device name */
 } skald_device_info;
 
+/* A table of functions: a kind of device. */
 struct skald_backend {
     uint32_t size;
     uint32_t version; /* SKALD_BACKEND_VERSION */
     const char *name; /* "cpu", "cuda" */
 
     skald_status (*open)(skald_device **out, const skald_backend *backend, const skald_host *host, const char *config,
-                         skald_report *why); /* `host` outlives the device */
-    void (*close)(skald_device *device);
-    void (*get_info)(skald_device_info *info, skald_device *device);
+                         skald_report *why);                         /* `host` outlives the device */
+    void (*close)(skald_device *device);                             /* after all that was made from it was freed */
+    void (*get_info)(skald_device_info *info, skald_device *device); /* fills info->size bytes */
     /* Can this device do exactly this operation? Asked when a model is placed, with weights planned but not placed.
      * NULL: yes; otherwise a static sentence saying why not. */
     const char *(*refuses)(skald_device *device, skald_op_kind kind, const void *op);
@@ -590,9 +603,10 @@ struct skald_backend {
      * every write of the pass can be read; after CANCELLED or DEVICE the pass is over, and stream_drop does no harm. */
     skald_status (*stream_run)(skald_stream *stream);
     void (*stream_drop)(skald_stream *stream); /* forgets the pass that is under way */
+    /* Rows [first, first + n) of `rows` to the host's memory, one behind the other without a stride. */
     skald_status (*stream_read)(void *to, skald_stream *stream, const skald_rows *rows, uint32_t first, uint32_t n);
 
-    skald_ops ops;
+    skald_ops ops; /* what can be recorded */
 };
 
 /* The CPU: part of the library. */

@@ -42,6 +42,7 @@
     X(F8_E4M3, 256, 1, 1)                                                                                              \
     X(F8_E5M2, 257, 1, 1)
 
+/* An element format: SKALD_F32 and the others of the list. */
 typedef uint32_t skald_dtype;
 enum {
 #define SKALD_DTYPE_ENUM(name, number, elements, bytes) SKALD_##name = number,

@@ -60,6 +60,7 @@ extern "C" {
 
 /* ---- version ---------------------------------------------------------------------------------------------------- */
 
+/* Of this header; skald_version says that of the library. */
 #define SKALD_VERSION_MAJOR 0
 #define SKALD_VERSION_MINOR 1
 #define SKALD_VERSION_PATCH 0
@@ -72,6 +73,7 @@ SKALD_API uint32_t skald_numerics_version(void);
 
 /* ---- status ----------------------------------------------------------------------------------------------------- */
 
+/* X(name, number, sentence) */
 #define SKALD_STATUS_LIST(X)                                                                                           \
     X(OK, 0, "done")                                                                                                   \
     X(FULL, 1, "not now: no free page or sequence; nothing was taken")                                                 \
@@ -89,6 +91,7 @@ SKALD_API uint32_t skald_numerics_version(void);
     X(ABSENT, -9, "there is no such thing")                                                                            \
     X(GONE, -10, "no longer kept: windows and states reach back only so far; nothing changed")
 
+/* What a call returns: SKALD_OK and the others of the list. */
 typedef int32_t skald_status;
 enum {
 #define SKALD_STATUS_ENUM(name, number, text) SKALD_##name = number,
@@ -144,8 +147,10 @@ typedef int32_t (*skald_progress_fn)(void *user, float done);
 
 /* ---- runtime ------------------------------------------------------------------------------------------------------ */
 
+/* What the host lends: memory, threads, devices and a log. Threads share it. */
 typedef struct skald_runtime skald_runtime;
 
+/* How a runtime shall be. */
 typedef struct skald_runtime_options {
     uint32_t size;
     uint32_t n_threads;               /* workers and the caller together; 0: the processors this process may use */
@@ -200,28 +205,30 @@ typedef struct skald_source {
 typedef struct skald_memory_plan {
     uint32_t size;
     uint32_t reserved;
-    uint64_t model_bytes;   /* handle, vocabulary, tables */
-    uint64_t weights_bytes; /* packed weights in host memory */
-    uint64_t load_bytes;    /* scratch while loading, given back */
-    uint64_t cache_bytes;   /* handle and pages in host memory */
-    uint64_t context_bytes; /* handle and activations in host memory */
-    uint64_t peak_bytes;    /* the most at any one time of: open, create the cache, create the context */
-    uint64_t mapped_bytes;  /* of the file, with skald_source.map or skald_model_options.in_place */
-    uint64_t stack_bytes;   /* of the runtime's worker threads, all together */
-    uint64_t device_bytes;  /* on the device, where it is not host memory; a pass may take scratch on top */
-    uint64_t cache_bytes_per_token;
-    uint64_t engine_bytes; /* of an engine besides its cache and its context */
+    uint64_t model_bytes;           /* handle, vocabulary, tables */
+    uint64_t weights_bytes;         /* packed weights in host memory */
+    uint64_t load_bytes;            /* scratch while loading, given back */
+    uint64_t cache_bytes;           /* handle and pages in host memory */
+    uint64_t context_bytes;         /* handle and activations in host memory */
+    uint64_t peak_bytes;            /* the most at any one time of: open, create the cache, create the context */
+    uint64_t mapped_bytes;          /* of the file, with skald_source.map or skald_model_options.in_place */
+    uint64_t stack_bytes;           /* of the runtime's worker threads, all together */
+    uint64_t device_bytes;          /* on the device, where it is not host memory; a pass may take scratch on top */
+    uint64_t cache_bytes_per_token; /* of cache_bytes, as skald_kv_bytes_per_token */
+    uint64_t engine_bytes;          /* of an engine besides its cache and its context */
 } skald_memory_plan;
 
 /* ---- model -------------------------------------------------------------------------------------------------------- */
 
+/* Weights and vocabulary. Never changes; any number of threads and contexts share it. */
 typedef struct skald_model skald_model;
 
+/* How a model shall be opened. */
 typedef struct skald_model_options {
     uint32_t size;
-    uint32_t vocabulary_only; /* 1: no weights; encode, decode and information work */
-    const char *device;       /* name of a loaded device; NULL: "cpu" */
-    skald_progress_fn progress;
+    uint32_t vocabulary_only;   /* 1: no weights; encode, decode and information work */
+    const char *device;         /* name of a loaded device; NULL: "cpu" */
+    skald_progress_fn progress; /* of the open; NULL: none */
     void *progress_user;
     /* 1: weights are used where they lie in the file and not packed, wherever the device can: same bits, less memory,
      * shared between processes, several times slower. A path is mapped and `bytes` stay in use until the model is freed;
@@ -255,9 +262,10 @@ SKALD_API void skald_model_retain(skald_model *model);
 /* One owner less; the last one frees. Any thread, but not from a callback. */
 SKALD_API void skald_model_release(skald_model *model);
 
+/* The sizes of a model. */
 typedef struct skald_model_info {
     uint32_t size;
-    uint32_t n_layers;
+    uint32_t n_layers;        /* blocks of attention and feed-forward */
     uint32_t n_embd;          /* width of the residual stream */
     uint32_t n_heads;         /* query heads */
     uint32_t n_kv_heads;      /* 1: MQA, n_heads: MHA, between: GQA */
@@ -284,14 +292,15 @@ SKALD_API skald_status skald_model_metadata(char *text, size_t *n_bytes, const s
 /* The key at `index`, counted from 0; NULL behind the last. Lives as long as the model. Any thread. */
 SKALD_API const char *skald_model_metadata_key(const skald_model *model, uint32_t index);
 
+/* A tensor of the file. The strings live as long as the model. */
 typedef struct skald_tensor_info {
     uint32_t size;
-    skald_dtype type;
-    uint64_t shape[4]; /* fastest first, 1 where unused */
-    uint64_t n_bytes;  /* in the file */
-    const char *name;
-    const char *type_name;
-    const char *kernel; /* which leaf multiplies with it, e.g. "q4_1/avx2"; "" where none does */
+    skald_dtype type;      /* of its elements in the file */
+    uint64_t shape[4];     /* fastest first, 1 where unused */
+    uint64_t n_bytes;      /* in the file */
+    const char *name;      /* as the file says */
+    const char *type_name; /* as skald_dtype_name */
+    const char *kernel;    /* which leaf multiplies with it, e.g. "q4_1/avx2"; "" where none does */
 } skald_tensor_info;
 
 /* END behind the last. Any thread. */
@@ -304,6 +313,7 @@ SKALD_API skald_status skald_model_kernel(const char **operation, const char **k
 
 /* ---- text --------------------------------------------------------------------------------------------------------- */
 
+/* Bits of a set. */
 typedef uint32_t skald_encode_flags;
 enum {
     SKALD_ENCODE_SPECIAL = 1, /* control tokens written in the text become their ids; without it they are plain text */
@@ -325,6 +335,7 @@ SKALD_API skald_status skald_encode_guarded(int32_t *ids, uint32_t *n_ids, const
                                             skald_encode_flags flags, const char *text, const uint8_t *stranger,
                                             size_t n_bytes);
 
+/* Bits of a set. */
 typedef uint32_t skald_decode_flags;
 enum {
     SKALD_DECODE_SPECIAL = 1, /* control tokens are written out; without it they are silent */
@@ -340,9 +351,9 @@ SKALD_API skald_status skald_decode(char *text, size_t *n_bytes, const skald_mod
 
 /* Ids to text one by one, never splitting a character. The caller's memory; zero it to begin. */
 typedef struct skald_decoder {
-    uint8_t pending[8]; /* bytes of a character that is not complete yet */
-    uint32_t n_pending;
-    skald_decode_flags flags;
+    uint8_t pending[8];       /* bytes of a character that is not complete yet */
+    uint32_t n_pending;       /* how many */
+    skald_decode_flags flags; /* the caller's, but for SKALD_DECODE_BEGIN */
 } skald_decoder;
 
 /* Adds one id and gives out the complete characters. id -1 ends the text: what is pending comes out as U+FFFD.
@@ -376,9 +387,10 @@ SKALD_API int32_t skald_model_is_end(const skald_model *model, int32_t id);
 /* The ids at which generation stops, by index from 0; -1 behind the last. Any thread. */
 SKALD_API int32_t skald_model_end(const skald_model *model, uint32_t index);
 
+/* What one side of a conversation says. */
 typedef struct skald_message {
     const char *role; /* "system", "user", "assistant" */
-    const char *text;
+    const char *text; /* UTF-8 */
 } skald_message;
 
 /* The layout of conversations that a model was trained on: its file's chat template (Jinja, as transformers runs it), or
@@ -400,7 +412,7 @@ typedef struct skald_template_input {
     const skald_message *messages; /* [n_messages], where `json` has no "messages" */
     const char *json;              /* an object: "messages", "tools", "documents", and what else the template asks for;
                                       it goes before the fields above. NULL: nothing */
-    size_t n_json_bytes;
+    size_t n_json_bytes;           /* of `json` */
     int64_t local_seconds; /* seconds since 1970 of the local clock, for templates that write the date; 0: those that
                               cannot do without are refused */
     uint32_t n_messages;
@@ -446,14 +458,16 @@ SKALD_API skald_status skald_adapter_open_path(skald_adapter **out, skald_model 
 SKALD_API void skald_adapter_retain(skald_adapter *adapter);
 SKALD_API void skald_adapter_release(skald_adapter *adapter);
 
+/* The sizes of an adapter. */
 typedef struct skald_adapter_info {
     uint32_t size;
     uint32_t rank;      /* the largest */
     uint32_t n_changed; /* matrices of the model that it changes */
     uint32_t reserved;
-    uint64_t n_parameters;
+    uint64_t n_parameters; /* elements of its tensors */
 } skald_adapter_info;
 
+/* Fills the first info->size bytes. Any thread. */
 SKALD_API skald_status skald_adapter_get_info(skald_adapter_info *info, const skald_adapter *adapter);
 
 /* ---- cache -------------------------------------------------------------------------------------------------------- */
@@ -461,9 +475,11 @@ SKALD_API skald_status skald_adapter_get_info(skald_adapter_info *info, const sk
 /* Pages hold SKALD_PAGE_TOKENS positions of one sequence; forked sequences share pages until one writes. */
 #define SKALD_PAGE_TOKENS 128u
 
+/* Keys, values and states of many sequences. One thread at a time. */
 typedef struct skald_kv_cache skald_kv_cache;
 typedef uint32_t skald_seq; /* a sequence in a cache, from 1; never reused before its release */
 
+/* How a cache shall be. */
 typedef struct skald_kv_cache_options {
     uint32_t size;
     uint32_t n_sequences; /* the most at a time; 0: 1 */
@@ -474,6 +490,8 @@ typedef struct skald_kv_cache_options {
 } skald_kv_cache_options;
 
 SKALD_API void skald_kv_cache_options_init(skald_kv_cache_options *options, uint32_t size);
+/* Makes a cache, which keeps the model; its pages are asked for at once and are not touched before they are written.
+ * UNSUPPORTED: the device has no such pages. MEMORY: nothing is left. Any thread. */
 SKALD_API skald_status skald_kv_cache_create(skald_kv_cache **out, skald_model *model,
                                              const skald_kv_cache_options *options, skald_report *why);
 /* BUSY (and nothing freed) while a paused step uses it: cancel that first. */
@@ -499,22 +517,24 @@ SKALD_API skald_status skald_kv_cache_release(skald_kv_cache *cache, skald_seq s
 /* How many tokens the sequence holds. */
 SKALD_API skald_status skald_kv_cache_length(uint32_t *n_tokens, skald_kv_cache *cache, skald_seq seq);
 
+/* What a cache holds. */
 typedef struct skald_kv_cache_stats {
     uint32_t size;
-    uint32_t n_pages; /* all */
-    uint32_t n_pages_free;
-    uint32_t n_pages_shared; /* held by more than one sequence */
-    uint32_t n_sequences;
-    uint32_t n_sequences_max;
-    uint64_t n_tokens; /* held by all sequences, shared ones counted for each */
-    uint64_t bytes;    /* of all pages and slots */
-    uint64_t bytes_per_token;
-    uint32_t n_window_pages; /* of layers that see a window; they never run out */
-    uint32_t n_window_pages_free;
-    uint32_t n_slots; /* of states, likewise */
-    uint32_t n_slots_free;
+    uint32_t n_pages;             /* all */
+    uint32_t n_pages_free;        /* held by no sequence */
+    uint32_t n_pages_shared;      /* held by more than one sequence */
+    uint32_t n_sequences;         /* that live */
+    uint32_t n_sequences_max;     /* that may live at a time */
+    uint64_t n_tokens;            /* held by all sequences, shared ones counted for each */
+    uint64_t bytes;               /* of all pages and slots */
+    uint64_t bytes_per_token;     /* as skald_kv_bytes_per_token */
+    uint32_t n_window_pages;      /* of layers that see a window; they never run out */
+    uint32_t n_window_pages_free; /* of them, held by no sequence */
+    uint32_t n_slots;             /* of states, likewise */
+    uint32_t n_slots_free;        /* of them, held by no sequence */
 } skald_kv_cache_stats;
 
+/* Fills the first stats->size bytes. */
 SKALD_API skald_status skald_kv_cache_get_stats(skald_kv_cache_stats *stats, skald_kv_cache *cache);
 
 /* Take the next n_bytes of a saved sequence, or give them. Anything but SKALD_OK ends the call with that status. */
@@ -544,8 +564,10 @@ SKALD_API skald_status skald_model_inspect(skald_model_info *info, skald_runtime
 
 /* ---- context: running the model ------------------------------------------------------------------------------------ */
 
+/* Scratch and one stream of passes through the model. One thread at a time. */
 typedef struct skald_context skald_context;
 
+/* How a context shall be. */
 typedef struct skald_context_options {
     uint32_t size;
     uint32_t n_rows;    /* tokens that go through the model together; longer input goes in pieces, same bits; 0: 512 */
@@ -555,6 +577,8 @@ typedef struct skald_context_options {
 } skald_context_options;
 
 SKALD_API void skald_context_options_init(skald_context_options *options, uint32_t size);
+/* Makes a context, which keeps the model. All memory is asked for here; a step asks for none. MEMORY: nothing is left. Any
+ * thread. */
 SKALD_API skald_status skald_context_create(skald_context **out, skald_model *model,
                                             const skald_context_options *options, skald_report *why);
 /* A paused step is cancelled first. BUSY (and nothing freed): a call is running. */
@@ -574,13 +598,13 @@ typedef struct skald_span_adapter {
     uint32_t reserved;            /* 0 */
 } skald_span_adapter;
 
-#define SKALD_SPAN_ADAPTERS 4u /* at most */
+#define SKALD_SPAN_ADAPTERS 4u /* most adapters of a span or a request */
 
 /* Some more tokens of one sequence. A step takes any mixture: prompts, single tokens, drafts. Each sequence at most
  * once in a step. */
 typedef struct skald_span {
     uint32_t size;
-    skald_seq seq;
+    skald_seq seq;           /* of the cache */
     const int32_t *tokens;   /* [n_tokens] ids, or NULL with `embeddings` */
     const float *embeddings; /* [n_tokens, n_embd] rows in place of ids (images, soft prompts), or NULL */
     uint32_t n_tokens;       /* at least 1 */
@@ -592,10 +616,11 @@ typedef struct skald_span {
     uint32_t reserved; /* 0 */
 } skald_span;
 
+/* How far a step goes in one call. */
 typedef struct skald_step_options {
     uint32_t size;
-    uint32_t microseconds; /* return PENDING after about so long, at a place to go on from; 0: run to the end */
-    skald_progress_fn progress;
+    uint32_t microseconds;      /* return PENDING after about so long, at a place to go on from; 0: run to the end */
+    skald_progress_fn progress; /* NULL: none */
     void *progress_user;
 } skald_step_options;
 
@@ -635,10 +660,12 @@ SKALD_API skald_status skald_memory_get_plan(skald_memory_plan *plan, skald_runt
 
 /* ---- choosing a token ---------------------------------------------------------------------------------------------- */
 
+/* How an id is chosen from logits. One thread at a time. */
 typedef struct skald_sampler skald_sampler;
 
+/* What is added to one id's logit. */
 typedef struct skald_logit_bias {
-    int32_t id;
+    int32_t id; /* of the vocabulary */
     float bias; /* added to the logit; -INFINITY forbids the id */
 } skald_logit_bias;
 
@@ -679,6 +706,7 @@ SKALD_API skald_status skald_sampler_choose(int32_t *id, skald_sampler *sampler,
 typedef struct skald_grammar skald_grammar;
 typedef struct skald_matcher skald_matcher;
 
+/* What a grammar is written in. */
 typedef uint32_t skald_grammar_kind;
 enum {
     SKALD_GRAMMAR_RULES = 0,       /* rules in the manner of BNF, as llama.cpp's GBNF; the text is what `root` says */
@@ -688,11 +716,12 @@ enum {
     SKALD_GRAMMAR_TOOLS = 2,
 };
 
+/* What a grammar is written in, and its memory. */
 typedef struct skald_grammar_options {
     uint32_t size;
-    skald_grammar_kind kind;
-    uint64_t cache_bytes; /* arena for masks and what leads to them; 0: 16 MiB; at least what one token may need */
-    const char *family;   /* of TOOLS, as for skald_answer_create; NULL: found by the marks in the file's template */
+    skald_grammar_kind kind; /* of the text */
+    uint64_t cache_bytes;    /* arena for masks and what leads to them; 0: 16 MiB; at least what one token may need */
+    const char *family;      /* of TOOLS, as for skald_answer_create; NULL: found by the marks in the file's template */
 } skald_grammar_options;
 
 SKALD_API void skald_grammar_options_init(skald_grammar_options *options, uint32_t size);
@@ -736,6 +765,7 @@ SKALD_API uint32_t skald_matcher_least(const skald_matcher *matcher);
 typedef struct skald_engine skald_engine;
 typedef uint64_t skald_request_id; /* never 0, never reused */
 
+/* How an engine shall be. */
 typedef struct skald_engine_options {
     uint32_t size;
     uint32_t n_running;  /* requests in a step, at most; 0: 32 */
@@ -748,8 +778,8 @@ typedef struct skald_engine_options {
     uint32_t no_sharing;    /* 1: each request computes all of its prompt, and nothing is kept */
     uint32_t n_threads;     /* 0: all of the runtime's */
     skald_dtype k_type;     /* of the cache; init sets SKALD_F16 */
-    skald_dtype v_type;
-    uint32_t n_top; /* most skald_request.n_top, at most 64; room for n_text times 1 + n_top of them. 0: none */
+    skald_dtype v_type;     /* likewise */
+    uint32_t n_top;         /* most skald_request.n_top, at most 64; room for n_text times 1 + n_top of them. 0: none */
     /* Drafts: ids guessed before a step and read in it beside the certain one (speculative decoding, arXiv 2211.17192). One is
      * right when it is the id that is chosen there anyway: answers are the same with and without, sampled ones too. How many
      * are guessed follows how many were right. lookup 1: what followed the last ids where they came before in prompt and
@@ -779,10 +809,11 @@ SKALD_API skald_status skald_engine_free(skald_engine *engine);
 typedef void (*skald_stage_fn)(void *user, float *logits, uint32_t n_vocab, uint64_t position, const int32_t *text,
                                uint32_t n_text);
 
-#define SKALD_REQUEST_BIASES 64u /* most sampler.n_bias of a request; sampler.penalty_window is at most 64 too */
-#define SKALD_REQUEST_STOPS  8u  /* most stops of a request, 256 bytes together */
-#define SKALD_REQUEST_PREFIX 256u
+#define SKALD_REQUEST_BIASES 64u  /* most sampler.n_bias of a request; sampler.penalty_window is at most 64 too */
+#define SKALD_REQUEST_STOPS  8u   /* most stops of a request, 256 bytes together */
+#define SKALD_REQUEST_PREFIX 256u /* most bytes of a request's prefix */
 
+/* What an answer is asked for. */
 typedef struct skald_request {
     uint32_t size;
     uint32_t n_prompt;
@@ -833,6 +864,7 @@ SKALD_API skald_status skald_engine_cancel(skald_engine *engine, skald_request_i
  *   DEVICE   the device failed; nothing changed */
 SKALD_API skald_status skald_engine_step(skald_engine *engine, uint32_t microseconds, skald_report *why);
 
+/* What happened to a request. */
 typedef uint32_t skald_event_kind;
 enum {
     SKALD_EVENT_TOKEN = 1,     /* an id of the answer; one that ends the text is not told */
@@ -845,16 +877,17 @@ enum {
 
 /* An id and the logarithm of its share of the model's own distribution, before bias, penalties and temperature. */
 typedef struct skald_logprob {
-    int32_t id;
-    float logprob;
+    int32_t id;    /* of the vocabulary */
+    float logprob; /* natural logarithm */
 } skald_logprob;
 
+/* What happened to a request. */
 typedef struct skald_event {
     uint32_t size;
-    skald_event_kind kind;
-    skald_request_id request;
-    int32_t id;        /* of a TOKEN, else -1 */
-    uint32_t position; /* of it in prompt and answer; otherwise their length */
+    skald_event_kind kind;    /* what */
+    skald_request_id request; /* to which */
+    int32_t id;               /* of a TOKEN, else -1 */
+    uint32_t position;        /* of it in prompt and answer; otherwise their length */
     /* What it adds to the text: whole characters, and nothing that may be the beginning of a stop. The end brings what was
      * held back. The engine's memory, until the next call but submit and cancel; empty without a tokenizer. */
     const char *text;
@@ -870,22 +903,24 @@ typedef struct skald_event {
 /* The next thing that happened: of one request in order, ends last. END: nothing new. */
 SKALD_API skald_status skald_engine_poll(skald_event *event, skald_engine *engine);
 
+/* What an engine does and has done. */
 typedef struct skald_engine_stats {
     uint32_t size;
-    uint32_t n_waiting, n_running; /* requests */
-    uint32_t n_kept;               /* sequences kept for their beginnings */
-    uint32_t n_pages, n_pages_free, n_pages_shared;
+    uint32_t n_waiting, n_running;                  /* requests */
+    uint32_t n_kept;                                /* sequences kept for their beginnings */
+    uint32_t n_pages, n_pages_free, n_pages_shared; /* as in skald_kv_cache_stats */
     uint32_t reserved;
     uint64_t n_submitted, n_ended, n_preempted; /* since the engine was made; preempted: its pages went to others */
-    uint64_t n_steps;
-    uint64_t n_prompt_read, n_prompt_shared; /* prompt tokens computed, and found in the cache */
-    uint64_t n_answered;                     /* ids of answers */
-    uint64_t queue_microseconds;             /* from submission to the first pass, of all requests together */
-    uint64_t first_microseconds;             /* from submission to the first id, likewise */
-    uint64_t n_first;                        /* requests that have a first id */
-    uint64_t n_drafted, n_right;             /* ids of drafts that were read; of them those that were right */
+    uint64_t n_steps;                           /* passes through the model */
+    uint64_t n_prompt_read, n_prompt_shared;    /* prompt tokens computed, and found in the cache */
+    uint64_t n_answered;                        /* ids of answers */
+    uint64_t queue_microseconds;                /* from submission to the first pass, of all requests together */
+    uint64_t first_microseconds;                /* from submission to the first id, likewise */
+    uint64_t n_first;                           /* requests that have a first id */
+    uint64_t n_drafted, n_right;                /* ids of drafts that were read; of them those that were right */
 } skald_engine_stats;
 
+/* Fills the first stats->size bytes. BUSY: a call is running. */
 SKALD_API skald_status skald_engine_get_stats(skald_engine_stats *stats, skald_engine *engine);
 
 /* ---- beams ---------------------------------------------------------------------------------------------------------- */
@@ -894,6 +929,7 @@ SKALD_API skald_status skald_engine_get_stats(skald_engine_stats *stats, skald_e
  * generate(num_beams) does it. Never changes; threads share it. */
 typedef struct skald_beams skald_beams;
 
+/* When a search by beams ends. */
 typedef uint32_t skald_beams_stop;
 enum {
     SKALD_BEAMS_STOP_USUAL =
@@ -902,16 +938,17 @@ enum {
     SKALD_BEAMS_STOP_NEVER = 2, /* when none that runs can score better at any length ("never") */
 };
 
+/* How a search by beams shall be. */
 typedef struct skald_beam_options {
     uint32_t size;
     uint32_t n_beams;  /* 0: 4; at most 64. 1 is the greedy answer */
     uint32_t n_tokens; /* ids of a text, at most; at least 1 */
     float
         length_penalty; /* score = sum of log-probabilities / (ids with the end's)^this; init sets 1, larger: longer texts */
-    skald_beams_stop stop;
-    uint32_t ignore_end; /* 1: ids that end a text do not */
-    skald_dtype k_type;  /* of the cache; init sets SKALD_F16 */
-    skald_dtype v_type;
+    skald_beams_stop stop;      /* when the search ends */
+    uint32_t ignore_end;        /* 1: ids that end a text do not */
+    skald_dtype k_type;         /* of the cache; init sets SKALD_F16 */
+    skald_dtype v_type;         /* likewise */
     skald_progress_fn progress; /* of each step */
     void *progress_user;
 } skald_beam_options;
@@ -922,12 +959,13 @@ SKALD_API void skald_beam_options_init(skald_beam_options *options, uint32_t siz
 SKALD_API skald_status skald_beams_search(skald_beams **out, skald_model *model, const skald_beam_options *options,
                                           const int32_t *prompt, uint32_t n_prompt, skald_report *why);
 
+/* One text that a search has found. */
 typedef struct skald_beam {
     uint32_t size;
     uint32_t n_ids;     /* without the one that ended it */
     const int32_t *ids; /* live as long as the search */
-    float score;
-    uint32_t ended; /* 1: the model ended it, 0: n_tokens did */
+    float score;        /* as skald_beam_options.length_penalty says */
+    uint32_t ended;     /* 1: the model ended it, 0: n_tokens did */
 } skald_beam;
 
 /* The text at `index`, the best first. END behind the last, there are at most n_beams. Any thread. */
@@ -939,6 +977,7 @@ SKALD_API void skald_beams_free(skald_beams *beams);
 /* Some text of the answer, whole characters, no closing NUL. Return 0 to go on, anything else to stop there. */
 typedef int32_t (*skald_text_fn)(void *user, const char *text, size_t n_bytes);
 
+/* How skald_generate answers. */
 typedef struct skald_generate_options {
     uint32_t size;
     uint32_t n_tokens;                    /* the most; 0: until the model ends, at most the room */
@@ -964,6 +1003,7 @@ SKALD_API skald_status skald_generate(skald_model *model, const char *prompt, co
 /* An answer while it is written, as what it means. One thread at a time; takes no memory after create. */
 typedef struct skald_answer skald_answer;
 
+/* What a piece of an answer is. */
 typedef uint32_t skald_answer_event;
 enum {
     SKALD_ANSWER_CONTENT = 0,   /* a piece of text for the reader */
