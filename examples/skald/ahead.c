@@ -15,6 +15,7 @@ static int make_engine(skald_engine **out, const answer *a, const ahead_options 
     e.n_tokens = e.n_text = a->room;
     e.k_type = e.v_type = o->cache_type;
     e.lookup = (uint32_t)o->lookup, e.draft = draft;
+    e.max_rank = a->session->max_rank;
     skald_status status = skald_engine_create(out, a->session->model, &e, &why);
     return status == SKALD_OK ? 0 : skald_failure("run", status, &why);
 }
@@ -40,7 +41,9 @@ static int run_engine(answer *a, skald_engine *engine, const ahead_options *o, c
                                    .sampler = o->sampler,
                                    .ignore_end = (uint32_t)a->ignore_end,
                                    .stops = &o->stop,
-                                   .n_stops = o->stop != NULL};
+                                   .n_stops = o->stop != NULL,
+                                   .adapters = a->session->adapters,
+                                   .n_adapters = a->session->n_adapters};
     skald_request_id id;
     skald_event event = {.size = sizeof event};
     skald_report why = {.size = sizeof why};

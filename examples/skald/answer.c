@@ -22,7 +22,7 @@ static skald_status step(answer *a, const int32_t *ids, uint32_t n_ids, progress
     skald_step_options_init(&options, sizeof options);
     options.progress = watch_step;
     options.progress_user = &watch;
-    skald_span span = {.size = sizeof span, .seq = a->seq, .tokens = ids, .n_tokens = n_ids};
+    const skald_span span = session_span(a->session, a->seq, ids, n_ids);
     return skald_step(a->session->context, a->session->cache, &options, why, &span, 1);
 }
 

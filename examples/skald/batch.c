@@ -18,6 +18,7 @@ typedef struct batch_options {
     skald_sampler_options sampler;
     skald_dtype cache_type;
     session_memory memory;
+    texts adapters;
 } batch_options;
 
 /* A line of the input and what is known of its answer. */
@@ -54,6 +55,7 @@ static int read_options(batch_options *o, int argc, char **argv) {
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE",
          "type of the cache: f32, f16, bf16, f8_e4m3, q8_0, q4_0 (f16)", 0, 0},
         DRAFT_OPTIONS(&o->lookup, &o->draft),
+        ADAPTER_OPTION(&o->adapters),
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
@@ -141,7 +143,9 @@ static int submit(batch *b, size_t index) {
                                    .n_prompt = j->n_prompt,
                                    .n_tokens = b->o->n_most,
                                    .sampler = &b->o->sampler,
-                                   .ignore_end = (uint32_t)b->o->ignore_end};
+                                   .ignore_end = (uint32_t)b->o->ignore_end,
+                                   .adapters = b->session->adapters,
+                                   .n_adapters = b->session->n_adapters};
     skald_status status = skald_engine_submit(&j->id, b->engine, &request, &why);
     if (status == SKALD_FULL) return GO_ON;
     if (status != SKALD_OK) return failure("batch", "%s, line %zu: %s", b->o->files[0], index + 1, why.text);
@@ -228,6 +232,7 @@ static int make_engine(batch *b) {
     o.n_rows = b->o->n_running > 512 ? b->o->n_running : 512;
     o.k_type = o.v_type = b->o->cache_type;
     o.lookup = (uint32_t)b->o->lookup;
+    o.max_rank = b->session->max_rank;
     skald_status status = SKALD_OK;
     if (b->o->draft) status = skald_model_open_path(&b->draft, b->session->runtime, b->o->draft, NULL, &why);
     o.draft = b->draft;
@@ -267,6 +272,7 @@ int command_batch(int argc, char **argv) {
     if (code == 0) code = file_read("batch", o.files[0], &text, &n_bytes);
     if (code == 0 && strlen(text) != n_bytes) code = failure("batch", "%s: byte %zu is NUL", o.files[0], strlen(text));
     if (code == 0) code = session_open(&s, o.model, 0);
+    if (code == 0) code = session_adapt(&s, &o.adapters);
     if (code == 0) code = answer_lines(&s, &o, text);
     free(text);
     session_close(&s);

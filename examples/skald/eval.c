@@ -15,6 +15,7 @@ typedef struct eval_options {
     uint32_t threads, chunk;
     skald_dtype cache_type;
     session_memory memory;
+    texts adapters;
 } eval_options;
 
 static int read_options(eval_options *o, int argc, char **argv) {
@@ -26,6 +27,7 @@ static int read_options(eval_options *o, int argc, char **argv) {
         {"--chunk", OPTION_COUNT, &o->chunk, "N", "tokens in one step (512, or what 64 MiB of logits hold)", 1, 0},
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE",
          "type of the cache: f32, f16, bf16, f8_e4m3, q8_0, q4_0 (f16)", 0, 0},
+        ADAPTER_OPTION(&o->adapters),
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
@@ -112,6 +114,7 @@ int command_eval(int argc, char **argv) {
     code = session_start(&s, "eval", o.threads, o.memory);
     if (code == 0) code = read_tokens(&lists, o.tokens);
     if (code == 0) code = session_open(&s, o.model, 0);
+    if (code == 0) code = session_adapt(&s, &o.adapters);
     if (code == 0) code = evaluate(&s, &o, lists.ids, (uint32_t)lists.ends[0]);
     id_lists_free(&lists);
     session_close(&s);

@@ -66,6 +66,12 @@ static int read_counts(counts *to, const option *o, const char *text) {
     return 1;
 }
 
+static int read_text(texts *to, const char *text) {
+    if (to->n == MOST_TEXTS) return 0;
+    to->at[to->n++] = text;
+    return 1;
+}
+
 static int read_seed(uint64_t *to, const char *text) {
     const char *end = read_digits(to, text);
     return end && !*end;
@@ -98,6 +104,7 @@ static int read_value(const option *o, const char *text) {
     switch (o->kind) {
     case OPTION_COUNT: return read_count(o->to, o, text);
     case OPTION_COUNTS: return read_counts(o->to, o, text);
+    case OPTION_TEXTS: return read_text(o->to, text);
     case OPTION_SEED: return read_seed(o->to, text);
     case OPTION_REAL: return read_real(o->to, o, text);
     case OPTION_CACHE_TYPE: return read_cache_type(o->to, text);

@@ -3,7 +3,7 @@
 #define SKALD_PROGRAM_OPTIONS_H
 #include <skald/skald.h>
 
-enum { MOST_COUNTS = 64 };
+enum { MOST_COUNTS = 64, MOST_TEXTS = 4 };
 
 /* "1,8,32" */
 typedef struct counts {
@@ -11,9 +11,16 @@ typedef struct counts {
     uint32_t at[MOST_COUNTS];
 } counts;
 
+/* Of an option that is given again and again. */
+typedef struct texts {
+    uint32_t n;
+    const char *at[MOST_TEXTS];
+} texts;
+
 typedef enum option_kind {
     OPTION_FLAG,       /* int: becomes 1 */
     OPTION_TEXT,       /* const char * */
+    OPTION_TEXTS,      /* texts: one more each time */
     OPTION_PAIR,       /* const char *[2]: takes two values */
     OPTION_COUNT,      /* uint32_t, at least `least` */
     OPTION_COUNTS,     /* counts, each at least `least` */

@@ -14,6 +14,7 @@ typedef struct perplexity_options {
     int json;
     skald_dtype cache_type;
     session_memory memory;
+    texts adapters;
 } perplexity_options;
 
 typedef struct score {
@@ -30,6 +31,7 @@ static int read_options(perplexity_options *o, int argc, char **argv) {
         {"--kv", OPTION_CACHE_TYPE, &o->cache_type, "TYPE",
          "type of the cache: f32, f16, bf16, f8_e4m3, q8_0, q4_0 (f16)", 0, 0},
         {"--json", OPTION_FLAG, &o->json, NULL, "print a JSON object", 0, 0},
+        ADAPTER_OPTION(&o->adapters),
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
     };
@@ -137,6 +139,7 @@ int command_perplexity(int argc, char **argv) {
     code = session_start(&s, "perplexity", o.threads, o.memory);
     if (code == 0) code = file_read("perplexity", o.file, &text, &n_bytes);
     if (code == 0) code = session_open(&s, o.model, 0);
+    if (code == 0) code = session_adapt(&s, &o.adapters);
     if (code == 0) code = measure(&s, &o, text, n_bytes);
     free(text);
     session_close(&s);

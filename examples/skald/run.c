@@ -18,6 +18,7 @@ typedef struct run_options {
     skald_sampler_options sampler;
     skald_dtype cache_type;
     session_memory memory;
+    texts adapters;
 } run_options;
 
 static int read_options(run_options *o, int argc, char **argv) {
@@ -44,6 +45,7 @@ static int read_options(run_options *o, int argc, char **argv) {
         {"--json-schema", OPTION_TEXT, &o->schema, "FILE",
          "answer with JSON that is valid against the schema in a file", 0, 0},
         {"--ignore-eos", OPTION_FLAG, &o->ignore_end, NULL, "go on when the model ends", 0, 0},
+        ADAPTER_OPTION(&o->adapters),
         AHEAD_OPTIONS(&o->ahead),
         SESSION_MEMORY_OPTIONS(&o->memory),
         {0},
@@ -70,7 +72,7 @@ static int read_options(run_options *o, int argc, char **argv) {
         return usage_error("run", "--system, --template, --tools and --json-events are for --chat");
     if (o->chat && ahead_is_wanted(&o->ahead))
         return usage_error("run", "--lookup, --draft, --stop and --beams are for -p and -f");
-    if ((o->ahead.lookup || o->ahead.stop || o->ahead.draft) && o->ahead.n_beams)
+    if ((o->ahead.lookup || o->ahead.stop || o->ahead.draft || o->adapters.n) && o->ahead.n_beams)
         return usage_error("run", "--beams goes alone");
     if (o->ahead.lookup && o->ahead.draft) return usage_error("run", "one of --lookup and --draft");
     if (!o->prompt && !o->file && !o->chat) {
@@ -177,6 +179,7 @@ int command_run(int argc, char **argv) {
     answer a = {.session = &s};
     code = session_start(&s, "run", o.threads, o.memory);
     if (code == 0) code = session_open(&s, o.model, 0);
+    if (code == 0) code = session_adapt(&s, &o.adapters);
     if (code == 0 && o.chat) {
         code = prepare(&a, &o, 0);
         if (code == 0) code = chat(&a, &o.talk);

@@ -2,6 +2,7 @@
 #include "session.h"
 #include "options.h"
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,23 +60,75 @@ int session_open(session *s, const char *path, uint32_t vocabulary_only) {
     return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
 }
 
-int session_prepare(session *s, const skald_kv_cache_options *cache, const skald_context_options *context) {
+/* The scale behind the last colon, where a number stands; *n_path: what is before it. */
+static float scale_of(const char *file, size_t *n_path) {
+    const char *colon = strrchr(file, ':');
+    char *end = NULL;
+    const float scale = colon ? strtof(colon + 1, &end) : 1;
+    const int is_number = colon && end != colon + 1 && *end == '\0' && isfinite(scale);
+    *n_path = is_number ? (size_t)(colon - file) : strlen(file);
+    return is_number ? scale : 1;
+}
+
+static int open_adapter(session *s, const char *file) {
+    skald_span_adapter *to = &s->adapters[s->n_adapters];
+    skald_adapter *adapter = NULL;
+    skald_adapter_info info = {.size = sizeof info};
     skald_report why = {.size = sizeof why};
+    size_t n_path;
+    to->scale = scale_of(file, &n_path);
+    char *path = malloc(n_path + 1);
+    if (!path) return failure(s->command, "no memory for a path");
+    memcpy(path, file, n_path);
+    path[n_path] = '\0';
+    skald_status status = skald_adapter_open_path(&adapter, s->model, path, &why);
+    if (status == SKALD_OK) status = skald_adapter_get_info(&info, adapter);
+    const int code = status == SKALD_OK ? 0 : failure(s->command, "--lora %s: %s", path, why.text);
+    free(path);
+    if (code) return code;
+    to->adapter = s->opened[s->n_adapters++] = adapter;
+    if (info.rank > s->max_rank) s->max_rank = info.rank;
+    return 0;
+}
+
+int session_adapt(session *s, const texts *files) {
+    int code = 0;
+    for (uint32_t i = 0; i < files->n && code == 0; i++) code = open_adapter(s, files->at[i]);
+    return code;
+}
+
+int session_prepare(session *s, const skald_kv_cache_options *cache, const skald_context_options *options) {
+    skald_report why = {.size = sizeof why};
+    skald_context_options context;
+    skald_context_options_init(&context, sizeof context);
+    if (options) context = *options;
+    context.max_rank = s->max_rank;
     skald_status status = skald_kv_cache_create(&s->cache, s->model, cache, &why);
-    if (status == SKALD_OK) status = skald_context_create(&s->context, s->model, context, &why);
+    if (status == SKALD_OK) status = skald_context_create(&s->context, s->model, &context, &why);
     return status == SKALD_OK ? 0 : skald_failure(s->command, status, &why);
 }
 
 void session_close(session *s) {
     skald_context_free(s->context);
     skald_kv_cache_free(s->cache);
+    for (uint32_t i = 0; i < s->n_adapters; i++) skald_adapter_release(s->opened[i]);
     skald_model_release(s->model);
     skald_runtime_release(s->runtime);
 }
 
+skald_span session_span(const session *s, skald_seq seq, const int32_t *ids, uint32_t n_ids) {
+    return (skald_span){.size = sizeof(skald_span),
+                        .seq = seq,
+                        .tokens = ids,
+                        .n_tokens = n_ids,
+                        .adapters = s->adapters,
+                        .n_adapters = s->n_adapters};
+}
+
 skald_status session_step(session *s, skald_seq seq, const int32_t *ids, uint32_t n_ids, uint32_t logits,
                           skald_report *why) {
-    skald_span span = {.size = sizeof span, .seq = seq, .tokens = ids, .n_tokens = n_ids, .logits = logits};
+    skald_span span = session_span(s, seq, ids, n_ids);
+    span.logits = logits;
     return skald_step(s->context, s->cache, NULL, why, &span, 1);
 }
 

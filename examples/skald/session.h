@@ -2,6 +2,7 @@
 #ifndef SKALD_PROGRAM_SESSION_H
 #define SKALD_PROGRAM_SESSION_H
 #include "clock.h"
+#include "options.h"
 #include <skald/skald.h>
 #include <stddef.h>
 
@@ -45,6 +46,10 @@ typedef struct session_memory {
         "--small-pages", OPTION_FLAG, &(memory)->small_pages, NULL, "do not ask the system for huge pages", 0, 0       \
     }
 
+/* The line of adapters. */
+#define ADAPTER_OPTION(files)                                                                                          \
+    { "--lora", OPTION_TEXTS, files, "FILE[:SCALE]", "an adapter (GGUF) beside the weights, up to four times", 0, 0 }
+
 typedef struct session {
     const char *command; /* for error messages */
     int no_pack;
@@ -52,6 +57,9 @@ typedef struct session {
     skald_model *model;
     skald_kv_cache *cache;
     skald_context *context;
+    skald_span_adapter adapters[SKALD_SPAN_ADAPTERS]; /* [n_adapters] of all tokens */
+    skald_adapter *opened[SKALD_SPAN_ADAPTERS];
+    uint32_t n_adapters, max_rank;
     skald_model_info info;
     double load_seconds;
 } session;
@@ -59,10 +67,14 @@ typedef struct session {
 /* Exit codes: 0, or what usage_error and failure give after their complaint. A session closes from any half. */
 int session_start(session *s, const char *command, uint32_t n_threads, session_memory memory);
 int session_open(session *s, const char *path, uint32_t vocabulary_only);
+/* Adapters for what the model reads and writes, each FILE or FILE:SCALE; after the model is open. */
+int session_adapt(session *s, const texts *files);
 int session_prepare(session *s, const skald_kv_cache_options *cache, const skald_context_options *context);
 void session_close(session *s);
 
-/* One sequence's tokens through the model. */
+/* One sequence's tokens with the adapters, whose last row of logits is wanted. */
+skald_span session_span(const session *s, skald_seq seq, const int32_t *ids, uint32_t n_ids);
+/* Through the model. */
 skald_status session_step(session *s, skald_seq seq, const int32_t *ids, uint32_t n_ids, uint32_t logits,
                           skald_report *why);
 

@@ -45,6 +45,26 @@ def read_npy(path):
     return header, shape, data[10 + length:]
 
 
+def write_adapter(path, name, n_in, n_out):
+    """LoRA of rank 2 beside one matrix, as GGUF; its numbers are small and all different."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    shapes = {f"{name}.lora_a": (n_in, 2), f"{name}.lora_b": (2, n_out)}
+    keys = {"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"}
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(keys) + 1)
+    head += b"".join(text(key) + struct.pack("<I", 8) + text(value) for key, value in keys.items())
+    head += text("adapter.lora.alpha") + struct.pack("<If", 6, 4.0)
+    numbers = b""
+    for tensor, (width, rows) in shapes.items():
+        head += text(tensor) + struct.pack("<IQQIQ", 2, width, rows, 0, len(numbers))
+        numbers += struct.pack(f"<{width * rows}f", *(((i * 37 + len(numbers)) % 101 - 50) / 400
+                                                       for i in range(width * rows)))
+        numbers += bytes(-len(numbers) % 32)
+    with open(path, "wb") as file:
+        file.write(head + bytes(-len(head) % 32) + numbers)
+
+
 class Batch(unittest.TestCase):
     """Many answers at once are those of one at a time, in order, and a killed run goes on to the same file."""
 
@@ -425,6 +445,44 @@ class Models(unittest.TestCase):
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
         self.assertIn("JSON at byte 0", refused.stderr)
         self.assertEqual(skald(*run, "--json-schema", schema, "--grammar", rules).returncode, 2)
+
+    def test_adapters(self):
+        model, ids = tiny("llama_gqa_tied"), self.path("ids.json")
+        adapter, other = self.path("a.gguf"), self.path("name:of.gguf")
+        with open(ids, "w", encoding="utf-8") as file:
+            json.dump([5 * i % 97 + 1 for i in range(40)], file)
+        for path in (adapter, other):
+            write_adapter(path, "blk.0.ffn_up.weight", 108, 140)
+
+        def logits(*more):
+            out = self.path("out.npy")
+            done = skald("eval", "-m", model, "--tokens", ids, "--logits", out, *more)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            return hashlib.sha256(read_npy(out)[2]).hexdigest()
+
+        plain, changed = logits(), logits("--lora", adapter)
+        self.assertNotEqual(plain, changed)
+        self.assertEqual(plain, logits("--lora", adapter + ":0"))
+        self.assertEqual(changed, logits("--lora", other + ":1.0", "--chunk", "3", "-t", "1"))
+        self.assertNotEqual(changed, logits("--lora", adapter, "--lora", adapter + ":0.5"))
+        question = ["-m", model, "-n", "12", "--ignore-eos", "--lora", adapter]
+        answer = skald("run", *question, "-p", "the sea")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertNotEqual(answer.stdout, skald("run", *question[:-2], "-p", "the sea").stdout)
+        self.assertEqual(answer.stdout, skald("run", *question, "--lookup", "-p", "the sea").stdout)
+        with open(self.path("in.jsonl"), "w", encoding="utf-8") as file:
+            file.write(json.dumps({"text": "the sea"}) + "\n")
+        done = skald("batch", *question, self.path("in.jsonl"), self.path("out.jsonl"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(self.path("out.jsonl"), encoding="utf-8") as file:
+            self.assertEqual(json.loads(file.read())["text"] + "\n", answer.stdout)
+        for more, code, why in ((["--lora", self.path("none.gguf")], 1, "there is no such file"),
+                                (["--lora", model], 1, "general.type"),
+                                (["--lora", adapter] * 4, 2, "--lora cannot be"),
+                                (["--beams", "2"], 2, "--beams goes alone")):
+            done = skald("run", *question, *more, "-p", "the sea")
+            self.assertEqual(done.returncode, code)
+            self.assertIn(why, done.stderr)
 
     def test_perplexity_is_that_of_eval(self):
         import math
