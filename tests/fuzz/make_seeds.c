@@ -167,6 +167,29 @@ static int put_models(const char *folder, sample *s) {
     return failed | put(folder, "experts.gguf", s->bytes, s->n_bytes);
 }
 
+/* For the model of the target: rank 2 beside three matrices, of F16 and F32. */
+static void make_adapter(sample *s) {
+    static const weight weights[] = {{"blk.0.attn_q.weight", 108, 108},
+                                     {"blk.1.ffn_up.weight", 108, 140},
+                                     {"blk.1.attn_output.weight", 108, 108}};
+    sk_gguf_writer w;
+    s->n_bytes = 0;
+    sk_gguf_begin(&w, sample_write, s, 4, 6, 32);
+    sk_gguf_put_text(&w, "general.type", "adapter");
+    sk_gguf_put_text(&w, "general.architecture", "llama");
+    sk_gguf_put_text(&w, "adapter.type", "lora");
+    sk_gguf_put_f32(&w, "adapter.lora.alpha", 4);
+    for (int i = 0; i < 6; i++) {
+        char name[64];
+        const weight *t = &weights[i / 2];
+        const uint64_t a[] = {t->n_in, 2}, b[] = {2, t->n_out};
+        snprintf(name, sizeof name, "%s.lora_%c", t->name, "ab"[i % 2]);
+        sk_gguf_declare(&w, sample_text(name), i / 2 ? SKALD_F32 : SKALD_F16, 2, i % 2 ? b : a);
+    }
+    for (uint64_t left = w.declared; left && w.status == SKALD_OK; left--) sk_gguf_data(&w, ".", 1);
+    if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
+}
+
 int main(int argc, char **argv) {
     static const char json[] = "{\"a\": [1, -2.5e-3, true, null, \"\\u00e9\\n\\ud83d\\ude00\"], \"b\": {\"c\": {}}}";
     static const char text[] = "\x03the  the\xc3\xa9\xc3\xa9 12 in <|end|><u><u>x", split[] = "\x04\x08\\p{L}+|.the 12";
@@ -188,6 +211,9 @@ int main(int argc, char **argv) {
     make_types(&s);
     failed |= put(gguf, "types.gguf", s.bytes, s.n_bytes);
     failed |= put_models(model, &s);
+    make_adapter(&s);
+    snprintf(folder, sizeof folder, "%s/adapter", argv[1]);
+    failed |= put(folder, "three.gguf", s.bytes, s.n_bytes);
     snprintf(folder, sizeof folder, "%s/json", argv[1]);
     failed |= put(folder, "config.json", json, sizeof json - 1);
     snprintf(folder, sizeof folder, "%s/text", argv[1]);
