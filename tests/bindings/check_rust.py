@@ -1,5 +1,5 @@
 """skald-sys declares every function, struct and constant of skald.h with C's types; with a cargo, its own tests and those of
-the safe crate run too, offline. usage: check_rust.py LIBSKALD.so TARGET-FOLDER"""
+the safe crate run too, offline, and clippy and rustfmt where they are. usage: check_rust.py LIBSKALD.so TARGET-FOLDER"""
 import os
 import re
 import shutil
@@ -69,15 +69,28 @@ def missing():
             yield f"{SOURCE}: const {name} = {value} is missing: {AGAIN}"
 
 
+def has(part):
+    """Whether cargo has this part of it, with a sentence when it has not."""
+    there = subprocess.run(["cargo", part, "--version"], capture_output=True, check=False).returncode == 0
+    if not there:
+        print(f"cargo {part} is missing: not run")
+    return there
+
+
 def cargo(library, target):
-    """True when every test passes, or there is no cargo."""
+    """True when every test passes, clippy has nothing to say and rustfmt nothing to move; or there is no cargo."""
     if not shutil.which("cargo"):
         print("cargo is missing: the crates' own tests were not run")
         return True
     place = os.path.dirname(os.path.abspath(library))
     paths = {**os.environ, "SKALD_LIB_DIR": place, "LD_LIBRARY_PATH": place}
-    command = ["cargo", "test", "--offline", "--quiet", "--target-dir", target]
-    return subprocess.run(command, cwd=CRATES, env=paths, timeout=280, check=False).returncode == 0
+    commands = [["test", "--offline", "--quiet", "--target-dir", target]]
+    if has("fmt"):
+        commands.append(["fmt", "--check"])
+    if has("clippy"):
+        commands.append(["clippy", "--offline", "--quiet", "--all-targets", "--target-dir", target, "--", "-D", "warnings"])
+    return all(subprocess.run(["cargo", *command], cwd=CRATES, env=paths, timeout=280, check=False).returncode == 0
+               for command in commands)
 
 
 def main():

@@ -97,6 +97,11 @@ fn compile(root: &Path, out: &Path, sources: &[PathBuf]) -> Vec<PathBuf> {
                     "-ffp-contract=off",
                     "-fno-math-errno",
                     "-fvisibility=hidden",
+                    "-fno-stack-protector",
+                    "-U_FORTIFY_SOURCE",
+                    "-fno-asynchronous-unwind-tables",
+                    "-ffunction-sections",
+                    "-fdata-sections",
                 ]);
                 command.args(["-DSKALD_BUILDING", "-D_FILE_OFFSET_BITS=64"]);
                 for folder in ["include", "lib", ""] {
