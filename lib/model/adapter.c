@@ -67,6 +67,8 @@ static skald_status bad_tensor(const opening *o, const sk_gguf_tensor *t, const 
     return sk_fail(o->why, SKALD_FORMAT, "tensor %.*s: %s", SK_TEXT(t->name), what);
 }
 
+static bool is_real(skald_dtype type) { return skald_dtype_to_f32(NULL, type, NULL, 0) == SKALD_OK; }
+
 static skald_status check_shapes(const opening *o, const pair *p) {
     const uint64_t rank = p->a->shape[1];
     if (p->a->n_dims > 2 || p->a->shape[0] != p->in)
@@ -79,6 +81,8 @@ static skald_status check_shapes(const opening *o, const pair *p) {
         return sk_fail(o->why, SKALD_FORMAT, "tensor %.*s: %llu x %llu expected, %llu x %llu found",
                        SK_TEXT(p->b->name), (unsigned long long)rank, (unsigned long long)p->whole,
                        (unsigned long long)p->b->shape[0], (unsigned long long)p->b->shape[1]);
+    if (!is_real(p->a->type)) return bad_tensor(o, p->a, "its elements are integers");
+    if (!is_real(p->b->type)) return bad_tensor(o, p->b, "its elements are integers");
     if (!skald_dtype_bytes(p->a->type, p->in)) return bad_tensor(o, p->a, "its rows are not whole blocks");
     return skald_dtype_bytes(p->b->type, rank) ? SKALD_OK : bad_tensor(o, p->b, "its rows are not whole blocks");
 }

@@ -103,7 +103,8 @@ static uint64_t elements(const piece *p) {
     return n;
 }
 
-static void write_file(bytes *b, const file *f) {
+/* `integers`: the tensor whose elements are, NULL: none. */
+static void write_file(bytes *b, const file *f, const char *integers) {
     sk_gguf_writer w;
     uint32_t n = 0;
     b->n = 0;
@@ -114,7 +115,8 @@ static void write_file(bytes *b, const file *f) {
     sk_gguf_put_text(&w, "adapter.type", f->kind);
     for (uint32_t i = 0; i < n; i++) {
         const piece *p = &f->tensor[i];
-        sk_gguf_declare(&w, (sk_text){p->name, strlen(p->name)}, SKALD_F32, p->n_dims, p->shape);
+        const skald_dtype type = integers && strcmp(p->name, integers) == 0 ? SKALD_I32 : SKALD_F32;
+        sk_gguf_declare(&w, (sk_text){p->name, strlen(p->name)}, type, p->n_dims, p->shape);
     }
     for (uint32_t i = 0; i < n; i++) {
         for (uint64_t k = 0; k < elements(&f->tensor[i]); k++) sk_gguf_data(&w, &(float){0}, sizeof(float));
@@ -134,7 +136,7 @@ static void try_files(skald_model *model) {
         const file *f = &files[i];
         skald_adapter *adapter = (skald_adapter *)(void *)&b;
         skald_report why = {.size = sizeof why};
-        write_file(&b, f);
+        write_file(&b, f, NULL);
         CHECK_SAID(try_open(&adapter, model, b.at, b.n, &why) == f->status, "%s: %s", f->title, why.text);
         CHECK((adapter != NULL) == (f->status == SKALD_OK));
         if (f->says) CHECK_SAID(strstr(why.text, f->says) != NULL, "%s: \"%s\"", f->title, why.text);
@@ -142,9 +144,21 @@ static void try_files(skald_model *model) {
     }
 }
 
+static void try_integers(skald_model *model) {
+    static const char *const names[] = {Q_A, Q_B};
+    static bytes b;
+    for (int i = 0; i < 2; i++) {
+        skald_adapter *adapter;
+        skald_report why = {.size = sizeof why};
+        write_file(&b, &files[0], names[i]);
+        CHECK_EQUAL(try_open(&adapter, model, b.at, b.n, &why), SKALD_FORMAT);
+        CHECK_SAID(strstr(why.text, names[i]) && strstr(why.text, "integers"), "\"%s\"", why.text);
+    }
+}
+
 static void try_every_end(skald_model *model) {
     static bytes b;
-    write_file(&b, &files[0]);
+    write_file(&b, &files[0], NULL);
     const size_t padding = 32 - elements(&files[0].tensor[1]) * sizeof(float) % 32; /* behind the last tensor */
     for (size_t n = 0; n < b.n - padding; n++) {
         skald_adapter *adapter;
@@ -169,7 +183,7 @@ static void try_steps(const char *path, session *s) {
     skald_adapter *adapter, *foreign;
     skald_seq seq;
     session other = session_open(&(session_options){.path = path, .n_tokens = 128, .n_sequences = 1});
-    write_file(&b, &files[0]);
+    write_file(&b, &files[0], NULL);
     session_must(try_open(&adapter, s->model, b.at, b.n, &why), "adapter", &why);
     session_must(try_open(&foreign, other.model, b.at, b.n, &why), "adapter", &why);
     CHECK_EQUAL(skald_kv_cache_open(&seq, s->cache), SKALD_OK);
@@ -203,6 +217,7 @@ int main(void) {
     skald_adapter *adapter;
     session s = session_open(&(session_options){.path = path, .n_tokens = 128, .n_sequences = 1, .max_rank = 3});
     try_files(s.model);
+    try_integers(s.model);
     try_every_end(s.model);
     try_steps(path, &s);
     CHECK_EQUAL(skald_adapter_open_path(&adapter, s.model, "/no/such/file", &why), SKALD_READ);
