@@ -49,8 +49,12 @@ fn bundled() {
     let _ = std::fs::remove_file(&archive);
     let ar = env::var("AR").unwrap_or_else(|_| "ar".into());
     run(Command::new(ar).arg("crs").arg(&archive).args(&objects));
-    println!("cargo:rerun-if-changed={}", root.join("lib").display());
-    println!("cargo:rerun-if-changed={}", root.join("backends").display());
+    for room in ["include", "lib", "backends"] {
+        println!("cargo:rerun-if-changed={}", root.join(room).display());
+    }
+    for tool in ["CC", "AR"] {
+        println!("cargo:rerun-if-env-changed={tool}");
+    }
     println!("cargo:rustc-link-search=native={}", out.display());
     println!("cargo:rustc-link-lib=static=skald");
     println!("cargo:rustc-link-lib=pthread");
