@@ -10,6 +10,7 @@
 
 #define skald_adapter_get_info      SKALD_NAME(skald_adapter_get_info)
 #define skald_adapter_open          SKALD_NAME(skald_adapter_open)
+#define skald_adapter_open_peft     SKALD_NAME(skald_adapter_open_peft)
 #define skald_adapter_open_path     SKALD_NAME(skald_adapter_open_path)
 #define skald_adapter_release       SKALD_NAME(skald_adapter_release)
 #define skald_adapter_retain        SKALD_NAME(skald_adapter_retain)

@@ -452,6 +452,12 @@ typedef struct skald_adapter skald_adapter;
  * FORMAT, UNSUPPORTED: the key or tensor, named; nothing is left. The source is not used again. */
 SKALD_API skald_status skald_adapter_open(skald_adapter **out, skald_model *model, const skald_source *source,
                                           skald_report *why);
+/* The same of what Hugging Face's PEFT writes: adapter_model.safetensors, F32, F16, BF16 or F8 for modules of the layers by
+ * their names in transformers, and adapter_config.json, which says how much they count (lora_alpha, use_rslora: alpha / sqrt(rank),
+ * arXiv 2312.03732). What changes the model otherwise is refused by key or tensor: DoRA, biases, whole modules, experts. */
+SKALD_API skald_status skald_adapter_open_peft(skald_adapter **out, skald_model *model, const skald_source *tensors,
+                                               const skald_source *config, skald_report *why);
+/* A GGUF file; or a .safetensors file, or a folder with adapter_model.safetensors, and adapter_config.json beside or in it. */
 SKALD_API skald_status skald_adapter_open_path(skald_adapter **out, skald_model *model, const char *path,
                                                skald_report *why);
 /* One owner more, one less; the last one frees. Any thread, but not from a callback. NULL is nothing. */

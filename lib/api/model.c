@@ -2,7 +2,7 @@
 #include "api/metadata.h"
 #include "base/fpmode.h"
 #include "base/report.h"
-#include "file/json.h"
+#include "file/json_file.h"
 #include "forward/forward.h"
 #include "model/model.h"
 #include <string.h>
@@ -115,8 +115,6 @@ skald_status skald_model_kernel(const char **operation, const char **kernel, con
 
 /* ---- sizes without opening */
 
-#define MAX_CONFIG_BYTES (1u << 20)
-
 /* A count of config.json in [1, most]; ABSENT keeps *out. */
 static skald_status config_count(uint32_t *out, sk_json json, const char *key, uint32_t most, bool required,
                                  skald_report *why) {
@@ -154,21 +152,12 @@ static skald_status read_config(skald_model_info *info, sk_json json, skald_repo
 
 static skald_status inspect_config(skald_model_info *info, skald_runtime *runtime, const char *path,
                                    skald_report *why) {
-    sk_source source;
+    sk_json_file config;
     const skald_source from = {.size = sizeof from, .path = path};
-    skald_status status = sk_source_open(&source, &from, why);
+    skald_status status = sk_json_file_open(&config, &runtime->memory, &from, path, why);
     if (status != SKALD_OK) return status;
-    const uint64_t n = source.n_bytes;
-    char *text = n && n <= MAX_CONFIG_BYTES ? sk_allocate(&runtime->memory, 1, n, SKALD_MEMORY_LOAD) : NULL;
-    if (n == 0 || n > MAX_CONFIG_BYTES)
-        status = sk_fail(why, SKALD_FORMAT, "%s: %llu bytes are not a config", path, (unsigned long long)n);
-    else if (!text) status = sk_fail(why, SKALD_MEMORY, "no memory to read %s", path);
-    if (status == SKALD_OK) status = sk_source_read(&source, text, 0, (size_t)n, why);
-    sk_json json;
-    if (status == SKALD_OK) status = sk_json_open(&json, text, (size_t)n, why);
-    if (status == SKALD_OK) status = read_config(info, json, why);
-    sk_release(&runtime->memory, text, n);
-    sk_source_close(&source);
+    status = read_config(info, config.root, why);
+    sk_json_file_close(&config);
     return status;
 }
 

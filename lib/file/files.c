@@ -141,7 +141,7 @@ static int name_order(const void *user, uint32_t a, uint32_t b) {
     return sk_text_compare(f->tensor[a]->name, f->tensor[b]->name);
 }
 
-static skald_status merge(sk_files *f, skald_report *why) {
+skald_status sk_files_index(sk_files *f, skald_report *why) {
     for (uint32_t i = 0; i < f->n_tensors; i++) f->by_name[i] = i;
     sk_sort(f->by_name, f->n_tensors, name_order, f);
     for (uint32_t i = 1; i < f->n_tensors; i++) {
@@ -165,7 +165,7 @@ static skald_status read_all(sk_files *f, origin *from, skald_report *why) {
     for (uint32_t i = 0; i < f->n_parts && s == SKALD_OK; i++) s = read_part(f, from, i, &n_tensors, &c, why);
     if (s == SKALD_OK && n_tensors != f->n_tensors)
         s = sk_fail(why, SKALD_FORMAT, "the files changed while they were read");
-    return s == SKALD_OK ? merge(f, why) : s;
+    return s == SKALD_OK ? sk_files_index(f, why) : s;
 }
 
 skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const skald_source *parts, uint32_t n_parts,

@@ -7,7 +7,7 @@ typedef struct sk_files {
     uint32_t n_parts;
     uint32_t n_tensors;            /* of all parts */
     sk_source *source;             /* [n_parts], open; sk_source_move takes one out */
-    sk_gguf *part;                 /* [n_parts]; part 0 has the model's keys. Headers lie in the block */
+    sk_gguf *part;                 /* [n_parts]; part 0 has the model's keys. Headers lie in the block. NULL: no GGUF */
     const sk_gguf_tensor **tensor; /* [n_tensors], parts in order, within a part as in the file */
     uint32_t *by_name;             /* [n_tensors], sorted */
     void *block;                   /* all of the above */
@@ -23,6 +23,8 @@ skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const s
 /* Closes the sources that are left and gives the block back. A struct of zeros is nothing. */
 void sk_files_close(sk_files *files);
 
+/* Sorts the names of the tensors that are listed. FORMAT: two are equal. */
+skald_status sk_files_index(sk_files *files, skald_report *why);
 const sk_gguf_tensor *sk_files_find(const sk_files *files, const char *name); /* NULL: absent */
 /* Bytes of a tensor, counted from its beginning. */
 skald_status sk_files_read(const sk_files *files, void *to, const sk_gguf_tensor *tensor, uint64_t offset,

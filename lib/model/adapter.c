@@ -1,7 +1,8 @@
-/* An adapter's file to its places on the device. Tensors NAME.lora_a [rank, n_in] and NAME.lora_b [n_out, rank] stand for a
- * matrix NAME of the model; one walk over them measures, a second one loads. They are multiplied as f32. */
+/* An adapter's file to its places on the device. Of a matrix of the model there are two tensors, A [rank, n_in] and
+ * B [n_out, rank]; one walk over them measures, a second one loads. They are multiplied as f32. */
 #include "model/adapter.h"
 #include "base/report.h"
+#include "model/adapter_file.h"
 #include <string.h>
 
 #define PLACE_ALIGNMENT 64u
@@ -48,8 +49,7 @@ uint32_t sk_site_count(const sk_config *c) { return c->n_layers * N_FIELDS; }
 typedef struct opening {
     skald_model *model;
     const sk_family *family;
-    sk_files files;
-    float alpha; /* 0: none */
+    sk_adapter_file file;
     uint64_t weights_bytes, staging_bytes;
     char *staging;          /* RAW_BYTES as the file has them, and behind those what weight_place asked for */
     skald_adapter *adapter; /* NULL while measuring */
@@ -61,6 +61,7 @@ typedef struct pair {
     const sk_gguf_tensor *a, *b;
     uint32_t site;
     uint64_t in, out, whole, first, take, every;
+    uint64_t halved; /* elements of a head whose rows lie in halves but turn in pairs here; 0: as they are */
 } pair;
 
 static skald_status bad_tensor(const opening *o, const sk_gguf_tensor *t, const char *what) {
@@ -113,7 +114,7 @@ static skald_status read_elements(const row_reader *r, float *to, uint64_t from,
     skald_status status = SKALD_OK;
     for (uint64_t at = 0, some; at < n && status == SKALD_OK; at += some) {
         some = n - at < RAW_ELEMENTS ? n - at : RAW_ELEMENTS;
-        status = sk_files_read(&r->o->files, r->o->staging, r->tensor, skald_dtype_bytes(type, from + at),
+        status = sk_files_read(&r->o->file.files, r->o->staging, r->tensor, skald_dtype_bytes(type, from + at),
                                (size_t)skald_dtype_bytes(type, some), r->o->why);
         if (status == SKALD_OK) status = skald_dtype_to_f32(to + at, type, r->o->staging, some);
     }
@@ -121,15 +122,20 @@ static skald_status read_elements(const row_reader *r, float *to, uint64_t from,
 }
 
 /* Rows of a slice with gaps lie together run by run. */
+static uint64_t row_in_file(const pair *p, uint64_t row) {
+    if (p->every) row = row / p->take * p->every + row % p->take;
+    if (p->halved) row = row - row % p->halved + row % 2 * (p->halved / 2) + row % p->halved / 2;
+    return p->first + row;
+}
+
 static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_rows) {
     const row_reader *r = self;
     const pair *p = r->slice;
-    if (!p || !p->every) return read_elements(r, to, ((p ? p->first : 0) + first) * r->width, n_rows * r->width);
+    if (!p) return read_elements(r, to, first * r->width, n_rows * r->width);
+    if (!p->every && !p->halved) return read_elements(r, to, (p->first + first) * r->width, n_rows * r->width);
     skald_status status = SKALD_OK;
-    for (uint32_t i = 0; i < n_rows && status == SKALD_OK; i++) {
-        const uint64_t row = first + i, in_file = p->first + row / p->take * p->every + row % p->take;
-        status = read_elements(r, (float *)to + i * r->width, in_file * r->width, r->width);
-    }
+    for (uint32_t i = 0; i < n_rows && status == SKALD_OK; i++)
+        status = read_elements(r, (float *)to + i * r->width, row_in_file(p, first + i) * r->width, r->width);
     return status;
 }
 
@@ -144,7 +150,7 @@ static skald_status load_weight(opening *o, skald_weight *w, const sk_gguf_tenso
 }
 
 static skald_status visit(opening *o, const pair *p) {
-    skald_low_rank low = {.scale = o->alpha != 0.0f ? o->alpha / (float)p->a->shape[1] : 1.0f};
+    skald_low_rank low = {.scale = sk_adapter_file_scale(&o->file, p->a->shape[1])};
     skald_status status = check_shapes(o, p);
     if (status == SKALD_OK) status = plan_weight(o, &low.a, p->in, p->a->shape[1]);
     if (status == SKALD_OK) status = plan_weight(o, &low.b, p->a->shape[1], p->out);
@@ -153,6 +159,7 @@ static skald_status visit(opening *o, const pair *p) {
     if (status == SKALD_OK) status = load_weight(o, &low.b, p->b, p);
     if (status == SKALD_DEVICE) return bad_tensor(o, p->a, "the device failed");
     skald_adapter *a = o->adapter;
+    if (a->sites[p->site].a.n_out) return bad_tensor(o, p->a, "another one changes the same matrix");
     if (low.a.n_out > a->rank) a->rank = low.a.n_out;
     a->n_changed++;
     a->n_parameters += (uint64_t)low.a.n_out * low.a.n_in + (uint64_t)low.b.n_out * low.b.n_in;
@@ -161,11 +168,6 @@ static skald_status visit(opening *o, const pair *p) {
 }
 
 /* ---- the walk */
-
-static bool ends_with(sk_text name, const char *end) {
-    const size_t n = strlen(end);
-    return name.length >= n && memcmp(name.at + name.length - n, end, n) == 0;
-}
 
 /* "blk.N.REST": N, and *rest; SK_NO_SITE: not of a layer. */
 static uint32_t layer_of(const char *name, const char **rest) {
@@ -177,6 +179,13 @@ static uint32_t layer_of(const char *name, const char **rest) {
     return *c == '.' ? n : SK_NO_SITE;
 }
 
+/* Where heads turn in pairs the model's file has the rows of q and k so, but transformers has not. */
+static uint64_t halved_rows(const opening *o, const sk_kind *kind, size_t where) {
+    const bool turns = where == offsetof(sk_layer, q) || where == offsetof(sk_layer, k);
+    const bool pairs = o->model->config.n_rotations && o->model->config.rotation[0].rope == SKALD_ROPE_PAIRS;
+    return o->file.in_halves && turns && pairs && kind->mixer == SK_MIX_ATTENTION ? kind->head_dim_k : 0;
+}
+
 static skald_status visit_role(opening *o, const sk_role *role, uint32_t layer, const sk_gguf_tensor *a,
                                const sk_gguf_tensor *b) {
     const sk_config *c = &o->model->config;
@@ -186,6 +195,7 @@ static skald_status visit_role(opening *o, const sk_role *role, uint32_t layer, 
     p.first = sk_config_dim(c, kind, role->first);
     p.whole = role->whole ? sk_config_dim(c, kind, role->whole) : p.out;
     p.take = sk_config_dim(c, kind, role->take), p.every = sk_config_dim(c, kind, role->every);
+    p.halved = halved_rows(o, kind, role->where);
     if (p.every) p.whole = p.out / p.take * p.every;
     return visit(o, &p);
 }
@@ -214,42 +224,18 @@ static skald_status visit_matrix(opening *o, const char *name, const sk_gguf_ten
 }
 
 static skald_status walk(opening *o) {
-    for (uint32_t i = 0; i < o->files.n_tensors; i++) {
-        const sk_gguf_tensor *t = o->files.tensor[i], *other;
-        char name[160];
-        const bool is_a = ends_with(t->name, ".lora_a"), is_b = ends_with(t->name, ".lora_b");
-        if ((!is_a && !is_b) || t->name.length >= sizeof name)
-            return sk_fail(o->why, SKALD_UNSUPPORTED, "tensor %.*s: NAME.lora_a and NAME.lora_b expected",
-                           SK_TEXT(t->name));
-        memcpy(name, t->name.at, (size_t)t->name.length);
-        name[t->name.length] = 0;
-        name[t->name.length - 1] = is_a ? 'b' : 'a';
-        other = sk_files_find(&o->files, name);
-        if (!other) return sk_fail(o->why, SKALD_FORMAT, "tensor %s is missing", name);
-        name[t->name.length - strlen(".lora_a")] = 0;
-        skald_status status = is_a ? visit_matrix(o, name, t, other) : SKALD_OK;
+    const sk_files *files = &o->file.files;
+    for (uint32_t i = 0; i < files->n_tensors; i++) {
+        const sk_gguf_tensor *t = files->tensor[i];
+        sk_factor factor;
+        skald_status status = sk_adapter_file_name(&factor, &o->file, t->name, o->why);
+        if (status != SKALD_OK) return status;
+        const sk_gguf_tensor *other = sk_files_find(files, factor.other);
+        if (!other) return sk_fail(o->why, SKALD_FORMAT, "tensor %s is missing", factor.other);
+        if (factor.is_a) status = visit_matrix(o, factor.matrix, t, other);
         if (status != SKALD_OK) return status;
     }
-    return o->files.n_tensors ? SKALD_OK : sk_fail(o->why, SKALD_FORMAT, "the adapter has no tensors");
-}
-
-/* ---- keys */
-
-static skald_status check_text(const opening *o, const char *key, const char *want) {
-    sk_text found;
-    skald_status status = sk_gguf_text(&o->files.part[0], key, &found, o->why);
-    if (status == SKALD_ABSENT) return sk_fail(o->why, SKALD_FORMAT, "key %s is missing", key);
-    if (status != SKALD_OK) return status;
-    if (found.length == strlen(want) && memcmp(found.at, want, (size_t)found.length) == 0) return SKALD_OK;
-    return sk_fail(o->why, SKALD_UNSUPPORTED, "key %s is \"%.*s\", \"%s\" expected", key, SK_TEXT(found), want);
-}
-
-static skald_status check_keys(opening *o) {
-    skald_status status = check_text(o, "general.type", "adapter");
-    if (status == SKALD_OK) status = check_text(o, "adapter.type", "lora");
-    if (status == SKALD_OK) status = check_text(o, "general.architecture", o->model->architecture);
-    if (status == SKALD_OK) status = sk_gguf_f32(&o->files.part[0], "adapter.lora.alpha", &o->alpha, o->why);
-    return status == SKALD_ABSENT ? SKALD_OK : status;
+    return files->n_tensors ? SKALD_OK : sk_fail(o->why, SKALD_FORMAT, "the adapter has no tensors");
 }
 
 /* ---- memory */
@@ -289,18 +275,24 @@ void sk_adapter_free(skald_adapter *a) {
     skald_model_release(m);
 }
 
-skald_status sk_adapter_open(skald_adapter **out, skald_model *model, const skald_source *source, skald_report *why) {
+static skald_status load(skald_adapter **out, opening *o) {
+    const skald_allocator *memory = sk_model_memory(o->model);
+    skald_status status = sk_family_find(&o->family, &o->model->part[0], o->why);
+    if (status == SKALD_OK) status = walk(o);
+    if (status != SKALD_OK) return status;
+    o->staging = sk_allocate(memory, 1, RAW_BYTES + o->staging_bytes, SKALD_MEMORY_LOAD);
+    status = o->staging ? make(out, o) : sk_fail(o->why, SKALD_MEMORY, "no memory to load an adapter with");
+    sk_release(memory, o->staging, RAW_BYTES + o->staging_bytes);
+    return status;
+}
+
+skald_status sk_adapter_open(skald_adapter **out, skald_model *model, const skald_source *source,
+                             const skald_source *config, skald_report *why) {
     opening o = {.model = model, .why = why};
     const skald_allocator *memory = sk_model_memory(model);
-    skald_status status = sk_files_open(&o.files, memory, source, 1, false, why);
-    if (status == SKALD_OK) status = check_keys(&o);
-    if (status == SKALD_OK) status = sk_family_find(&o.family, &model->part[0], why);
-    if (status == SKALD_OK) status = walk(&o);
-    if (status == SKALD_OK) {
-        o.staging = sk_allocate(memory, 1, RAW_BYTES + o.staging_bytes, SKALD_MEMORY_LOAD);
-        status = o.staging ? make(out, &o) : sk_fail(why, SKALD_MEMORY, "no memory to load an adapter with");
-        sk_release(memory, o.staging, RAW_BYTES + o.staging_bytes);
-    }
-    sk_files_close(&o.files);
+    skald_status status = config ? sk_adapter_file_peft(&o.file, memory, source, config, why)
+                                 : sk_adapter_file_gguf(&o.file, memory, source, model->architecture, why);
+    if (status == SKALD_OK) status = load(out, &o);
+    sk_adapter_file_close(&o.file);
     return status;
 }

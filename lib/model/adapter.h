@@ -23,7 +23,8 @@ struct skald_adapter {
 uint32_t sk_site_of(const sk_layer *layers, const skald_weight *weight);
 uint32_t sk_site_count(const sk_config *config);
 
-/* FORMAT or UNSUPPORTED naming key or tensor; nothing is left then. */
-skald_status sk_adapter_open(skald_adapter **out, skald_model *model, const skald_source *source, skald_report *why);
+/* config: of PEFT; NULL: the source is a GGUF file. FORMAT or UNSUPPORTED naming key or tensor; nothing is left then. */
+skald_status sk_adapter_open(skald_adapter **out, skald_model *model, const skald_source *source,
+                             const skald_source *config, skald_report *why);
 void sk_adapter_free(skald_adapter *adapter);
 #endif

@@ -279,6 +279,24 @@ static skald_status open_adapter_path(life *l) {
     return status == SKALD_FORMAT || status == SKALD_UNSUPPORTED ? SKALD_OK : status; /* a model is none */
 }
 
+/* Of zeros, opened and let go. */
+static skald_status open_adapter_peft(life *l) {
+    static const char config[] = "{\"peft_type\":\"LORA\",\"lora_alpha\":6}";
+    static const char header[] =
+        "{\"m.layers.0.self_attn.o_proj.lora_A.weight\":{\"dtype\":\"F16\",\"shape\":[2,108],\"data_offsets\":[0,432]},"
+        "\"m.layers.0.self_attn.o_proj.lora_B.weight\":{\"dtype\":\"F16\",\"shape\":[108,2],\"data_offsets\":[432,864]}}";
+    static char tensors[8 + sizeof header - 1 + 864];
+    const skald_source from[2] = {{.size = sizeof *from, .bytes = tensors, .n_bytes = sizeof tensors},
+                                  {.size = sizeof *from, .bytes = config, .n_bytes = sizeof config - 1}};
+    skald_adapter *own = NULL;
+    tensors[0] = (char)(unsigned char)((sizeof header - 1) & 255), tensors[1] = (char)((sizeof header - 1) >> 8);
+    memcpy(tensors + 8, header, sizeof header - 1);
+    const skald_status status = skald_adapter_open_peft(&own, l->w.model, &from[0], &from[1], &l->why);
+    CHECK((own != NULL) == (status == SKALD_OK));
+    skald_adapter_release(own);
+    return status;
+}
+
 /* The first grammar makes the trie of the vocabulary, which is the model's from then on. */
 static skald_status make_trie(life *l) {
     skald_grammar *grammar = NULL;
@@ -373,6 +391,7 @@ static const struct {
     {"skald_answer_push", read_answer},
     {"skald_adapter_open", open_adapter},
     {"skald_adapter_open_path", open_adapter_path},
+    {"skald_adapter_open_peft", open_adapter_peft},
     {"skald_step, adapted", read_adapted},
     {"skald_engine_step, adapted", run_adapted},
     {"skald_grammar_create, first", make_trie},

@@ -1,4 +1,4 @@
-/* libFuzzer target: any bytes as an adapter of a small model. What opens takes a step beside a sequence without one, which does
+/* libFuzzer target: any bytes as an adapter of a small model; behind a config in JSON and a NUL, as PEFT's tensors. What opens takes a step beside a sequence without one, which does
  * not notice; a refusal has a sentence; no memory is kept. */
 #include "fuzz/counted.h"
 #include <stdlib.h>
@@ -48,15 +48,25 @@ static void open_host(host *h) {
     step(h, NULL, h->plain);
 }
 
+static skald_status open_adapter(skald_adapter **out, skald_model *model, const uint8_t *bytes, size_t n_bytes,
+                                 skald_report *why) {
+    const uint8_t *end = n_bytes && bytes[0] == '{' ? memchr(bytes, 0, n_bytes) : NULL;
+    const skald_source source = {.size = sizeof source, .bytes = bytes, .n_bytes = n_bytes};
+    if (!end) return skald_adapter_open(out, model, &source, why);
+    const size_t n = (size_t)(end - bytes);
+    const skald_source config = {.size = sizeof config, .bytes = bytes, .n_bytes = n};
+    const skald_source tensors = {.size = sizeof tensors, .bytes = end + 1, .n_bytes = n_bytes - n - 1};
+    return skald_adapter_open_peft(out, model, &tensors, &config, why);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes) {
     static host h;
     if (!h.model) open_host(&h);
     const uint64_t before = live;
-    const skald_source source = {.size = sizeof source, .bytes = bytes, .n_bytes = n_bytes};
     skald_report why = {.size = sizeof why};
     skald_adapter_info info = {.size = sizeof info};
     skald_adapter *adapter;
-    const skald_status status = skald_adapter_open(&adapter, h.model, &source, &why);
+    const skald_status status = open_adapter(&adapter, h.model, bytes, n_bytes, &why);
     PROMISE((status == SKALD_OK) == (adapter != NULL));
     if (!adapter) {
         PROMISE(status == SKALD_FORMAT || status == SKALD_UNSUPPORTED || status == SKALD_READ ||

@@ -37,6 +37,8 @@ printf '\2\177<|python_tag|>{"name": "f", "parameters": {}}' >"$folder/seeds/ans
 printf '\3\177[TOOL_CALLS] [{"name": "f", "arguments": {}}][TOOL_CALLS]f[ARGS]{}' >"$folder/seeds/answer/mistral"
 printf '\5\177<|channel|>commentary to=f <|constrain|>json<|message|>{}<|call|>' >"$folder/seeds/answer/harmony"
 
+{ cat "$data/peft/llama_gqa_tied/adapter_config.json"; printf '\0'; cat "$data/peft/llama_gqa_tied/adapter_model.safetensors"; } >"$folder/seeds/adapter/peft"
+
 printf 'root ::= "a" [^b-d\\n]* (x | "\\u00e9"){2,3} # c\nx ::= <[3]> x? | .\n' >"$folder/seeds/grammar/rules"
 printf 'root ::= [^b-d\\n] x* (x | "ab"){2,7}\nx ::= <[3]> x? | root\n' >"$folder/seeds/grammar/named"
 printf '{"type":"object","properties":{"a":{"$ref":"#/$defs/x"},"b":{"enum":["p",1]}},"required":["b"],"additionalProperties":false,"$defs":{"x":{"anyOf":[{"type":"number","minimum":0.5,"maximum":3},{"type":"string","pattern":"^a[b-d]+$"}]}}}' >"$folder/seeds/schema/object"

@@ -240,6 +240,7 @@ FUNCTIONS = {
     "skald_template_encode": (I32, [P, P, P, P, P]),
     "skald_chat_format": (I32, [P, P, P, U32, U32, P, U32]),
     "skald_adapter_open": (I32, [P, P, P, P]),
+    "skald_adapter_open_peft": (I32, [P, P, P, P, P]),
     "skald_adapter_open_path": (I32, [P, P, Text, P]),
     "skald_adapter_retain": (None, [P]),
     "skald_adapter_release": (None, [P]),

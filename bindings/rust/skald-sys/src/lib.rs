@@ -562,6 +562,13 @@ extern "C" {
         source: *const skald_source,
         why: *mut skald_report,
     ) -> skald_status;
+    pub fn skald_adapter_open_peft(
+        out: *mut *mut skald_adapter,
+        model: *mut skald_model,
+        tensors: *const skald_source,
+        config: *const skald_source,
+        why: *mut skald_report,
+    ) -> skald_status;
     pub fn skald_adapter_open_path(
         out: *mut *mut skald_adapter,
         model: *mut skald_model,
