@@ -1,7 +1,7 @@
 """Changes one operator, constant or statement of a file at a time and looks whether a test notices.
 
-usage: mutants.py FOLDER N [SEED]     N mutants, drawn with SEED (1) from all that can be made of the rooms below; works on a
-                                      copy of the sources in FOLDER
+usage: mutants.py FOLDER N [SEED [PART...]]   N mutants, drawn with SEED (1) from all that can be made of the rooms below, or of
+                                              their files with a PART in the path; works on a copy of the sources in FOLDER
 Prints each that survived with its line; those are looked at by a person: a test is missing, or the change changes nothing.
 """
 import glob
@@ -16,6 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOMS = [  # sources, and the tests of which one must fail
     (["lib/file/gguf.c", "lib/file/gguf_value.c", "lib/file/files.c", "lib/file/source.c", "lib/file/sort.c"],
      ["rooms_gguf", "rooms_gguf_malformed", "rooms_model_keys", "rooms_vocab_malformed", "faults_files"]),
+    (["lib/file/safetensors.c", "lib/file/json_file.c", "lib/model/adapter_file.c", "lib/model/adapter.c"],
+     ["rooms_peft", "golden_peft", "rooms_adapter", "golden_adapters", "faults_memory"]),
     (["lib/cache/*.c"], ["rooms_cache", "rooms_pages", "rooms_save", "faults_steps"]),
     (["lib/schedule/*.c", "lib/engine/engine.c", "lib/engine/requests.c", "lib/engine/prefix.c"],
      ["rooms_pages", "rooms_engine", "rooms_decoding", "faults_engine"]),
@@ -85,9 +87,10 @@ def main():
         (shutil.copytree if os.path.isdir(path) else shutil.copy)(path, os.path.join(source, name))
     subprocess.run(["cmake", "-S", source, "-B", f"{folder}/build", "-DSKALD_TESTS=ON", "-DSKALD_PROGRAMS=OFF"], check=True,
                    capture_output=True)
-    every = list(all_mutants())
+    parts = sys.argv[4:] or [""]
+    every = [mutant for mutant in all_mutants() if any(part in mutant[1] for part in parts)]
     drawn = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1).sample(every, min(wanted, len(every)))
-    for _, tests in ROOMS:
+    for tests in (ROOMS[room][1] for room in sorted({mutant[0] for mutant in drawn})):
         assert build(folder, tests) and not killer(folder, tests), "the tests do not pass as they are"
     killed = not_built = 0
     survived = []
