@@ -392,6 +392,7 @@ static bool tag_macro(sk_compiler *c, uint32_t where) {
     sk_macro m = {.first = c->n_parameters};
     sk_block *b = open_block(c, SK_B_MACRO);
     if (!b) return false;
+    b->ends = UINT32_MAX;
     if (c->now.kind != SK_T_NAME) return sk_compile_fail(c, "the macro's name is missing");
     if (!sk_name(c, &b->name, &c->now) || !sk_next_token(c) || !sk_expect_sign(c, "(")) return false;
     b->jump = c->n_code;

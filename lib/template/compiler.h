@@ -22,7 +22,7 @@ typedef struct sk_block {
     bool otherwise; /* its `else` has been */
     uint32_t where;
     uint32_t jump;               /* IF: to the next branch; FOR: its NEXT; MACRO: over it */
-    uint32_t ends;               /* IF: jumps to the end, FOR: breaks; each holds the one before it; 0: none */
+    uint32_t ends;               /* IF: jumps to the end, FOR: breaks; each holds the one before it; 0: none. MACRO: its number */
     uint32_t end;                /* FOR with else: its LOOP_END */
     uint32_t name;               /* MACRO, SET: what is stored */
     uint32_t filters, n_filters; /* SET, FILTER: their code, moved behind the block */

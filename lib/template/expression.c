@@ -356,6 +356,29 @@ static bool strings(sk_compiler *c) {
     return emit_constant(c, token_text(&first), first.where);
 }
 
+/* Whether the name is a parameter of a macro that is open here. */
+static bool is_parameter(const sk_compiler *c, const sk_token *t) {
+    for (uint32_t i = 0; i < c->n_blocks; i++) {
+        if (c->blocks[i].kind != SK_B_MACRO || c->blocks[i].ends >= c->n_macros) continue; /* its head is in work */
+        const sk_macro *m = &c->macros[c->blocks[i].ends];
+        for (uint32_t k = 0; k < m->n_parameters; k++) {
+            const sk_value *p = &c->constants[c->names[c->parameters[m->first + k]]];
+            if (p->n == t->n && memcmp(p->as.text, t->text, t->n) == 0) return true;
+        }
+    }
+    return false;
+}
+
+/* What Jinja puts into a macro beside its parameters. */
+static bool is_implied(const sk_compiler *c, const sk_token *t) {
+    static const char *const names[] = {"varargs", "kwargs", "caller"};
+    bool inside = false;
+    for (uint32_t i = 0; i < c->n_blocks; i++) inside |= c->blocks[i].kind == SK_B_MACRO;
+    for (size_t i = 0; inside && i < sizeof names / sizeof *names; i++)
+        if (sk_name_is(c, names[i])) return !is_parameter(c, t);
+    return false;
+}
+
 static bool word(sk_compiler *c) {
     static const struct {
         const char *name;
@@ -368,6 +391,7 @@ static bool word(sk_compiler *c) {
                  {"None", {.kind = SK_NONE}}};
     sk_token t = c->now;
     uint32_t index;
+    if (is_implied(c, &t)) return unknown(c, &t, "a macro's");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (sk_name_is(c, words[i].name)) return sk_next_token(c) && emit_constant(c, words[i].value, t.where);
     return sk_next_token(c) && sk_name(c, &index, &t) && sk_emit(c, SK_OP_LOAD, 0, (int32_t)index, t.where);

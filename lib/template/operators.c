@@ -61,6 +61,8 @@ bool sk_attribute(sk_run *r, sk_value *out, sk_value v, sk_value name) {
     *out = sk_value_undefined(name.as.text, name.n);
     if (sk_method_exists(v, name)) return bound_method(r, out, v, name);
     if (v.kind == SK_LOOP) return loop_attribute(out, v.as.loop, name);
+    if (v.kind == SK_MACRO)
+        return sk_run_fail(r, SKALD_UNSUPPORTED, "\"%.*s\" of a macro is not offered", (int)name.n, name.as.text);
     if (v.kind != SK_DICT && v.kind != SK_NAMESPACE) return true;
     const sk_value *found = sk_dict_get(r, v.as.dict, name);
     if (found) *out = *found;

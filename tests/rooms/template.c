@@ -72,6 +72,7 @@ static const written writes[] = {
     {"{% macro f(a, b=a ~ 'x', c='d') %}{{ a }}{{ b }}{{ c }} {% endmacro %}{{ f(1) }}{{ f(1, 2) }}{{ f(1, c=3) }}{{ f(b=1, a=0) }}{{ f() }}",
      "",
      "11xd 12d 11x3 01d xd "},
+    {"{% macro f(varargs, kwargs='k') %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1) }}{{ varargs }}{{ caller }}", "", "1k"},
     {"{% macro fac(n) %}{{ 1 if n < 2 else n * (fac(n - 1) | int) }}{% endmacro %}{{ fac(10) }}",
      "",
      "3628800"},
