@@ -11,13 +11,14 @@ import ctypes as _c
 from typing import Any
 
 from ._abi import lib as _lib
+from ._adapter import Adapter
 from ._beams import Beam, beam_search
 from ._cache import Cache, Sequence
 from ._chat import Answer, Call, Chat, Kind, Piece, Template, chat_format
 from ._context import ALL, LAST, NONE, Context, Span
-from ._engine import AsyncEngine, Engine, Event, Happened
+from ._engine import AsyncEngine, Engine, Event, Happened, Logprob
 from ._grammar import Grammar, Matcher
-from ._info import CacheStats, DType, EngineStats, MemoryPlan, ModelInfo, Role, TensorInfo
+from ._info import AdapterInfo, CacheStats, DType, EngineStats, MemoryPlan, ModelInfo, Role, TensorInfo
 from ._model import Decoder, Model
 from ._runtime import Reader, Runtime
 from ._sampler import Sampler, Sampling

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence as Ids
 
 from ._abi import Span as _Span
 from ._abi import StepOptions, lib, sized
+from ._adapter import Uses, name_adapters
 from ._cache import Sequence
 from ._handle import Guard, Owner, created
 from ._runtime import Progress, context_options, progress_fn
@@ -21,12 +22,14 @@ LAST, NONE, ALL = 0, 1, 2
 
 @dataclass
 class Span:
-    """Some more tokens of one sequence: ids, or rows of n_embd floats in `embeddings` (a writable buffer)."""
+    """Some more tokens of one sequence: ids, or rows of n_embd floats in `embeddings` (a writable buffer). `adapters`: one, or several,
+    each alone or with its scale."""
 
     seq: Sequence
     tokens: Ids[int] = ()
     logits: int = LAST
     embeddings: Any = None
+    adapters: Uses | None = None
 
 
 def _options(guard: Guard, microseconds: int, progress: Progress | None) -> Any:
@@ -38,20 +41,24 @@ def _options(guard: Guard, microseconds: int, progress: Progress | None) -> Any:
 
 
 class Context(Owner):
-    """`n_rows` tokens go through the model together, a step gives up to `n_logits` rows; 0 as in skald.h."""
+    """`n_rows` tokens go through the model together, a step gives up to `n_logits` rows, spans name adapters up to `max_rank`; 0
+    as in skald.h."""
 
-    def __init__(self, model: Model, *, n_rows: int = 0, n_logits: int = 0, n_threads: int = 0) -> None:
-        options = context_options(n_rows, n_logits, n_threads)
+    def __init__(self, model: Model, *, n_rows: int = 0, n_logits: int = 0, n_threads: int = 0,
+                 max_rank: int = 0) -> None:
+        options = context_options(n_rows, n_logits, n_threads, max_rank)
         super().__init__(created(lib.skald_context_create, lib.skald_context_free, model._handle, model._pointer,
                                  c.byref(options)))
         self._needs = self._handle.needs
         self._n_vocab, self._n_embd = model._n_vocab, model.info.n_embd
 
-    def feed(self, seq: Sequence, tokens: Ids[int], logits: int = LAST) -> None:
+    def feed(self, seq: Sequence, tokens: Ids[int], logits: int = LAST, adapters: Uses | None = None) -> None:
         """The short step: appends ids to one sequence."""
         ids, why = (c.c_int32 * len(tokens))(*tokens), report()
         span = _Span(c.sizeof(_Span), seq.number, c.addressof(ids), None, len(ids), logits)
+        kept = name_adapters(span, adapters)
         status = lib.skald_step(self._pointer, seq.cache._pointer, None, c.byref(why), c.byref(span), 1)
+        del kept
         if status != OK:
             raise error(status, why)
 
@@ -94,6 +101,7 @@ class Context(Owner):
 
     def _fill(self, to: Any, span: Span) -> Any:
         to.size, to.seq, to.logits = c.sizeof(_Span), span.seq.number, span.logits
+        named = name_adapters(to, span.adapters)
         if span.embeddings is not None:
             rows = memoryview(span.embeddings).cast("B")
             to.n_tokens, rest = divmod(rows.nbytes, 4 * self._n_embd)
@@ -104,7 +112,7 @@ class Context(Owner):
         else:
             kept = (c.c_int32 * len(span.tokens))(*span.tokens)
             to.tokens, to.n_tokens = c.addressof(kept), len(span.tokens)
-        return kept
+        return kept, named
 
     def _pause(self, paused: Any) -> None:
         """The spans and the cache of a paused step must live; the handle is freed before them."""

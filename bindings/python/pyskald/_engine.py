@@ -6,12 +6,14 @@ import ctypes as c
 import enum
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Sequence as Ids
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, NamedTuple, Sequence as Ids
 
-from ._abi import EngineStats as _Stats, Event as _Event, Request as _Request, StageFn, lib, sized
+from ._abi import EngineStats as _Stats, Event as _Event, Logprob as _Logprob, Request as _Request, StageFn, lib, sized
+from ._adapter import Uses, name_adapters
 from ._handle import Guard, Owner, created
 from ._info import DType, EngineStats, told
 from ._runtime import engine_options
+from ._model import c_text
 from ._sampler import Sampling, sampler_options
 from ._status import END, OK, PENDING, AbsentError, DeviceError, Full, SkaldError, check, error, report
 
@@ -33,14 +35,35 @@ class Happened(enum.IntEnum):
     FAILED = 6
 
 
+class Logprob(NamedTuple):
+    """An id and the natural logarithm of its share of the model's own distribution."""
+
+    id: int
+    logprob: float
+
+
 @dataclass(frozen=True)
 class Event:
-    """As skald_event: `id` of a TOKEN, else -1."""
+    """As skald_event: `id` of a TOKEN, else -1; `text` is what it adds, whole characters; `stop` which of the stops ended the answer,
+    -1 the model itself; `logprob` and `top` where the request asked for n_top; ids of drafts that were read, and right."""
 
     kind: Happened
     request: int
     id: int
     position: int
+    text: str = ""
+    stop: int = -1
+    logprob: float = 0.0
+    top: tuple[Logprob, ...] = ()
+    n_drafted: int = 0
+    n_right: int = 0
+
+
+KINDS = {int(kind): kind for kind in Happened}
+
+
+def _top(event: Any) -> tuple[Logprob, ...]:
+    return tuple(Logprob(one.id, one.logprob) for one in (_Logprob * event.n_top).from_address(event.top))
 
 
 class Engine(Owner):
@@ -48,25 +71,34 @@ class Engine(Owner):
 
         request = engine.submit(ids, n_tokens=64)
         for event in engine.run(): ...
+
+    Drafts are guessed by `lookup` (what followed the last ids before) or by the small model `draft`, n_draft ids at most; requests may
+    ask for the n_top likeliest ids, and name adapters up to max_rank.
     """
 
     def __init__(self, model: Model, *, n_running: int = 0, n_requests: int = 0, n_kept: int = 0, n_tokens: int = 0,
                  n_text: int = 0, n_rows: int = 0, n_prompt_rows: int = 0, sharing: bool = True, n_threads: int = 0,
-                 k_type: DType = DType.F16, v_type: DType = DType.F16) -> None:
+                 k_type: DType = DType.F16, v_type: DType = DType.F16, n_top: int = 0, lookup: bool = False,
+                 draft: Model | None = None, n_draft: int = 0, max_rank: int = 0) -> None:
         options = engine_options(n_running=n_running, n_requests=n_requests, n_kept=n_kept, n_tokens=n_tokens, n_text=n_text,
                                  n_rows=n_rows, n_prompt_rows=n_prompt_rows, sharing=sharing, n_threads=n_threads,
-                                 k_type=k_type, v_type=v_type)
+                                 k_type=k_type, v_type=v_type, n_top=n_top, lookup=lookup, draft=draft, n_draft=n_draft,
+                                 max_rank=max_rank)
         super().__init__(created(lib.skald_engine_create, lib.skald_engine_free, model._handle, model._pointer,
                                  c.byref(options)))
         self.model = model
         self._guard, self._why, self._event = Guard(), report(), sized(_Event)
+        self._text = c.c_void_p.from_buffer(self._event, _Event.text.offset)  # as bytes it would end at a NUL
         self._stages: dict[int, Any] = {}  # callbacks of requests that have not ended
 
     def submit(self, prompt: str | Ids[int], *, n_tokens: int, sampling: Sampling | None = None, priority: int = 0,
-               deadline: float = 0.0, ignore_end: bool = False, stage: Stage | None = None,
-               grammar: Grammar | None = None) -> int:
+               deadline: float = 0.0, ignore_end: bool = False, stage: Stage | None = None, grammar: Grammar | None = None,
+               stops: str | Ids[str] = (), n_top: int = 0, prefix: str | bytes = b"", n_heal: int = 0,
+               adapters: Uses | None = None) -> int:
         """Takes a request and gives its number. `deadline` in seconds from now; `stage` gets (logits, position, last ids)
-        before each choice and may change the logits; the answer is a text of `grammar`. Full: submit again when a request has ended."""
+        before each choice and may change the logits; the answer is a text of `grammar`, ends before one of `stops`, and begins with
+        `prefix` behind the text of the last n_heal ids of the prompt, which are taken back; `adapters`: one, or several, each alone or with
+        its scale, and the engine keeps them. Full: submit again when a request has ended."""
         ids = self.model.encode(prompt, special=True, bos=True) if isinstance(prompt, str) else prompt
         array, why, number = (c.c_int32 * len(ids))(*ids), report(), c.c_uint64()
         request, chosen = sized(_Request), sampler_options(sampling)
@@ -75,9 +107,15 @@ class Engine(Owner):
         request.sampler = c.addressof(chosen)
         if grammar:
             request.grammar = grammar._pointer
+        texts = [c_text(stop) for stop in ([stops] if isinstance(stops, str) else stops)]
+        pointers, begin = (c.c_char_p * len(texts))(*texts), prefix.encode() if isinstance(prefix, str) else prefix
+        request.stops, request.n_stops, request.n_top = c.addressof(pointers), len(texts), n_top
+        request.prefix, request.n_prefix, request.n_heal = begin, len(begin), n_heal
+        named = name_adapters(request, adapters)
         if stage:
             request.stage = self._stage(stage)
         check(lib.skald_engine_submit(c.byref(number), self._pointer, c.byref(request), c.byref(why)), why)
+        del named
         if stage:
             self._stages[number.value] = request.stage
         return number.value
@@ -110,7 +148,9 @@ class Engine(Owner):
         if status == END:
             return None
         check(status)
-        told = Event(Happened(event.kind), event.request, event.id, event.position)
+        text = c.string_at(self._text.value or 0, event.n_bytes).decode("utf-8", "replace") if event.n_bytes else ""
+        told = Event(KINDS[event.kind], event.request, event.id, event.position, text, event.stop, event.logprob,
+                     _top(event) if event.n_top else (), event.n_drafted, event.n_right)
         if told.kind != Happened.TOKEN:
             self._stages.pop(told.request, None)
         return told
@@ -196,27 +236,35 @@ class AsyncEngine:
         for queue in self._queues.values():
             queue.put_nowait(failed)
 
-    async def tokens(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[int]:
-        """The ids of an answer; arguments as Engine.submit. Waits while the engine is full. An end by deadline or length
-        ends the iterator; a choice that cannot be made raises."""
+    async def events(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[Event]:
+        """What happens to a request, its end last; arguments as Engine.submit. Waits while the engine is full. A choice that cannot
+        be made raises."""
         queue: asyncio.Queue[Any] = asyncio.Queue()
         number = await self._submit(queue, prompt, request)
         ended = False
         try:
-            while True:
+            while not ended:
                 event = await queue.get()
                 if isinstance(event, BaseException):
                     raise event
                 ended = event.kind != Happened.TOKEN
                 if event.kind == Happened.FAILED:
                     raise SkaldError("no id can be chosen: a logit is NaN, or all are forbidden")
-                if ended:
-                    return
-                yield event.id
+                yield event
         finally:
             del self._queues[number]
             if not ended:
                 self._engine.cancel(number)
+
+    async def tokens(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[int]:
+        """The ids of an answer. An end by deadline or length ends the iterator."""
+        events = self.events(prompt, **request)
+        try:
+            async for event in events:
+                if event.kind == Happened.TOKEN:
+                    yield event.id
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]
 
     async def _submit(self, queue: asyncio.Queue[Any], prompt: str | Ids[int], request: dict[str, Any]) -> int:
         while True:
@@ -231,16 +279,14 @@ class AsyncEngine:
             return number
 
     async def stream(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[str]:
-        """The text of an answer, whole characters."""
-        decoder, ids = self._engine.model.decoder(), self.tokens(prompt, **request)
+        """The text of an answer, whole characters, up to a stop."""
+        events = self.events(prompt, **request)
         try:
-            async for id in ids:
-                if text := decoder.push(id):
-                    yield text
-            if text := decoder.end():
-                yield text
+            async for event in events:
+                if event.text:
+                    yield event.text
         finally:
-            await ids.aclose()  # type: ignore[attr-defined]
+            await events.aclose()  # type: ignore[attr-defined]
 
     async def generate(self, prompt: str | Ids[int], **request: Any) -> str:
         """The whole text of an answer."""

@@ -154,6 +154,17 @@ class EngineStats:
     queue_microseconds: int
     first_microseconds: int
     n_first: int
+    n_drafted: int
+    n_right: int
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """As skald_adapter_info."""
+
+    rank: int
+    n_changed: int
+    n_parameters: int
 
 
 T = TypeVar("T")

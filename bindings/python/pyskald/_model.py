@@ -13,6 +13,7 @@ from ._sampler import Sampler, Sampling, sampler_options
 from ._status import END, OK, SHORT, check, error, report
 
 if TYPE_CHECKING:
+    from ._adapter import Adapter
     from ._cache import Cache
     from ._chat import Answer, Chat, Template
     from ._context import Context
@@ -170,6 +171,10 @@ class Model(Owner):
     def chat(self, **options: Any) -> Chat:
         from ._chat import Chat
         return Chat(self, **options)
+
+    def adapter(self, source: Any, *, config: Any = None) -> Adapter:
+        from ._adapter import Adapter
+        return Adapter(self, source, config=config)
 
     def engine(self, **options: Any) -> Engine:
         from ._engine import Engine

@@ -66,7 +66,6 @@ class Runtime(Owner):
         parts.guard.check(status, why)
         return told(MemoryPlan, plan)
 
-
     def engine_plan(self, source: Parts, *, engine: dict[str, Any] | None = None, **model: Any) -> MemoryPlan:
         """What opening and an Engine together will ask for; `engine` are options of Engine, `model` those of Model."""
         why, plan, parts = report(), sized(_Plan), Sources(source, bool(model.pop("map", False)))
@@ -85,7 +84,7 @@ def _say(log: Log | None, level: int, line: int) -> None:
 class Sources:
     """skald_source structs for paths, bytes and readers, and what keeps their memory alive."""
 
-    def __init__(self, parts: Parts, map: bool) -> None:
+    def __init__(self, parts: Parts, map: bool = False) -> None:
         single = isinstance(parts, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(parts, "read_at")
         every: Sequence[Any] = [parts] if single else list(parts)  # type: ignore[arg-type]
         self.guard = Guard()
@@ -149,9 +148,10 @@ def cache_options(n_tokens: int, n_sequences: int, k_type: DType, v_type: DType)
     return options
 
 
-def engine_options(*, sharing: bool = True, **given: int) -> Any:
+def engine_options(*, sharing: bool = True, draft: Owner | None = None, **given: int) -> Any:
     options = sized(EngineOptions, "skald_engine_options_init")
     options.no_sharing = not sharing
+    options.draft = draft._pointer if draft else None
     for name, value in given.items():
         if not hasattr(EngineOptions, name):
             raise TypeError(f"an engine has no option {name}")
@@ -159,7 +159,7 @@ def engine_options(*, sharing: bool = True, **given: int) -> Any:
     return options
 
 
-def context_options(n_rows: int, n_logits: int, n_threads: int) -> Any:
+def context_options(n_rows: int, n_logits: int, n_threads: int, max_rank: int = 0) -> Any:
     options = sized(ContextOptions, "skald_context_options_init")
-    options.n_rows, options.n_logits, options.n_threads = n_rows, n_logits, n_threads
+    options.n_rows, options.n_logits, options.n_threads, options.max_rank = n_rows, n_logits, n_threads, max_rank
     return options

@@ -12,6 +12,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from typing import Any
 
 import pyskald
 from pyskald import DType, Happened, Kind, Role, Sampling, Span
@@ -435,6 +436,39 @@ class Engines(unittest.TestCase):
         with self.assertRaises(pyskald.FormatError):
             pyskald.Grammar(self.model, "root ::= (")
 
+    def test_stops_prefix_logprobs(self) -> None:
+        ids = self.model.encode("return the", bos=True)
+        engine = self.model.engine(n_running=2, n_top=3)
+        engine.submit(ids, n_tokens=12, ignore_end=True, n_top=3)
+        events = list(engine.run())
+        plain = "".join(event.text for event in events)
+        self.assertEqual(plain, self.model.decode([e.id for e in events if e.kind == Happened.TOKEN]))
+        for event in events[:-1]:
+            self.assertEqual([len(event.top), event.top[0].id, event.top[0].logprob], [3, event.id, event.logprob])
+            self.assertTrue(0 > event.top[0].logprob >= event.top[1].logprob >= event.top[2].logprob)
+        at = next(n for n in range(2, len(plain)) if plain.isprintable() or plain[n].isprintable())
+        stop = plain[at:at + 2]
+        engine.submit(ids, n_tokens=12, ignore_end=True, stops=["no such text", stop])
+        events = list(engine.run())
+        self.assertEqual("".join(event.text for event in events), plain[:plain.index(stop)])
+        self.assertEqual((events[-1].kind, events[-1].stop), (Happened.STOP, 1))
+        engine.submit(ids, n_tokens=12, ignore_end=True, prefix="self", n_heal=1)
+        healed = "".join(event.text for event in engine.run())
+        self.assertTrue((self.model.decode(ids[-1:]) + "self").startswith(healed[:4]) and "self" in healed)
+
+    def test_drafts(self) -> None:
+        ids = self.model.encode("return the tokens, return the tokens, return the", bos=True)
+        engine = self.model.engine(n_running=1)
+        engine.submit(ids, n_tokens=32, ignore_end=True, sampling=DRAWN)
+        want = [event.id for event in engine.run()]
+        for drafts in ({"lookup": True}, {"draft": pyskald.Model(PATH), "n_draft": 4}):
+            other = self.model.engine(n_running=1, **drafts)
+            other.submit(ids, n_tokens=32, ignore_end=True, sampling=DRAWN)
+            events = list(other.run())
+            self.assertEqual([event.id for event in events], want)
+            self.assertEqual((events[-1].n_drafted, events[-1].n_right), (other.stats.n_drafted, other.stats.n_right))
+            self.assertTrue("lookup" in drafts or other.stats.n_right > 8)
+
     def test_beams(self) -> None:
         found = pyskald.beam_search(self.model, "the sea", n_beams=3, n_tokens=12)
         self.assertEqual(len(found), 3)
@@ -468,6 +502,83 @@ class Engines(unittest.TestCase):
                     await engine.generate("the sea", n_tokens=4, stage=lambda *_: 1 / 0)
 
         asyncio.run(main())
+
+
+def written(kind: str, scale: float) -> tuple[bytes, dict[str, object]]:
+    """PEFT's two files: an adapter of rank 2 for one matrix."""
+    names = [f"base_model.model.model.layers.0.self_attn.o_proj.lora_{half}.weight" for half in "AB"]
+    shapes, values = [(2, 108), (108, 2)], array.array("f", [scale * ((7 * i) % 13 - 6) / 9 for i in range(432)])
+    header = json.dumps({name: {"dtype": kind, "shape": shape, "data_offsets": [864 * i, 864 * (i + 1)]}
+                         for i, (name, shape) in enumerate(zip(names, shapes))}).encode()
+    return struct.pack("<Q", len(header)) + header + values.tobytes(), {"peft_type": "LORA", "lora_alpha": 4, "r": 2}
+
+
+class Adapters(unittest.TestCase):
+    def setUp(self) -> None:
+        self.model = pyskald.Model(PATH)
+        tensors, self.config = written("F32", 1.0)
+        self.adapter = pyskald.Adapter(self.model, tensors, config=self.config)
+        self.ids = self.model.encode("return the", bos=True)
+
+    def row(self, adapters: Any) -> list[float]:
+        with self.model.cache(n_tokens=128) as cache, self.model.context(max_rank=8) as context, cache.open() as seq:
+            context.feed(seq, self.ids[:1], adapters=adapters)
+            context.step([Span(seq, self.ids[1:], adapters=adapters)])
+            return list(context.logits())
+
+    def test_what_it_is(self) -> None:
+        info = self.adapter.info
+        self.assertEqual((info.rank, info.n_changed, info.n_parameters), (2, 1, 432))
+        folder = DATA / "peft" / "llama_gqa_tied"
+        for path in (folder, folder / "adapter_model.safetensors", str(folder)):
+            self.assertEqual(self.model.adapter(path).info.rank, 4)
+        with self.assertRaisesRegex(pyskald.FormatError, "lora_alpha is missing"):
+            pyskald.Adapter(self.model, written("F32", 1.0)[0], config=b'{"peft_type": "LORA"}')
+        with self.assertRaisesRegex(pyskald.UnsupportedError, "dtype"):
+            pyskald.Adapter(self.model, written("I32", 1.0)[0], config=self.config)
+        with self.assertRaisesRegex(pyskald.UnsupportedError, "general.type"):
+            pyskald.Adapter(self.model, PATH.read_bytes())
+
+    def test_steps(self) -> None:
+        plain = self.row(None)
+        self.assertEqual(self.row([]), plain)
+        self.assertEqual(self.row((self.adapter, 0.0)), plain)
+        once = self.row(self.adapter)
+        self.assertNotEqual(once, plain)
+        self.assertEqual(self.row([self.adapter]), once)
+        self.assertEqual(self.row((self.adapter, 1.0)), once)
+        self.assertNotEqual(self.row([(self.adapter, 0.5)]), once)
+        other = self.adapter.share()
+        self.assertEqual(self.row((other, 0.5)), self.row([(self.adapter, 0.5)]))
+        self.adapter.close()
+        self.assertEqual(self.row(other), once)
+        with self.assertRaises(ValueError):
+            self.row(self.adapter)
+
+    def test_requests(self) -> None:
+        uses = [None, self.adapter, (self.adapter, -0.5), [self.adapter, (self.adapter, 0.25)]]
+        alone = []
+        for use in uses:
+            engine = self.model.engine(n_running=1, max_rank=2)
+            engine.submit(self.ids, n_tokens=10, ignore_end=True, sampling=DRAWN, adapters=use)
+            alone.append(tuple(event.id for event in engine.run()))
+        self.assertEqual(len(set(alone)), 4)
+        texts = [self.model.decode([id for id in ids if id >= 0]) for ids in alone]
+
+        async def together() -> list[str]:
+            async with pyskald.AsyncEngine(self.model, n_running=4, max_rank=2) as engine:
+                texts = [asyncio.create_task(engine.generate(self.ids, n_tokens=10, ignore_end=True, sampling=DRAWN, adapters=use))
+                         for use in uses]
+                await asyncio.sleep(0)  # all are submitted, and the engine is an owner
+                uses.clear()
+                self.adapter.close()
+                gc.collect()
+                return await asyncio.gather(*texts)
+
+        self.assertEqual(asyncio.run(together()), texts)
+        with self.assertRaisesRegex(pyskald.ArgumentError, "rank"):
+            self.model.engine(n_running=1).submit(self.ids, n_tokens=1, adapters=pyskald.Adapter(
+                self.model, written("F32", 1.0)[0], config=self.config))
 
 
 if __name__ == "__main__":
