@@ -35,6 +35,18 @@ static uint32_t saved_registers(void) {
 
 static bool all(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
 
+/* Leaves that the build leaves out (SKALD_WITHOUT in docs/building.md). */
+#if defined(SKALD_WITHOUT_AVX512)
+#define HAS_AVX512 false
+#else
+#define HAS_AVX512 true
+#endif
+#if defined(SKALD_WITHOUT_AVXVNNI)
+#define HAS_AVXVNNI false
+#else
+#define HAS_AVXVNNI true
+#endif
+
 /* The best of this machine, AVX-VNNI told apart: AVX-512 does not include it, servers had the second first. */
 static uint32_t best_level(bool *has_avxvnni) {
     uint32_t a, b, c, d, features;
@@ -44,9 +56,9 @@ static uint32_t best_level(bool *has_avxvnni) {
         return SK_LEVEL_SCALAR;
     const uint32_t saved = saved_registers(), more = a;
     if (!all(saved, 0x06) || !all(b, bit_AVX2)) return SK_LEVEL_SCALAR;
-    const bool wide = all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
+    const bool wide = HAS_AVX512 && all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
     const bool tiles = wide && all(saved, 0x60000) && all(d, 1u << 24 | 1u << 25);
-    if (more >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) *has_avxvnni = all(a, 1u << 4);
+    if (more >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) *has_avxvnni = HAS_AVXVNNI && all(a, 1u << 4);
     return tiles ? SK_LEVEL_AMX : wide ? SK_LEVEL_AVX512 : *has_avxvnni ? SK_LEVEL_AVXVNNI : SK_LEVEL_AVX2;
 }
 #elif defined(__aarch64__)

@@ -54,8 +54,8 @@ static skald_status read_options(skald_engine_options *o, const sk_config *confi
     return SKALD_OK;
 }
 
-skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const skald_engine_options *options,
-                            skald_report *why) {
+static skald_status plan_engine(sk_engine_sizes *out, const sk_config *config, const skald_engine_options *options,
+                                skald_report *why) {
     skald_engine_options *o = &out->options;
     skald_status status = read_options(o, config, options, why);
     if (status != SKALD_OK) return status;
@@ -72,6 +72,13 @@ skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const
     sk_engine_carve(&c, o, config->n_vocab, o->n_tokens);
     out->handle_bytes = c.broken ? UINT64_MAX : c.used;
     return SKALD_OK;
+}
+
+skald_status skald_engine_get_plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
+                                   const skald_engine_options *engine, skald_report *why, const skald_source *parts,
+                                   uint32_t n_parts) {
+    const sk_plan_parts of = {.engine = engine, .plan_engine = plan_engine};
+    return sk_plan_give(out, runtime, model, of, why, parts, n_parts);
 }
 
 static skald_status make_parts(skald_engine *e, const sk_engine_sizes *sizes, skald_report *why) {
@@ -103,7 +110,7 @@ skald_status skald_engine_create(skald_engine **out, skald_model *model, const s
     *out = NULL;
     sk_engine_sizes sizes;
     if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
-    skald_status status = sk_engine_plan(&sizes, &model->config, options, why);
+    skald_status status = plan_engine(&sizes, &model->config, options, why);
     if (status == SKALD_OK && sizes.options.draft) status = check_draft(model, sizes.options.draft, why);
     if (status == SKALD_OK) status = sk_said_check(model, why);
     if (status != SKALD_OK) return status;

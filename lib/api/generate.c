@@ -63,6 +63,10 @@ static void unmake(generation *g) {
 
 /* What a user says cannot be more than words: its bytes never become control tokens. */
 static skald_status encode_chat(generation *g, const char *prompt) {
+#if defined(SKALD_WITHOUT_TEMPLATE)
+    (void)prompt;
+    return sk_fail(g->why, SKALD_UNSUPPORTED, "chat: this library was built without templates");
+#else
     const skald_message message = {"user", prompt};
     const skald_template_input in = {.size = sizeof in, .open = 1, .messages = &message, .n_messages = 1};
     skald_template *t;
@@ -71,6 +75,7 @@ static skald_status encode_chat(generation *g, const char *prompt) {
     status = skald_template_encode(g->tokens, &g->n_tokens, t, &in, g->why);
     skald_template_free(t);
     return status;
+#endif
 }
 
 static skald_status encode_text(generation *g, const char *prompt) {

@@ -6,14 +6,6 @@
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-/* What is to be made of a model: a cache and a context, or an engine with both of its own. */
-typedef struct sk_plan_parts {
-    const skald_kv_cache_options *cache;
-    const skald_context_options *context;
-    const skald_engine_options *engine;
-    bool is_engine;
-} sk_plan_parts;
-
 /* A small model's cache and context beside the engine's own. */
 static skald_status plan_draft(sk_cache_sizes *k, sk_context_sizes *c, const sk_engine_sizes *e, skald_report *why) {
     const skald_model *m = e->options.draft;
@@ -40,8 +32,8 @@ static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const s
     sk_engine_sizes e = {.handle_bytes = 0};
     skald_status status = sk_model_measure(&m, runtime, model, parts, n_parts, why);
     if (status == SKALD_OK && !model->vocabulary_only) {
-        if (of.is_engine) {
-            status = sk_engine_plan(&e, &m.config, of.engine, why);
+        if (of.plan_engine) {
+            status = of.plan_engine(&e, &m.config, of.engine, why);
             of.cache = &e.cache, of.context = &e.context;
         }
         if (status == SKALD_OK)
@@ -67,8 +59,8 @@ static skald_status plan(skald_memory_plan *out, skald_runtime *runtime, const s
     return SKALD_OK;
 }
 
-static skald_status get_plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
-                             sk_plan_parts of, skald_report *why, const skald_source *parts, uint32_t n_parts) {
+skald_status sk_plan_give(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
+                          sk_plan_parts of, skald_report *why, const skald_source *parts, uint32_t n_parts) {
     static const skald_model_options defaults = {.size = sizeof defaults};
     skald_model_options o;
     skald_memory_plan all = {.size = sizeof all};
@@ -86,12 +78,5 @@ skald_status skald_memory_get_plan(skald_memory_plan *out, skald_runtime *runtim
                                    const skald_kv_cache_options *cache, const skald_context_options *context,
                                    skald_report *why, const skald_source *parts, uint32_t n_parts) {
     const sk_plan_parts of = {.cache = cache, .context = context};
-    return get_plan(out, runtime, model, of, why, parts, n_parts);
-}
-
-skald_status skald_engine_get_plan(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
-                                   const skald_engine_options *engine, skald_report *why, const skald_source *parts,
-                                   uint32_t n_parts) {
-    const sk_plan_parts of = {.engine = engine, .is_engine = true};
-    return get_plan(out, runtime, model, of, why, parts, n_parts);
+    return sk_plan_give(out, runtime, model, of, why, parts, n_parts);
 }

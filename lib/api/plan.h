@@ -35,6 +35,16 @@ typedef struct sk_engine_sizes {
     uint64_t handle_bytes; /* asked of the host's allocator */
 } sk_engine_sizes;
 
-skald_status sk_engine_plan(sk_engine_sizes *out, const sk_config *config, const skald_engine_options *options,
-                            skald_report *why);
+/* What is to be made of a model: a cache and a context, or an engine with both of its own. */
+typedef struct sk_plan_parts {
+    const skald_kv_cache_options *cache;
+    const skald_context_options *context;
+    const skald_engine_options *engine;
+    skald_status (*plan_engine)(sk_engine_sizes *out, const sk_config *config, const skald_engine_options *options,
+                                skald_report *why); /* NULL: no engine */
+} sk_plan_parts;
+
+/* The door of both plans: checks what the caller gave and fills the first out->size bytes. */
+skald_status sk_plan_give(skald_memory_plan *out, skald_runtime *runtime, const skald_model_options *model,
+                          sk_plan_parts of, skald_report *why, const skald_source *parts, uint32_t n_parts);
 #endif
