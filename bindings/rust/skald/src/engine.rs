@@ -1,11 +1,20 @@
+use crate::buffers::{mirror, size_of};
+use crate::dtype::DType;
 use crate::error::{check, check_why, report, Result};
-use crate::model::{size_of, Model};
-use crate::sampler::Sampling;
+use crate::event::Events;
+use crate::model::Model;
+use crate::request::Request;
+use crate::stage::{Stage, Stages};
 use skald_sys as sys;
 use std::ptr::{null_mut, NonNull};
 use std::sync::Arc;
 
-struct Own(NonNull<sys::skald_engine>);
+/// The engine, and what it points to.
+struct Own {
+    raw: NonNull<sys::skald_engine>,
+    stages: Stages,
+    _models: (Model, Option<Model>),
+}
 
 // SAFETY: submit and cancel from any thread (skald.h); everything else goes through Engine, which is not Clone.
 unsafe impl Send for Own {}
@@ -13,63 +22,106 @@ unsafe impl Sync for Own {}
 
 impl Drop for Own {
     fn drop(&mut self) {
-        // SAFETY: the last owner, so no call is running.
-        unsafe { sys::skald_engine_free(self.0.as_ptr()) };
+        // SAFETY: the last owner, so no call is running; stages and models are let go afterwards.
+        unsafe { sys::skald_engine_free(self.raw.as_ptr()) };
     }
 }
 
-/// Many requests at once: this steps and polls, and [`Engine::inbox`] gives what other threads submit with.
+/// Many requests at once on one model: this steps and tells what happened, and [`Engine::inbox`] gives what other threads
+/// submit with. An answer has the same ids as the request alone, whatever runs beside it.
 pub struct Engine {
     inbox: Inbox,
 }
 
-/// Submits and cancels, from any thread.
+/// Submits and cancels, from any thread. Requests that have not ended when the engine and all its inboxes are gone are
+/// forgotten.
 #[derive(Clone)]
 pub struct Inbox {
     own: Arc<Own>,
 }
 
-/// Zeros as in skald_engine_options.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EngineOptions {
+/// How an engine shall be; zeros are the library's defaults.
+#[derive(Clone, Copy)]
+pub struct EngineOptions<'a> {
+    /// Requests in a step, at most; 0: 32.
     pub n_running: u32,
+    /// Submitted and not yet told to have ended, at most; 0: 256.
     pub n_requests: u32,
+    /// Sequences that are kept for their beginnings after they ended; 0: n_running.
+    pub n_kept: u32,
+    /// Room of the cache, in tokens; 0: n_running times the model's context, that at most 4096.
     pub n_tokens: u64,
+    /// Ids of prompts and answers of all requests, at most; 0: 4 times the room of the cache.
+    pub n_text: u64,
+    /// Tokens that go through the model together; 0: 512.
     pub n_rows: u32,
+    /// Of them for prompts while others answer; 0: 64.
+    pub n_prompt_rows: u32,
+    /// Each request computes all of its prompt, and nothing is kept.
+    pub no_sharing: bool,
+    /// 0: all of the runtime's.
+    pub n_threads: u32,
+    /// Of the cache: F16 by default.
+    pub k_type: DType,
+    /// Likewise.
+    pub v_type: DType,
+    /// The most that [`Request::n_top`] may be, at most 64.
+    pub n_top: u32,
+    /// Drafts from what followed the last ids where they came before. Answers are the same with and without drafts.
+    pub lookup: bool,
+    /// Drafts from a small model of the same vocabulary, which the engine keeps. Not with `lookup`.
+    pub draft: Option<&'a Model>,
+    /// Most ids of a draft, at most 16; 0: 8 with one of the above.
+    pub n_draft: u32,
+    /// The largest rank of adapters that requests may name; 0: none may.
+    pub max_rank: u32,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Request<'a> {
-    pub prompt: &'a [i32],
-    pub n_tokens: u32,
-    pub priority: i32,
-    /// Microseconds from now; 0: none.
-    pub deadline: u64,
-    pub ignore_end: bool,
-    pub sampling: Sampling,
+impl Default for EngineOptions<'_> {
+    fn default() -> Self {
+        EngineOptions {
+            n_running: 0,
+            n_requests: 0,
+            n_kept: 0,
+            n_tokens: 0,
+            n_text: 0,
+            n_rows: 0,
+            n_prompt_rows: 0,
+            no_sharing: false,
+            n_threads: 0,
+            k_type: DType::F16,
+            v_type: DType::F16,
+            n_top: 0,
+            lookup: false,
+            draft: None,
+            n_draft: 0,
+            max_rank: 0,
+        }
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Happened {
-    /// An id of the answer.
-    Token(i32),
-    /// The model ended the text.
-    Stop,
-    /// All ids that were asked for were given.
-    Length,
-    Cancelled,
-    Deadline,
-    /// No id can be chosen: a logit is NaN, or all are forbidden.
-    Failed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    pub request: u64,
-    pub what: Happened,
-    /// Of the token in prompt and answer; otherwise their length.
-    pub position: u32,
+impl EngineOptions<'_> {
+    pub(crate) fn raw(&self) -> sys::skald_engine_options {
+        let mut o = sys::skald_engine_options::zeroed();
+        // SAFETY: the size is the struct's.
+        unsafe { sys::skald_engine_options_init(&mut o, size_of::<sys::skald_engine_options>()) };
+        o.n_running = self.n_running;
+        o.n_requests = self.n_requests;
+        o.n_kept = self.n_kept;
+        o.n_tokens = self.n_tokens;
+        o.n_text = self.n_text;
+        o.n_rows = self.n_rows;
+        o.n_prompt_rows = self.n_prompt_rows;
+        o.no_sharing = self.no_sharing.into();
+        o.n_threads = self.n_threads;
+        (o.k_type, o.v_type) = (self.k_type.number(), self.v_type.number());
+        o.n_top = self.n_top;
+        o.lookup = self.lookup.into();
+        o.draft = self.draft.map_or(null_mut(), Model::as_ptr);
+        o.n_draft = self.n_draft;
+        o.max_rank = self.max_rank;
+        o
+    }
 }
 
 /// How a call of [`Engine::step`] ended.
@@ -83,108 +135,128 @@ pub enum Progress {
     Idle,
 }
 
+mirror! {
+    /// What an engine does and has done.
+    EngineStats = skald_engine_stats {
+        /// Requests that wait.
+        n_waiting: u32,
+        /// Requests that run.
+        n_running: u32,
+        /// Sequences kept for their beginnings.
+        n_kept: u32,
+        /// All pages.
+        n_pages: u32,
+        /// Held by no sequence.
+        n_pages_free: u32,
+        /// Held by more than one.
+        n_pages_shared: u32,
+        /// Requests, since the engine was made.
+        n_submitted: u64,
+        /// Of them, those that ended.
+        n_ended: u64,
+        /// Times that a request's pages went to others.
+        n_preempted: u64,
+        /// Passes through the model.
+        n_steps: u64,
+        /// Prompt tokens computed.
+        n_prompt_read: u64,
+        /// Prompt tokens found in the cache.
+        n_prompt_shared: u64,
+        /// Ids of answers.
+        n_answered: u64,
+        /// From submission to the first pass, of all requests together.
+        queue_microseconds: u64,
+        /// From submission to the first id, likewise.
+        first_microseconds: u64,
+        /// Requests that have a first id.
+        n_first: u64,
+        /// Ids of drafts that were read.
+        n_drafted: u64,
+        /// Of them, those that were right.
+        n_right: u64,
+    }
+}
+
 impl Engine {
-    pub fn new(model: &Model, options: &EngineOptions) -> Result<Engine> {
-        let mut o = sys::skald_engine_options::zeroed();
+    /// All memory is asked for here.
+    pub fn new(model: &Model, options: &EngineOptions<'_>) -> Result<Engine> {
         let (mut out, mut why) = (null_mut(), report());
-        // SAFETY: everything lives to the end of the call.
-        let status = unsafe {
-            sys::skald_engine_options_init(&mut o, size_of::<sys::skald_engine_options>());
-            o.n_running = options.n_running;
-            o.n_requests = options.n_requests;
-            o.n_tokens = options.n_tokens;
-            o.n_rows = options.n_rows;
-            sys::skald_engine_create(&mut out, model.as_ptr(), &o, &mut why)
-        };
+        // SAFETY: everything lives to the end of the call, and the models as long as the engine.
+        let status = unsafe { sys::skald_engine_create(&mut out, model.as_ptr(), &options.raw(), &mut why) };
         check_why(status, &why)?;
-        let own = Arc::new(Own(NonNull::new(out).expect("an engine")));
-        Ok(Engine { inbox: Inbox { own } })
+        let raw = NonNull::new(out).expect("an engine");
+        let _models = (model.clone(), options.draft.cloned());
+        Ok(Engine { inbox: Inbox { own: Arc::new(Own { raw, stages: Stages::default(), _models }) } })
     }
 
-    fn as_ptr(&self) -> *mut sys::skald_engine {
-        self.inbox.own.0.as_ptr()
+    pub(crate) fn as_ptr(&self) -> *mut sys::skald_engine {
+        self.inbox.own.raw.as_ptr()
     }
 
+    pub(crate) fn stages(&self) -> &Stages {
+        &self.inbox.own.stages
+    }
+
+    /// What other threads submit and cancel with.
     pub fn inbox(&self) -> Inbox {
         self.inbox.clone()
     }
 
+    /// As [`Inbox::submit`].
     pub fn submit(&self, request: &Request<'_>) -> Result<u64> {
         self.inbox.submit(request)
     }
 
-    /// Works for about so many microseconds; 0: until one pass is done.
+    /// As [`Inbox::submit_staged`].
+    pub fn submit_staged(&self, request: &Request<'_>, stage: impl Stage) -> Result<u64> {
+        self.inbox.submit_staged(request, stage)
+    }
+
+    /// Works for about so many microseconds; 0: until one pass is done. Device: it failed, and nothing changed. A stage that
+    /// panicked goes on panicking here; its request ends as Failed.
     pub fn step(&mut self, microseconds: u32) -> Result<Progress> {
         let mut why = report();
         // SAFETY: &mut self: one thread steps.
-        match unsafe { sys::skald_engine_step(self.as_ptr(), microseconds, &mut why) } {
+        let status = unsafe { sys::skald_engine_step(self.as_ptr(), microseconds, &mut why) };
+        self.stages().finish();
+        match status {
             sys::SKALD_PENDING => Ok(Progress::Pending),
             sys::SKALD_END => Ok(Progress::Idle),
             status => check_why(status, &why).map(|_| Progress::Done),
         }
     }
 
-    /// What happened until now.
+    /// What happened until now: of one request in order, its end last.
     pub fn events(&mut self) -> Events<'_> {
-        Events(self)
+        Events::of(self)
     }
 
-    pub fn stats(&mut self) -> Result<sys::skald_engine_stats> {
+    /// What it does and has done.
+    pub fn stats(&mut self) -> Result<EngineStats> {
         let mut stats = sys::skald_engine_stats::zeroed();
         stats.size = size_of::<sys::skald_engine_stats>();
         // SAFETY: as in step.
         check(unsafe { sys::skald_engine_get_stats(&mut stats, self.as_ptr()) })?;
-        Ok(stats)
+        Ok(EngineStats::told(&stats))
     }
 }
 
 impl Inbox {
-    /// Takes a request and gives its number. Full: again when one has ended.
+    /// Takes a request and gives its number. Everything is copied. Full: again when one has ended. Argument: what breaks the
+    /// contract, with a sentence.
     pub fn submit(&self, request: &Request<'_>) -> Result<u64> {
-        let sampler = request.sampling.options();
-        let mut r = sys::skald_request::zeroed();
-        r.size = size_of::<sys::skald_request>();
-        r.prompt = request.prompt.as_ptr();
-        r.n_prompt = request.prompt.len() as u32;
-        r.n_tokens = request.n_tokens;
-        r.priority = request.priority;
-        r.deadline = request.deadline;
-        r.ignore_end = request.ignore_end as u32;
-        r.sampler = &sampler;
-        let (mut number, mut why) = (0, report());
-        // SAFETY: any thread; everything is copied before the call returns.
-        let status = unsafe { sys::skald_engine_submit(&mut number, self.own.0.as_ptr(), &r, &mut why) };
-        check_why(status, &why)?;
-        Ok(number)
+        request.submit(self.own.raw.as_ptr(), None)
+    }
+
+    /// The same with a stage, which looks at the logits of each id of the answer before it is chosen. It lives until the
+    /// request's end was told.
+    pub fn submit_staged(&self, request: &Request<'_>, stage: impl Stage) -> Result<u64> {
+        self.own.stages.add(stage, |lent| request.submit(self.own.raw.as_ptr(), Some(lent)))
     }
 
     /// The request ends soon, with what it has. Absent: it has ended.
     pub fn cancel(&self, request: u64) -> Result<()> {
         // SAFETY: any thread.
-        check(unsafe { sys::skald_engine_cancel(self.own.0.as_ptr(), request) })
-    }
-}
-
-pub struct Events<'e>(&'e mut Engine);
-
-impl Iterator for Events<'_> {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        let mut e = sys::skald_event::zeroed();
-        e.size = size_of::<sys::skald_event>();
-        // SAFETY: as in step.
-        if unsafe { sys::skald_engine_poll(&mut e, self.0.as_ptr()) } != sys::SKALD_OK {
-            return None;
-        }
-        let what = match e.kind {
-            sys::SKALD_EVENT_TOKEN => Happened::Token(e.id),
-            sys::SKALD_EVENT_STOP => Happened::Stop,
-            sys::SKALD_EVENT_LENGTH => Happened::Length,
-            sys::SKALD_EVENT_CANCELLED => Happened::Cancelled,
-            sys::SKALD_EVENT_DEADLINE => Happened::Deadline,
-            _ => Happened::Failed,
-        };
-        Some(Event { request: e.request, what, position: e.position })
+        check(unsafe { sys::skald_engine_cancel(self.own.raw.as_ptr(), request) })
     }
 }

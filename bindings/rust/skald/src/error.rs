@@ -5,7 +5,9 @@ use std::fmt;
 /// The library's sentence, and the byte of the file that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
+    /// What and where, for a person.
     pub text: String,
+    /// Where in the file, when it is about one.
     pub offset: Option<u64>,
 }
 
@@ -26,12 +28,14 @@ macro_rules! errors {
                     other => Error::Unknown(other, why),
                 }
             }
+            /// The sentence, and where.
             pub fn why(&self) -> &Why {
                 match self {
                     $(Error::$name(why) => why,)*
                     Error::Unknown(_, why) => why,
                 }
             }
+            /// The number, as in skald.h.
             pub fn status(&self) -> i32 {
                 match self {
                     $(Error::$name(_) => $status,)*
@@ -73,6 +77,7 @@ errors! {
     Gone = sys::SKALD_GONE,
 }
 
+/// What a fallible call gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl fmt::Display for Error {

@@ -1,7 +1,7 @@
 //! The safe crate at work on a small model of tests/golden/data.
 use skald::{
-    stream, Cache, CacheOptions, Context, Decoder, Encode, Engine, EngineOptions, Error, Happened, Logits, Model,
-    Progress, Request, Runtime, Sampler, Sampling, Span, Template,
+    stream, Cache, CacheOptions, Context, Conversation, Decoder, Encode, Engine, EngineOptions, Error, Happened,
+    Logits, Model, Progress, Request, Runtime, Sampler, Sampling, Span, Template,
 };
 
 const PATH: &str =
@@ -65,9 +65,9 @@ fn text_comes_back() {
     let layout =
         Template::new(&model, Some("{{ tools[0] }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"));
     let layout = layout.unwrap();
-    let tools = Some("{\"tools\": [7]}");
-    assert_eq!(layout.render(&[("user", "hi")], tools).unwrap(), "7<user>hi");
-    assert_eq!(layout.encode(&[("user", "hi")], tools).unwrap(), model.encode("7<user>hi", Encode::default()).unwrap());
+    let said = Conversation { json: Some("{\"tools\": [7]}"), ..Conversation::new(&[("user", "hi")]) };
+    assert_eq!(layout.render(&said).unwrap(), "7<user>hi");
+    assert_eq!(layout.encode(&said).unwrap(), model.encode("7<user>hi", Encode::default()).unwrap());
     assert!(matches!(Template::new(&model, Some("{% for %}")), Err(Error::Format(_))));
 }
 
@@ -100,10 +100,7 @@ fn steps_fork_rewind_save() {
     let mut sampler = Sampler::new(&model, &Sampling::default()).unwrap();
     let mut a = cache.open().unwrap();
     let b = cache.open().unwrap();
-    let spans = [
-        Span { sequence: &a, tokens: &[1, 2, 3], logits: Logits::All },
-        Span { sequence: &b, tokens: &[9], logits: Logits::None },
-    ];
+    let spans = [Span::new(&a, &[1, 2, 3]).logits(Logits::All), Span::new(&b, &[9]).logits(Logits::None)];
     context.step(&spans).unwrap();
     let row = context.logits(2).unwrap().to_vec();
     assert!(context.logits(3).is_none());
@@ -132,7 +129,7 @@ fn a_paused_step_goes_on_or_is_forgotten() {
     let mut context = Context::new(&model, 0, 1).unwrap();
     let sequence = cache.open().unwrap();
     let text: Vec<i32> = (0..200).collect();
-    let spans = [Span { sequence: &sequence, tokens: &text, logits: Logits::Last }];
+    let spans = [Span::new(&sequence, &text)];
     let paused = context.step_within(&spans, 1).unwrap().expect("200 tokens take more than a microsecond");
     assert!(matches!(sequence.len(), Err(Error::Busy(_))));
     drop(paused);
