@@ -101,7 +101,7 @@ impl Model {
         Info::told(&self.sizes())
     }
 
-    /// The value of a metadata key as text (arrays as "[n values]"); None: no such key.
+    /// The value of a metadata key as text (of arrays how many); None: no such key.
     pub fn metadata(&self, key: &str) -> Result<Option<String>> {
         let key = c_string(key)?;
         let text = fill_bytes(256, report(), |text, n, _| {
