@@ -61,7 +61,7 @@ impl Template {
         self.text(&input(&raw, conversation), null_mut(), 4096).map(lossy_text)
     }
 
-    /// The same as bytes, and for each of them 1 where the conversation said it and 0 where the template did: what
+    /// The same as bytes, and for each of them 1 where a text or the JSON said it and 0 where the template did: what
     /// [`Model::encode_guarded`] takes.
     pub fn render_guarded(&self, conversation: &Conversation<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
         let (_texts, raw) = raw_messages(conversation.messages)?;
