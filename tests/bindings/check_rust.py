@@ -1,5 +1,6 @@
-"""skald-sys declares every function, struct and constant of skald.h with C's types; with a cargo, its own tests and those of
-the safe crate run too, offline, and clippy and rustfmt where they are. usage: check_rust.py LIBSKALD.so TARGET-FOLDER"""
+"""skald-sys declares every function, struct and constant of skald.h with C's types, and the safe crate calls every function; with
+a cargo, the tests and examples of both run too, offline, and clippy and rustfmt where they are.
+usage: check_rust.py LIBSKALD.so TARGET-FOLDER"""
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ import header
 CRATES = os.path.join(header.ROOT, "bindings", "rust")
 AGAIN = "python3 tests/bindings/tables.py writes them anew"
 SOURCE = os.path.join(CRATES, "skald-sys", "src", "lib.rs")
+SAFE = os.path.join(CRATES, "skald", "src")
+NOT_WRAPPED = os.path.join(CRATES, "not_wrapped.txt")
 SCALARS = {"uint32_t": "u32", "int32_t": "i32", "uint64_t": "u64", "int64_t": "i64", "size_t": "usize", "float": "f32",
            "uint8_t": "u8", "char": "c_char", "void": "c_void"}
 
@@ -69,6 +72,35 @@ def missing():
             yield f"{SOURCE}: const {name} = {value} is missing: {AGAIN}"
 
 
+def called():
+    """Functions that the safe crate calls; in a comment they do not count."""
+    source = ""
+    for name in sorted(os.listdir(SAFE)):
+        with open(os.path.join(SAFE, name), encoding="utf-8") as file:
+            source += re.sub(r"//.*", "", file.read())
+    return set(re.findall(r"\bsys::(skald_\w+)\(", source))
+
+
+def not_wrapped():
+    """Functions that the safe crate does not call, a line NAME REASON for each; no file: none."""
+    if not os.path.exists(NOT_WRAPPED):
+        return set()
+    with open(NOT_WRAPPED, encoding="utf-8") as file:
+        lines = [line.split() for line in file if line.strip() and not line.startswith("#")]
+    return {name for name, *reason in lines if reason}
+
+
+def forgotten():
+    """What the safe crate calls and what not_wrapped.txt lists are together all of skald.h."""
+    used, left, all_of_them = called(), not_wrapped(), set(header.functions())
+    for name in sorted(all_of_them - used - left):
+        yield f"{name}: the crate skald never calls it; wrap it, or list it in {NOT_WRAPPED} with a reason"
+    for name in sorted(left & used):
+        yield f"{NOT_WRAPPED}: {name} is wrapped"
+    for name in sorted(left - all_of_them):
+        yield f"{NOT_WRAPPED}: {name} is not in skald.h"
+
+
 def has(part):
     """Whether cargo has this part of it, with a sentence when it has not."""
     there = subprocess.run(["cargo", part, "--version"], capture_output=True, check=False).returncode == 0
@@ -95,7 +127,7 @@ def cargo(library, target):
 
 def main():
     library, target = sys.argv[1:]
-    wrong = list(missing())
+    wrong = [*missing(), *forgotten()]
     print("\n".join(wrong))
     print(f"{len(header.functions())} functions, {len(header.structs())} structs, {len(wrong)} faults", flush=True)
     return 1 if wrong or not cargo(library, target) else 0
