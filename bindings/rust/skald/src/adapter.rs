@@ -1,5 +1,5 @@
 use crate::buffers::{c_path, mirror, size_of};
-use crate::error::{argument, check_why, report, Result};
+use crate::error::{check_why, report, Result};
 use crate::model::Model;
 use crate::source::{Source, Sources};
 use skald_sys as sys;
@@ -88,15 +88,9 @@ impl Drop for Adapter {
     }
 }
 
-/// As C has them. Argument: more than a span or a request may name.
-pub(crate) fn raw_adapters(adapters: &[Scaled<'_>]) -> Result<Vec<sys::skald_span_adapter>> {
-    if adapters.len() > MOST {
-        return Err(argument("a span or a request names at most 4 adapters"));
-    }
+/// As C has them.
+pub(crate) fn raw_adapters(adapters: &[Scaled<'_>]) -> Vec<sys::skald_span_adapter> {
     let raw =
         |&(adapter, scale): &Scaled<'_>| sys::skald_span_adapter { adapter: adapter.own.as_ptr(), scale, reserved: 0 };
-    Ok(adapters.iter().map(raw).collect())
+    adapters.iter().map(raw).collect()
 }
-
-/// SKALD_SPAN_ADAPTERS, which is a macro and no enumerator.
-const MOST: usize = 4;

@@ -50,6 +50,11 @@ mod stream;
 mod version;
 mod vocabulary;
 
+/// The programs of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use adapter::{Adapter, AdapterInfo, Scaled};
 pub use answer::{Answer, Piece};
 pub use beams::{Beam, BeamOptions, BeamStop, Beams};

@@ -43,7 +43,7 @@ impl Request<'_> {
         let sampler = self.sampling.options();
         let texts = c_strings(self.stops)?;
         let stops: Vec<_> = texts.iter().map(|t| t.as_ptr()).collect();
-        let adapters = raw_adapters(self.adapters)?;
+        let adapters = raw_adapters(self.adapters);
         let mut r = sys::skald_request::zeroed();
         r.size = size_of::<sys::skald_request>();
         r.prompt = self.prompt.as_ptr();

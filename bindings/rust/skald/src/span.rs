@@ -81,7 +81,7 @@ impl<'a> RawSpans<'a> {
             Input::Embeddings(rows) if rows.len() % n_embd == 0 => (null(), rows.as_ptr(), rows.len() / n_embd),
             Input::Embeddings(_) => return Err(argument("embeddings are rows of n_embd floats")),
         };
-        let adapters = raw_adapters(span.adapters)?;
+        let adapters = raw_adapters(span.adapters);
         self.raw.push(sys::skald_span {
             size: size_of::<sys::skald_span>(),
             seq: span.sequence.number,
