@@ -29,8 +29,8 @@ fn rows_in_place_of_ids() {
     }
     assert!(matches!(context.step(&[Span::embeddings(&b, &rows[1..])]), Err(Error::Argument(_))));
     assert!(matches!(context.step(&[]), Err(Error::Argument(_))));
-    let other = Cache::new(&model, &CacheOptions::default()).unwrap();
-    let c = other.open().unwrap();
+    let other = Cache::new(&model, &CacheOptions { n_sequences: 2, ..CacheOptions::default() }).unwrap();
+    let (_, c) = (other.open().unwrap(), other.open().unwrap()); // of the number of `b`
     assert!(matches!(context.step(&[Span::new(&a, &[1]), Span::new(&c, &[1])]), Err(Error::Argument(_))));
 }
 

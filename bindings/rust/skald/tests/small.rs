@@ -27,6 +27,20 @@ fn answer(model: &Model, n: u32, sampling: &Sampling) -> String {
     text
 }
 
+/// Does not compile when one of the types is what must not be.
+macro_rules! never {
+    ($trait:ident: $($type:ty),*) => {
+        $({
+            trait Either<A> {
+                fn some() {}
+            }
+            impl<T> Either<u8> for T {}
+            impl<T: $trait> Either<u16> for T {}
+            let _ = <$type as Either<_>>::some;
+        })*
+    };
+}
+
 #[test]
 fn what_is_shared_and_what_is_not() {
     fn shared<T: Send + Sync>() {}
@@ -34,11 +48,20 @@ fn what_is_shared_and_what_is_not() {
     shared::<Runtime>();
     shared::<Model>();
     shared::<Template>();
+    shared::<skald::Adapter>();
+    shared::<skald::Grammar>();
+    shared::<skald::Beams>();
     shared::<skald::Inbox>();
     sent::<Cache>();
     sent::<Context>();
     sent::<Sampler>();
+    sent::<skald::Matcher>();
+    sent::<skald::Answer>();
+    sent::<skald::Stream>();
+    sent::<Decoder>();
     sent::<Engine>();
+    never!(Sync: Cache, Context, Sampler, skald::Matcher, skald::Answer, skald::Stream, skald::Sequence<'_>);
+    never!(Send: skald::Sequence<'_>, Span<'_>, skald::Paused<'_>);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What models, formats and the library tell about themselves; texts and ids.
 mod common;
 use common::{model, scratch, PATH};
-use skald::{Cache, CacheOptions, DType, Encode, Error, Role, Runtime};
+use skald::{Cache, CacheOptions, DType, Encode, Error, Model, ModelOptions, Role, Runtime, Source};
+use std::path::Path;
 
 #[test]
 fn sizes_and_where_they_come_from() {
@@ -83,13 +84,13 @@ fn strangers_cannot_write_control_tokens() {
 
 #[test]
 fn a_text_begins_without_the_space_that_encoding_put_there() {
-    let path = PATH.replace("llama_gqa_tied", "gemma2");
-    let model = skald::Model::open(&Runtime::new(1, None).unwrap(), path).unwrap();
+    let path = PATH.replace("tiny/llama_gqa_tied/model-f32.gguf", "tokenizer/llama2.gguf");
+    let options = ModelOptions { vocabulary_only: true, ..ModelOptions::default() };
+    let runtime = Runtime::new(1, None).unwrap();
+    let model = Model::open_with(&runtime, vec![Source::Path(Path::new(&path))], options).unwrap();
     let ids = model.encode("the", Encode::default()).unwrap();
-    let (begun, going) =
-        (model.decode_bytes(&ids, false, true).unwrap(), model.decode_bytes(&ids, false, false).unwrap());
-    assert_eq!(begun, b"the");
-    assert!(going.ends_with(&begun));
+    assert_eq!(model.decode_bytes(&ids, false, true).unwrap(), b"the");
+    assert_eq!(model.decode_bytes(&ids, false, false).unwrap(), b" the");
 }
 
 #[test]
