@@ -102,7 +102,7 @@ enum {
 /* The sentence of the list above; "unknown status" for other numbers. Static text, never NULL. Any thread. */
 SKALD_API const char *skald_status_text(skald_status status);
 
-/* Where a call says why it failed. The caller's memory; written only on failure, or on success of a plan with advice. */
+/* Where a call says why it failed. The caller's memory; written only on failure. */
 typedef struct skald_report {
     uint32_t size;       /* sizeof(skald_report), set by the caller */
     skald_status status; /* what the call returned */
@@ -286,7 +286,7 @@ typedef struct skald_model_info {
 /* Any thread. Fills the first info->size bytes. */
 SKALD_API skald_status skald_model_get_info(skald_model_info *info, const skald_model *model);
 
-/* The value of metadata key `key` as text (arrays as "[n values]"), with a closing NUL. *n_bytes: room, then the length
+/* The value of metadata key `key` as text (arrays as "[n values of type t]"), with a closing NUL. *n_bytes: room, then the length
  * needed with the NUL. SHORT: too little room. ABSENT: no such key. Any thread. */
 SKALD_API skald_status skald_model_metadata(char *text, size_t *n_bytes, const skald_model *model, const char *key);
 /* The key at `index`, counted from 0; NULL behind the last. Lives as long as the model. Any thread. */
@@ -421,8 +421,8 @@ typedef struct skald_template_input {
 
 SKALD_API void skald_template_input_init(skald_template_input *input, uint32_t size);
 
-/* The conversation as text. stranger (may be NULL) gets for each byte 1 where a message or the JSON said it and 0 where
- * the template did, as skald_encode_guarded wants it. *n_bytes: room in both, then length; SHORT when it does not fit (the
+/* The conversation as text. stranger (may be NULL) gets for each byte 1 where the content of a message or the JSON said it and 0
+ * where the template or a role did, as skald_encode_guarded wants it. *n_bytes: room in both, then length; SHORT when it does not fit (the
  * first bytes are written). ARGUMENT: the template refuses this conversation, with its own sentence, or the JSON is none.
  * FORMAT: it cannot be run on it, or takes too many steps or bytes. UNSUPPORTED, MEMORY. Any thread. */
 SKALD_API skald_status skald_template_render(char *text, uint8_t *stranger, size_t *n_bytes, const skald_template *t,
@@ -564,7 +564,8 @@ SKALD_API skald_status skald_kv_cache_restore(skald_seq *out, skald_kv_cache *ca
  * latent_dim 0: n_layers * n_kv_heads * (head_dim_k + head_dim_v) elements, else n_layers * (latent_dim + latent_rope_dim)
  * (DeepSeek-V2, arXiv 2405.04434). 0: a type without whole blocks there. Any thread. */
 SKALD_API uint64_t skald_kv_bytes_per_token(const skald_model_info *shape, skald_dtype k_type, skald_dtype v_type);
-/* Reads the sizes only: of a GGUF file, a folder with a config.json, or a config.json. The strings of `info` are "". */
+/* Reads the sizes only: of a GGUF file, a folder with a config.json, or a config.json. The strings of `info` are "",
+ * n_parameters and n_file_bytes 0. */
 SKALD_API skald_status skald_model_inspect(skald_model_info *info, skald_runtime *runtime, const char *path,
                                            skald_report *why);
 
@@ -600,7 +601,7 @@ enum {
 /* One of the adapters of a span. */
 typedef struct skald_span_adapter {
     const skald_adapter *adapter; /* of the cache's model; the caller's until the step ends */
-    float scale;                  /* 1: as it was trained */
+    float scale;                  /* finite; 1: as it was trained */
     uint32_t reserved;            /* 0 */
 } skald_span_adapter;
 
@@ -912,7 +913,7 @@ SKALD_API skald_status skald_engine_poll(skald_event *event, skald_engine *engin
 /* What an engine does and has done. */
 typedef struct skald_engine_stats {
     uint32_t size;
-    uint32_t n_waiting, n_running;                  /* requests */
+    uint32_t n_waiting, n_running;                  /* requests that a step has seen */
     uint32_t n_kept;                                /* sequences kept for their beginnings */
     uint32_t n_pages, n_pages_free, n_pages_shared; /* as in skald_kv_cache_stats */
     uint32_t reserved;

@@ -1,5 +1,6 @@
 #include "batch/batch.h"
 #include "base/report.h"
+#include <math.h>
 
 void sk_batch_carve(sk_batch *b, sk_carver *c, uint32_t n_rows, uint32_t n_logits, uint32_t max_rank) {
     const uint64_t n_adapted = max_rank ? n_rows : 0;
@@ -44,6 +45,8 @@ static skald_status check_adapters(const sk_batch *b, const skald_kv_cache *cach
         if (a->rank > b->max_rank)
             return sk_fail(why, SKALD_ARGUMENT, "span %u: adapter %u has rank %u, the context was made for %u", i, k,
                            a->rank, b->max_rank);
+        if (!isfinite(span->adapters[k].scale))
+            return sk_fail(why, SKALD_ARGUMENT, "span %u: the scale of adapter %u is not finite", i, k);
     }
     return SKALD_OK;
 }

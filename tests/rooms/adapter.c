@@ -1,6 +1,7 @@
 /* Files of adapters: what is malformed is refused by key or tensor, and nothing is left; what calls refuse. */
 #define SK_ALLOW_LIBC_MEMORY
 #include "support/session.h"
+#include <math.h>
 #include "file/gguf_write.h"
 
 #define N_MOST 4
@@ -195,6 +196,9 @@ static void try_steps(const char *path, session *s) {
     CHECK_EQUAL(step(s, seq, &(skald_span_adapter){NULL, 1, 0}, 1, &why), SKALD_ARGUMENT);
     CHECK_EQUAL(step(s, seq, &(skald_span_adapter){foreign, 1, 0}, 1, &why), SKALD_ARGUMENT);
     CHECK(strstr(why.text, "another model") != NULL);
+    CHECK_EQUAL(step(s, seq, &(skald_span_adapter){adapter, INFINITY, 0}, 1, &why), SKALD_ARGUMENT);
+    CHECK_EQUAL(step(s, seq, &(skald_span_adapter){adapter, NAN, 0}, 1, &why), SKALD_ARGUMENT);
+    CHECK(strstr(why.text, "scale of adapter 0 is not finite") != NULL);
     CHECK_EQUAL(session_length(s, seq), 0);
     CHECK_EQUAL(step(s, seq, five, 4, &why), SKALD_OK);
     CHECK_EQUAL(session_length(s, seq), 1);

@@ -66,7 +66,7 @@ class Model(Owner):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """All keys of the file; arrays as "[n values]"."""
+        """All keys of the file; arrays as "[n values of type t]"."""
         keys: dict[str, str] = {}
         index = 0
         while True:

@@ -33,7 +33,8 @@ mirror! {
 }
 
 impl Adapter {
-    /// A GGUF file of adapter.type "lora" for this model's architecture. Format and Unsupported say which key or tensor.
+    /// A GGUF file of adapter.type "lora" for this model's architecture; or what PEFT writes: a .safetensors file with
+    /// adapter_config.json beside it, or the folder of both. Format and Unsupported say which key or tensor.
     pub fn open(model: &Model, path: impl AsRef<Path>) -> Result<Adapter> {
         let path = c_path(path.as_ref())?;
         let (mut out, mut why) = (null_mut(), report());
@@ -50,6 +51,20 @@ impl Adapter {
         let status = unsafe { sys::skald_adapter_open(&mut out, model.as_ptr(), sources.as_ptr(), &mut why) };
         let made = Adapter::made(out, model, status, &why);
         sources.finish();
+        made
+    }
+
+    /// The two files of PEFT from elsewhere: adapter_model.safetensors and adapter_config.json.
+    pub fn from_peft(model: &Model, tensors: Source<'_>, config: Source<'_>) -> Result<Adapter> {
+        let (mut tensors, mut config) = (Sources::new(vec![tensors], false)?, Sources::new(vec![config], false)?);
+        let (mut out, mut why) = (null_mut(), report());
+        // SAFETY: everything lives to the end of the call.
+        let status = unsafe {
+            sys::skald_adapter_open_peft(&mut out, model.as_ptr(), tensors.as_ptr(), config.as_ptr(), &mut why)
+        };
+        let made = Adapter::made(out, model, status, &why);
+        tensors.finish();
+        config.finish();
         made
     }
 

@@ -107,3 +107,20 @@ fn what_cannot_be_is_refused() {
     let endless = [(&a, f32::INFINITY)];
     assert!(matches!(engine.submit(&Request { adapters: &endless, ..request }), Err(Error::Argument(_))));
 }
+
+#[test]
+fn what_peft_writes_is_read_as_it_is() {
+    let model = model();
+    let folder = std::path::Path::new(common::PATH).join("../../../peft/llama_gqa_tied");
+    let [tensors, config] = ["adapter_model.safetensors", "adapter_config.json"].map(|name| folder.join(name));
+    let want = row(&model, &[(&Adapter::open(&model, &folder).unwrap(), 1.0)]);
+    assert!(distance(&want, &row(&model, &[])) > 0.1);
+    let bytes = std::fs::read(&tensors).unwrap();
+    let by_file = Adapter::open(&model, &tensors).unwrap();
+    let by_parts = Adapter::from_peft(&model, Source::Bytes(&bytes), Source::Path(&config)).unwrap();
+    for adapter in [by_file, by_parts] {
+        assert_eq!((adapter.info().rank, row(&model, &[(&adapter, 1.0)])), (4, want.clone()));
+    }
+    let swapped = Adapter::from_peft(&model, Source::Path(&config), Source::Bytes(&bytes));
+    assert!(matches!(swapped, Err(Error::Format(_))));
+}
