@@ -14,8 +14,9 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MODEL = os.path.join(ROOT, "tests", "golden", "data", "tiny", "llama_gqa_tied", "model-f32.gguf")
+STYLE = os.path.join(ROOT, "tests", "golden", "data", "peft", "llama_gqa_tied")
 LAYOUT = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
-OPTIONS = {"SKALD_PROGRAMS", "SKALD_TESTS", "SKALD_WERROR", "SKALD_SANITIZE", "SKALD_PREFIX", "SKALD_CPU", "SKALD_BENCH",
+OPTIONS = {"SKALD_WITHOUT", "SKALD_PROGRAMS", "SKALD_TESTS", "SKALD_WERROR", "SKALD_SANITIZE", "SKALD_PREFIX", "SKALD_CPU", "SKALD_BENCH",
            "SKALD_BENCH_MODEL", "SKALD_DEMO_MODEL", "SKALD_FUZZ_SECONDS", "SKALD_LIB_DIR", "SKALD_TEST_DATA", "SKALD_0",
            "SKALD_STATIC", "SKALD_BUILDING", "SKALD_ROOT"}  # of builds and programs, not of headers
 
@@ -85,6 +86,7 @@ def main():
     count = 0
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(MODEL, os.path.join(folder, "model.gguf"))
+        shutil.copytree(STYLE, os.path.join(folder, "style"))
         for path in documents():
             for language, run in (("c", lambda t: run_c(t, folder, build, compiler)),
                                   ("python", lambda t: run_python(with_layout(t), folder))):
