@@ -12,13 +12,13 @@ static int faults;
 
 static void test_errors(const skald::runtime &runtime) {
     auto nothing = skald::model::open(runtime, "/nowhere/model.gguf");
-    CHECK(!nothing && nothing.status() == SKALD_READ && !nothing.why().empty());
+    CHECK(!nothing && nothing.status() == SKALD_READ && *nothing.why());
 #if defined(__cpp_exceptions)
     bool thrown = false;
     try {
         skald::model::open(runtime, "/nowhere/model.gguf").value();
     } catch (const skald::error &e) {
-        thrown = e.status == SKALD_READ && nothing.why() == e.what();
+        thrown = e.status == SKALD_READ && std::string(nothing.why()) == e.what();
     }
     CHECK(thrown);
 #endif
@@ -61,7 +61,7 @@ static void test_loop(skald::model model) {
     std::string text;
     size_t read = 0;
     for (int i = 0; i < 24; i++) {
-        CHECK(context.feed(cache, seq, ids.data() + read, static_cast<uint32_t>(ids.size() - read)));
+        CHECK(context.feed(cache, seq, {ids.data() + read, ids.size() - read}));
         read = ids.size();
         const skald::row row = context.logits();
         const int32_t id = *sampler.choose(row.data, ids.size(), ids);
@@ -91,8 +91,8 @@ static void test_loop(skald::model model) {
 static void test_engine(const skald::model &model) {
     auto engine = std::move(*skald::engine::create(model));
     const skald::ids prompt = *model.encode("the sea", SKALD_ENCODE_SPECIAL | SKALD_ENCODE_BOS);
-    auto one = engine.submit(skald::engine::request(prompt, 24));
-    auto two = engine.submit(skald::engine::request(prompt, 200));
+    auto one = engine.submit(skald::request(prompt, 24));
+    auto two = engine.submit(skald::request(prompt, 200));
     CHECK(one && two && engine.cancel(*two));
     skald::decoder decoder(model);
     std::string text;
