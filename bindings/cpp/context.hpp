@@ -178,13 +178,18 @@ class context : public detail::owner<skald_context, skald_context_free> {
     context &operator=(context &&other) noexcept {
         own_ = std::move(other.own_);
         paused_ = std::move(other.paused_);
+        spans_ = std::move(other.spans_);
         n_vocab_ = other.n_vocab_;
         return *this;
     }
 
-    /* All of the spans, or nothing. status() PENDING: go_on() or cancel(); until then the spans' memory must be there. */
+    /* All of the spans, or nothing. status() PENDING: go_on() or cancel(); until then what the spans point to must be there. */
     result<void> step(const cache &c, view<skald_span> spans, const skald_step_options &o = step_options()) {
         detail::report why;
+        if (o.microseconds && !paused_) {
+            spans_.assign(spans.begin(), spans.end());
+            spans = spans_;
+        }
         const skald_status s = skald_step(get(), c.get(), &o, &why, spans.data, static_cast<uint32_t>(spans.size));
         if (s == SKALD_PENDING) paused_ = c.own_;
         return result<void>(s, why);
@@ -226,7 +231,8 @@ class context : public detail::owner<skald_context, skald_context_free> {
     }
 
   private:
-    std::shared_ptr<skald_kv_cache> paused_;
+    std::shared_ptr<skald_kv_cache> paused_; /* of a paused step */
+    std::vector<skald_span> spans_;          /* likewise */
     uint32_t n_vocab_ = 0;
 };
 

@@ -55,13 +55,13 @@ template <class Options, class More> void set_progress(Options &o, More &more) {
 }
 
 /* A file by its path, or in memory that stays as it is until the model is open (in place: until it is freed). */
-inline skald_source source(const char *path, bool map = false) {
+inline skald_source path_source(const char *path, bool map = false) {
     skald_source s = detail::sized<skald_source>();
     s.path = path;
     s.map = map;
     return s;
 }
-inline skald_source source(const void *bytes, uint64_t n) {
+inline skald_source memory_source(const void *bytes, uint64_t n) {
     skald_source s = detail::sized<skald_source>();
     s.bytes = bytes;
     s.n_bytes = n;
@@ -69,7 +69,7 @@ inline skald_source source(const void *bytes, uint64_t n) {
 }
 /* read(void *to, uint64_t offset, size_t n) gives a status and may not throw; it outlives the open. Concurrent: called on several
  * threads at once. */
-template <class Read> skald_source source_of(Read &read, uint64_t n, bool concurrent = false) {
+template <class Read> skald_source reader_source(Read &read, uint64_t n, bool concurrent = false) {
     skald_source s = detail::sized<skald_source>();
     s.read = [](void *user, void *to, uint64_t offset, size_t bytes) noexcept -> skald_status {
         return (*static_cast<Read *>(user))(to, offset, bytes);
