@@ -99,6 +99,7 @@ template <class T> class result : public detail::outcome {
 template <> class result<void> : public detail::outcome {
   public:
     result(skald_status s = SKALD_OK, const detail::report &r = {}) : outcome(s, r) {}
+    result(const detail::outcome &went) : outcome(went) {}
 };
 
 namespace detail {

@@ -14,13 +14,15 @@
  *     runtime.hpp  options, memory, job system and log of the host; sources of files, memory plans, formats
  *     model.hpp    model, decoder, adapter        context.hpp  cache, sequence, span, context, sampler
  *     grammar.hpp  grammar, matcher               engine.hpp   engine, request
- *     chat.hpp     layout, answer                 beams.hpp    beams */
+ *     chat.hpp     layout, answer                 beams.hpp    beams
+ *     conversation.hpp  conversation: all that a chat needs */
 #ifndef SKALD_HPP
 #define SKALD_HPP
 
 #include "beams.hpp"
 #include "chat.hpp"
 #include "context.hpp"
+#include "conversation.hpp"
 #include "engine.hpp"
 #include "grammar.hpp"
 #include "model.hpp"

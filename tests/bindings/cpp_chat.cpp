@@ -99,6 +99,83 @@ static void test_answers(const skald::model &model, const skald::model &talks) {
     CHECK(skald::answer().push("", enough).status() == SKALD_ARGUMENT);
 }
 
+/* Each turn is the answer that a fresh conversation of the same messages gives, and reads only what is new. */
+static void test_conversations(const skald::model &talks) {
+    skald::conversation_options options;
+    options.n_tokens = 12;
+    options.n_context = 512;
+    auto made = skald::conversation::create(talks, options);
+    CHECK(made);
+    skald::conversation chat = *std::move(made);
+    std::string heard;
+    const auto hear = [&](skald_answer_event event, std::string_view piece) {
+        if (event == SKALD_ANSWER_CONTENT) heard += piece;
+        return true;
+    };
+    chat.say("system", "be \"brief\"\n\\");
+    chat.say("user", "the sea?");
+    CHECK(chat.reply(hear) && chat.content() == heard && !heard.empty() && chat.messages().size() == 3);
+    const std::vector<skald_message> said = {{"system", "be \"brief\"\n\\"}, {"user", "the sea?"}};
+    const skald::ids prompt = *skald::layout::create(talks)->encode(skald::layout::input(said));
+    CHECK(heard == spoken(talks, greedy(talks, prompt, 12)));
+    CHECK(chat.length() == prompt.size() + (chat.ended() ? 0 : 11));
+
+    const uint32_t before = chat.length();
+    chat.say("user", "and the birds?");
+    int n_pieces = 0;
+    CHECK(chat.reply([&](skald_answer_event, std::string_view) { return ++n_pieces < 3; }));
+    CHECK(chat.length() > before && n_pieces == 3 && !chat.ended());
+    skald::conversation fresh = *skald::conversation::create(talks, options);
+    for (size_t i = 0; i + 1 < chat.messages().size(); i++) fresh.say_json(chat.messages()[i]);
+    heard.clear();
+    CHECK(fresh.reply(hear) && heard.substr(0, chat.content().size()) == chat.content());
+    chat.forget();
+    CHECK(chat.reply(hear) && chat.messages() == fresh.messages() && chat.length() == fresh.length());
+
+    auto ruled = skald::grammar::rules(talks, "root ::= \"<think>a</think>\" [0-9]{4}");
+    options.n_tokens = 60;
+    chat = *skald::conversation::create(talks, options);
+    chat.say("user", "a number");
+    CHECK(chat.reply(hear, &*ruled) && chat.content().size() == 4 && chat.reasoning() == "a" && chat.ended());
+    CHECK(chat.messages()[1] ==
+          "{\"role\": \"assistant\", \"content\": \"" + chat.content() + "\", \"reasoning_content\": \"a\"}");
+    const std::string tools = "[{\"name\": \"look\", \"parameters\": {\"type\": \"object\", \"properties\": {\"at\": "
+                              "{\"const\": \"sea\"}}, \"required\": [\"at\"], \"additionalProperties\": false}}]";
+    options.tools = tools;
+    options.n_tokens = 200;
+    options.layout = "{{ tools[0].name }}{% for m in messages %}{{ m.role }}{{ m.content }}{% if m.tool_calls %}"
+                     "{{ m.tool_calls[0].function.arguments.at }}{% endif %}{% endfor %}<tool_call>";
+    options.family = "hermes";
+    chat = *skald::conversation::create(talks, options);
+    chat.say("user", "look");
+    const skald::grammar calls = *skald::grammar::tools(talks, tools, "hermes");
+    CHECK(chat.reply(hear, &calls));
+    CHECK(chat.calls().size() == 1 && chat.calls()[0].name == "look");
+    CHECK(*skald::layout::create(talks, options.layout)
+               ->render(skald::layout::input({}, "{\"tools\": " + tools + ", \"messages\": [" + chat.messages()[1] +
+                                                     "]}")) == "lookassistantsea<tool_call>");
+
+    const size_t n_messages = chat.messages().size();
+#if defined(__cpp_exceptions)
+    bool thrown = false;
+    try {
+        chat.reply([](skald_answer_event, std::string_view) -> bool { throw 1; });
+    } catch (int) {
+        thrown = true;
+    }
+    CHECK(thrown && chat.messages().size() == n_messages);
+#endif
+    chat.say("user", std::string(6000, 'x'));
+    CHECK(chat.reply(hear).status() == SKALD_FULL && chat.messages().size() == n_messages + 1);
+    chat.forget();
+    options.layout = "{{ raise_exception('never') }}";
+    chat = *skald::conversation::create(talks, options);
+    const auto refused = chat.reply(hear);
+    CHECK(refused.status() == SKALD_ARGUMENT && std::strstr(refused.why(), "never"));
+    options.layout = "{% for %}";
+    CHECK(skald::conversation::create(talks, options).status() == SKALD_FORMAT);
+}
+
 void test_chat(const skald::runtime &runtime, const skald::model &model, const char *path) {
     const std::string file = with_template(path);
     auto talks = skald::model::open(runtime, {skald::memory_source(file.data(), file.size())});
@@ -106,4 +183,5 @@ void test_chat(const skald::runtime &runtime, const skald::model &model, const c
     if (!talks) return;
     test_layouts(model, *talks);
     test_answers(model, *talks);
+    test_conversations(*talks);
 }
