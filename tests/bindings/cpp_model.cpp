@@ -71,8 +71,10 @@ static void test_formats(const skald::runtime &runtime, const skald::model &mode
     auto sizes = runtime.inspect(path);
     CHECK(sizes && sizes->n_vocab == info.n_vocab && sizes->n_embd == info.n_embd && !*sizes->name);
     CHECK(runtime.inspect("/nowhere").status() == SKALD_READ);
-    CHECK(skald::kv_bytes_per_token(*sizes, SKALD_F32, SKALD_F16) ==
-          info.n_layers * info.n_kv_heads * (info.head_dim_k * 4u + info.head_dim_v * 2u));
+    skald_model_info uneven = *sizes;
+    uneven.head_dim_v = 3 * info.head_dim_k;
+    CHECK(skald::kv_bytes_per_token(uneven, SKALD_F32, SKALD_F16) ==
+          info.n_layers * info.n_kv_heads * (info.head_dim_k * 4u + uneven.head_dim_v * 2u));
     CHECK(skald::dtype_bytes(SKALD_Q8_0, 64) == 68 && skald::dtype_bytes(SKALD_Q8_0, 63) == 0);
     const uint16_t halves[2] = {0x3c00, 0xc000};
     float to[2];
