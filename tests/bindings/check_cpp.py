@@ -1,8 +1,10 @@
 """What skald.hpp calls and what bindings/cpp/not_wrapped.txt lists are together all of skald.h, and each of its headers can be
-included alone. usage: check_cpp.py CXX"""
+included alone. The programs of bindings/cpp/README.md are built as a host builds them, and run. usage: check_cpp.py CXX FOLDER
+LIBRARY MODEL"""
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -54,12 +56,34 @@ def check_alone(compiler, complain):
             complain(f"skald.hpp does not include {name}")
 
 
+def check_programs(compiler, folder, library, model, complain):
+    """The headers lie where an install puts them."""
+    installed = os.path.join(folder, "include", "skald")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(os.path.join(header.ROOT, "include", "skald"), installed)
+    for path in headers():
+        shutil.copy(path, installed)
+    with open(os.path.join(FOLDER, "README.md"), encoding="utf-8") as file:
+        programs = re.findall(r"^```cpp\n(.*?)^```", file.read(), flags=re.M | re.S)
+    for number, text in enumerate(programs, 1):
+        program = os.path.join(folder, f"program{number}")
+        with open(program + ".cpp", "w", encoding="utf-8") as file:
+            file.write(text)
+        built = subprocess.run([compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", os.path.dirname(installed), "-o", program,
+                                program + ".cpp", library, f"-Wl,-rpath,{os.path.dirname(library)}"], check=False)
+        if built.returncode or subprocess.run([program, model], stdout=subprocess.DEVNULL, check=False, timeout=60).returncode:
+            complain(f"bindings/cpp/README.md: program {number} does not {'compile' if built.returncode else 'run'}")
+    return len(programs)
+
+
 def main():
     wrong = []
+    compiler, folder, library, model = sys.argv[1:]
     n_used, n_declared = check_used(wrong.append)
-    check_alone(sys.argv[1], wrong.append)
+    check_alone(compiler, wrong.append)
+    n_programs = check_programs(compiler, folder, library, model, wrong.append)
     print("\n".join(wrong))
-    print(f"{n_used} of {n_declared} functions, {len(headers())} headers, {len(wrong)} faults")
+    print(f"{n_used} of {n_declared} functions, {len(headers())} headers, {n_programs} programs, {len(wrong)} faults")
     return 1 if wrong else 0
 
 
