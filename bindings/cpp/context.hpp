@@ -133,34 +133,44 @@ class cache {
 class sampler : public detail::owner<skald_sampler, skald_sampler_free> {
   public:
     static result<sampler> create(const model &m, const skald_sampler_options &o = sampler_options()) {
-        return made<sampler>([&](auto *out, auto *why) { return skald_sampler_create(out, m.get(), &o, why); });
+        auto s = made<sampler>([&](auto *out, auto *why) { return skald_sampler_create(out, m.get(), &o, why); });
+        if (s) s->n_vocab_ = m.info().n_vocab;
+        return s;
     }
-    /* The id for `position`; `history` is the text so far. ARGUMENT: a logit is NaN, or every id is forbidden. */
-    result<int32_t> choose(const float *logits, uint64_t position, ids_view history = {}) {
+    /* The id for `position`; `history` is the text so far. ARGUMENT: a row of another length, a logit that is NaN, or every id is
+     * forbidden. */
+    result<int32_t> choose(row logits, uint64_t position, ids_view history = {}) {
         int32_t id = -1;
+        if (logits.size != n_vocab_) return detail::outcome(SKALD_ARGUMENT);
         const skald_status s =
-            skald_sampler_choose(&id, get(), logits, position, history.data, static_cast<uint32_t>(history.size));
+            skald_sampler_choose(&id, get(), logits.data, position, history.data, static_cast<uint32_t>(history.size));
         if (s != SKALD_OK) return detail::outcome(s);
         return id;
     }
+
+  private:
+    uint32_t n_vocab_ = 0;
 };
 
 /* More tokens of one sequence for a step; all of it is the caller's memory until the step ends. */
 inline skald_span span(const sequence &s, ids_view tokens, uint32_t logits = SKALD_LOGITS_LAST,
                        view<skald_span_adapter> adapters = {}) {
-    return {sizeof(skald_span),
-            s.number(),
-            tokens.data,
-            nullptr,
-            static_cast<uint32_t>(tokens.size),
-            logits,
-            adapters.data,
-            static_cast<uint32_t>(adapters.size),
-            0};
+    skald_span one = detail::sized<skald_span>();
+    one.seq = s.number();
+    one.tokens = tokens.data;
+    one.n_tokens = static_cast<uint32_t>(tokens.size);
+    one.logits = logits;
+    one.adapters = adapters.data;
+    one.n_adapters = static_cast<uint32_t>(adapters.size);
+    return one;
 }
 /* The same with n rows of n_embd floats in place of ids. */
-inline skald_span embedded_span(const sequence &s, const float *rows, uint32_t n, uint32_t logits = SKALD_LOGITS_LAST) {
-    return {sizeof(skald_span), s.number(), nullptr, rows, n, logits, nullptr, 0, 0};
+inline skald_span embedded_span(const sequence &s, const float *rows, uint32_t n, uint32_t logits = SKALD_LOGITS_LAST,
+                                view<skald_span_adapter> adapters = {}) {
+    skald_span one = span(s, {}, logits, adapters);
+    one.embeddings = rows;
+    one.n_tokens = n;
+    return one;
 }
 
 /* Scratch and one stream of passes through the model. One thread at a time. */

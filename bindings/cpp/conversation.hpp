@@ -175,12 +175,12 @@ class conversation {
         return pushed ? means.end(keep) : pushed;
     }
     result<int32_t> choose(const ids &text, matcher &limits, uint32_t n_left) {
-        const float *logits = context_.logits().data;
+        row logits = context_.logits();
         if (limits.get()) {
-            allowed_.resize(context_.logits().size);
+            allowed_.resize(logits.size);
             const auto masked = limits.mask(allowed_.data(), logits, n_left);
             if (!masked && masked.status() != SKALD_END) return masked;
-            logits = allowed_.data();
+            logits = allowed_;
         }
         return sampler_.choose(logits, text.size(), text);
     }

@@ -19,9 +19,9 @@ static std::string constrained(const skald::model &model, const skald::grammar &
     skald::ids said;
     CHECK(context.feed(cache, seq, prompt));
     while (said.size() < n) {
-        const auto masked = matcher.mask(allowed.data(), context.logits().data, n - static_cast<uint32_t>(said.size()));
+        const auto masked = matcher.mask(allowed.data(), context.logits(), n - static_cast<uint32_t>(said.size()));
         CHECK(masked || masked.status() == SKALD_END);
-        const int32_t id = *sampler.choose(allowed.data(), prompt.size() + said.size());
+        const int32_t id = *sampler.choose(allowed, prompt.size() + said.size());
         if (model.is_end(id)) break;
         CHECK(masked);
         said.push_back(id);
@@ -89,8 +89,9 @@ void test_grammars(const skald::model &model) {
     CHECK(one.accept(a).status() == SKALD_ARGUMENT && two.accept(b).status() == SKALD_END && two.may_end());
     CHECK(two.copy(one) && !two.may_end() && two.accept(b).status() == SKALD_ARGUMENT);
     CHECK(other.copy(one).status() == SKALD_ARGUMENT);
+    CHECK(one.mask(nullptr, {}).status() == SKALD_ARGUMENT);
     std::vector<float> row(model.info().n_vocab, 0.0f);
-    CHECK(one.mask(row.data(), row.data()) && std::isinf(row[static_cast<size_t>(a)]) &&
+    CHECK(one.mask(row.data(), row) && std::isinf(row[static_cast<size_t>(a)]) &&
           row[static_cast<size_t>((*model.encode("7"))[0])] == 0);
 }
 

@@ -52,6 +52,8 @@ static void test_requests(const skald::model &model) {
     auto draw = skald::sampler_options();
     draw.temperature = 1;
     draw.seed = 3;
+    const auto drawn = engine.submit(skald::request(prompt, 24).drawn(draw));
+    const auto same = engine.submit(skald::request(prompt, 24).drawn(draw));
     const auto ruled = engine.submit(skald::request(prompt, 24).drawn(draw).within(*grammar));
     grammar = skald::detail::outcome(SKALD_ABSENT); /* the request keeps its own share */
     size_t n_looked = 0;
@@ -61,7 +63,7 @@ static void test_requests(const skald::model &model) {
         n_looked++;
     };
     const auto staged = engine.submit(skald::request(prompt, 24).staged(look));
-    CHECK(one && two && top && stopped && begun && healed && ruled && staged);
+    CHECK(one && two && top && stopped && begun && healed && drawn && same && ruled && staged);
     CHECK(engine.submit(skald::request({-1}, 24)).status() == SKALD_ARGUMENT);
 
     auto heard = all(engine);
@@ -74,11 +76,12 @@ static void test_requests(const skald::model &model) {
     CHECK(heard[*stopped].end.kind == SKALD_EVENT_STOP && heard[*stopped].end.stop == 1);
     CHECK(heard[*begun].text.substr(0, 5) == "quiet" && heard[*begun].ids != want);
     CHECK(heard[*healed].text.substr(0, 1) == model.decode({prompt.back()})->substr(0, 1));
+    CHECK(heard[*drawn].ids != want && heard[*drawn].ids == heard[*same].ids);
     const std::string &said = heard[*ruled].text;
     CHECK(said == "b" || (said.size() == 4 && said[0] == 'a'));
     CHECK(n_looked == heard[*staged].ids.size() && n_looked > 0);
     for (int32_t id : heard[*staged].ids) CHECK(id != want[0]);
-    CHECK(engine.stats().n_ended == engine.stats().n_submitted && engine.stats().n_submitted == 8);
+    CHECK(engine.stats().n_ended == engine.stats().n_submitted && engine.stats().n_submitted == 10);
 }
 
 /* A prompt read ahead is found by who begins with it; an exception of the hearer leaves the rest to the next run. */

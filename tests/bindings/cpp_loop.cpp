@@ -22,7 +22,7 @@ void test_loop(skald::model model) {
         CHECK(context.feed(cache, seq, {ids.data() + read, ids.size() - read}));
         read = ids.size();
         const skald::row row = context.logits();
-        const int32_t id = *sampler.choose(row.data, ids.size(), ids);
+        const int32_t id = *sampler.choose(row, ids.size(), ids);
         CHECK(row.size == model.info().n_vocab && id == context.argmax());
         CHECK(row[static_cast<size_t>(id)] == *std::max_element(row.begin(), row.end()));
         ids.push_back(id);
@@ -36,9 +36,15 @@ void test_loop(skald::model model) {
     const skald_logit_bias never = {context.argmax(), -HUGE_VALF};
     options.bias = &never;
     options.n_bias = 1;
-    CHECK(*skald::sampler::create(model, options)->choose(context.logits().data, 0) != never.id);
+    CHECK(*skald::sampler::create(model, options)->choose(context.logits(), 0) != never.id);
+    CHECK(sampler.choose(context.logits(1), 0).status() == SKALD_ARGUMENT);
     options.temperature = -1;
     CHECK(skald::sampler::create(model, options).status() == SKALD_ARGUMENT);
+    CHECK(context.feed(cache, seq, {1, 2, 3}, SKALD_LOGITS_ALL) && context.logits(2) && !context.logits(3));
+    const std::vector<float> rows(2 * model.info().n_embd, 0.5f);
+    const uint32_t before = seq.length();
+    CHECK(context.step(cache, {skald::embedded_span(seq, rows.data(), 2, SKALD_LOGITS_ALL)}) && context.logits(1));
+    CHECK(seq.length() == before + 2);
     CHECK(context.feed(cache, seq, {-1}).status() == SKALD_ARGUMENT && context.logits());
 }
 
