@@ -57,10 +57,12 @@ void test_grammars(const skald::model &model) {
     auto rules = skald::grammar::rules(model, "root ::= \"a\" [0-9]{3} | \"b\"");
     auto object = skald::grammar::json_schema(model, schema);
     CHECK(rules && object);
+    auto endless = skald::grammar::rules(model, "root ::= [0-9]+ \"z\"");
     std::vector<std::string> heard;
     for (uint64_t seed = 1; seed <= 8; seed++) {
         const std::string text = constrained(model, *rules, seed, 12);
         CHECK(text == "b" || (text.size() == 4 && text[0] == 'a'));
+        CHECK(constrained(model, *endless, seed, 4).back() == 'z'); /* in time */
         heard.push_back(constrained(model, *object, seed, 64));
         CHECK(valid(heard.back()));
     }
