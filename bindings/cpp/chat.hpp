@@ -17,9 +17,11 @@ struct guarded_text {
 /* The layout of conversations: the file's, or the caller's own (Jinja). Never changes; threads share it. */
 class layout : public detail::owner<skald_template, skald_template_free> {
   public:
+    /* `text` empty: that of the file. */
     static result<layout> create(const model &m, std::string_view text = {}) {
-        return made<layout>(
-            [&](auto *out, auto *why) { return skald_template_create(out, m.get(), text.data(), text.size(), why); });
+        return made<layout>([&](auto *out, auto *why) {
+            return skald_template_create(out, m.get(), text.empty() ? nullptr : text.data(), text.size(), why);
+        });
     }
     /* With the answer's beginning; messages and JSON stay the caller's. */
     static skald_template_input input(view<skald_message> messages, std::string_view json = {}) {
@@ -27,7 +29,7 @@ class layout : public detail::owner<skald_template, skald_template_free> {
         in.open = 1;
         in.messages = messages.data;
         in.n_messages = static_cast<uint32_t>(messages.size);
-        in.json = json.data();
+        in.json = json.empty() ? nullptr : json.data();
         in.n_json_bytes = json.size();
         return in;
     }

@@ -46,6 +46,8 @@ static void test_layouts(const skald::model &model, const skald::model &talks) {
     CHECK(skald::layout::create(model).status() == SKALD_UNSUPPORTED);
     CHECK(skald::chat_format(model, messages).status() == SKALD_UNSUPPORTED);
     CHECK(*skald::layout::create(talks)->render(input) == want && *skald::chat_format(talks, messages) == want);
+    const std::string nothing; /* has an address, and is the default all the same */
+    CHECK(*skald::layout::create(talks, nothing)->render(skald::layout::input(messages, nothing)) == want);
     const std::vector<skald_message> more = {{"user", "hi"}, {"assistant", "well"}, {"user", "so"}};
     CHECK(*skald::chat_format(talks, more, false, 2) == "<user>so\n");
 }
