@@ -89,8 +89,9 @@ class conversation {
     const std::string &reasoning() const { return heard_.reasoning; }
     const std::vector<tool_call> &calls() const { return heard_.calls; }
     bool ended() const { return heard_.ended; }
-    /* Tokens in the cache. */
+    /* Tokens in the cache, and those that went through the model since the beginning. */
     uint32_t length() const { return seq_.length(); }
+    uint64_t n_read() const { return n_read_; }
 
   private:
     struct heard {
@@ -146,7 +147,9 @@ class conversation {
     }
     result<void> feed(ids_view tokens) {
         result<void> done = context_.feed(cache_, seq_, tokens);
-        if (done) held_.insert(held_.end(), tokens.begin(), tokens.end());
+        if (!done) return done;
+        n_read_ += tokens.size;
+        held_.insert(held_.end(), tokens.begin(), tokens.end());
         return done;
     }
     template <class Hear> result<void> write(ids &text, answer &means, matcher &limits, Hear &hear) {
@@ -212,6 +215,7 @@ class conversation {
     bool named_ = false; /* the family */
     int64_t local_seconds_ = 0;
     uint32_t room_ = 0, most_ = 0;
+    uint64_t n_read_ = 0;
     ids held_;                   /* in the cache */
     std::vector<float> allowed_; /* by a grammar */
     heard heard_;

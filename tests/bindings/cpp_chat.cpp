@@ -1,5 +1,6 @@
 /* Layouts of conversations, and what answers mean. */
 #include "cpp.hpp"
+#include <cmath>
 #include <cstring>
 
 static const char shape[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
@@ -110,13 +111,15 @@ static void test_conversations(const skald::model &talks) {
     CHECK(made);
     skald::conversation chat = *std::move(made);
     std::string heard;
+    int n_ends = 0;
     const auto hear = [&](skald_answer_event event, std::string_view piece) {
         if (event == SKALD_ANSWER_CONTENT) heard += piece;
+        n_ends += event == SKALD_ANSWER_END;
         return true;
     };
     chat.say("system", "be \"brief\"\n\\");
     chat.say("user", "the sea?");
-    CHECK(chat.reply(hear) && chat.content() == heard && !heard.empty() && chat.messages().size() == 3);
+    CHECK(chat.reply(hear) && n_ends == 1 && chat.content() == heard && !heard.empty() && chat.messages().size() == 3);
     const std::vector<skald_message> said = {{"system", "be \"brief\"\n\\"}, {"user", "the sea?"}};
     const skald::ids prompt = *skald::layout::create(talks)->encode(skald::layout::input(said));
     CHECK(heard == spoken(talks, greedy(talks, prompt, 12)));
@@ -127,12 +130,22 @@ static void test_conversations(const skald::model &talks) {
     int n_pieces = 0;
     CHECK(chat.reply([&](skald_answer_event, std::string_view) { return ++n_pieces < 3; }));
     CHECK(chat.length() > before && n_pieces == 3 && !chat.ended());
+    CHECK(chat.n_read() < chat.length() + 12u); /* at most the answer's tokens are read again, as text */
+    const uint32_t stopped = chat.length();
     skald::conversation fresh = *skald::conversation::create(talks, options);
     for (size_t i = 0; i + 1 < chat.messages().size(); i++) fresh.say_json(chat.messages()[i]);
     heard.clear();
     CHECK(fresh.reply(hear) && heard.substr(0, chat.content().size()) == chat.content());
     chat.forget();
     CHECK(chat.reply(hear) && chat.messages() == fresh.messages() && chat.length() == fresh.length());
+    CHECK(stopped < fresh.length());
+    for (int turn = 0; turn < 2; turn++) { /* another question instead: what is held of the first is not read for it */
+        if (!turn) chat.forget(), chat.forget();
+        chat.say("user", turn ? "well" : "or the fish, how are they?");
+        fresh = *skald::conversation::create(talks, options);
+        for (const std::string &message : chat.messages()) fresh.say_json(message);
+        CHECK(chat.reply(hear) && fresh.reply(hear) && chat.messages() == fresh.messages());
+    }
 
     auto ruled = skald::grammar::rules(talks, "root ::= \"<think>a</think>\" [0-9]{4}");
     options.n_tokens = 60;
@@ -174,6 +187,38 @@ static void test_conversations(const skald::model &talks) {
     chat = *skald::conversation::create(talks, options);
     const auto refused = chat.reply(hear);
     CHECK(refused.status() == SKALD_ARGUMENT && std::strstr(refused.why(), "never"));
+    options.layout = "{{ messages[0].content }}<think>\n";
+    chat = *skald::conversation::create(talks, options);
+    chat.say("user", "so");
+    CHECK(chat.reply([](skald_answer_event, std::string_view) { return false; }));
+    CHECK(!chat.reasoning().empty() && chat.content().empty());
+
+    const skald::grammar endless = *skald::grammar::rules(talks, "root ::= [0-9]+ \"z\"");
+    options.layout = "{{ strftime_now('%Y') }}{{ messages[0].content }}";
+    options.local_seconds = 86400 * 365;
+    options.n_tokens = 4;
+    chat = *skald::conversation::create(talks, options);
+    std::string wide;
+    while (talks.encode(wide)->size() < 300) wide += "1 2 3 4 5 ";
+    chat.say("user", wide); /* more than the model's own context */
+    CHECK(chat.reply(hear, &endless) && chat.content().back() == 'z' && chat.length() > 300);
+
+    options.n_context = 40; /* and pages hold more */
+    chat = *skald::conversation::create(talks, options);
+    chat.say("user", "1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9");
+    CHECK(chat.reply(hear).status() == SKALD_FULL && chat.length() == 0);
+    chat.forget();
+    const skald_logit_bias never = {(*talks.encode("b"))[0], -HUGE_VALF};
+    options.sampler.bias = &never;
+    options.sampler.n_bias = 1;
+    chat = *skald::conversation::create(talks, options);
+    chat.say("user", "so");
+    const skald::grammar b = *skald::grammar::rules(talks, "root ::= \"b\"");
+    CHECK(chat.reply(hear, &b).status() == SKALD_ARGUMENT && chat.messages().size() == 1);
+    options.family = "klingon";
+    chat = *skald::conversation::create(talks, options);
+    chat.say("user", "so");
+    CHECK(chat.reply(hear).status() == SKALD_UNSUPPORTED);
     options.layout = "{% for %}";
     CHECK(skald::conversation::create(talks, options).status() == SKALD_FORMAT);
 }
