@@ -91,8 +91,8 @@ void test_grammars(const skald::model &model) {
     CHECK(one.accept(a).status() == SKALD_ARGUMENT && two.accept(b).status() == SKALD_END && two.may_end());
     CHECK(two.copy(one) && !two.may_end() && two.accept(b).status() == SKALD_ARGUMENT);
     CHECK(other.copy(one).status() == SKALD_ARGUMENT);
-    CHECK(one.mask(nullptr, {}).status() == SKALD_ARGUMENT);
     std::vector<float> row(model.info().n_vocab, 0.0f);
+    CHECK(one.mask(row.data(), {row.data(), 1}).status() == SKALD_ARGUMENT);
     CHECK(one.mask(row.data(), row) && std::isinf(row[static_cast<size_t>(a)]) &&
           row[static_cast<size_t>((*model.encode("7"))[0])] == 0);
 }

@@ -37,7 +37,7 @@ void test_loop(skald::model model) {
     options.bias = &never;
     options.n_bias = 1;
     CHECK(*skald::sampler::create(model, options)->choose(context.logits(), 0) != never.id);
-    CHECK(sampler.choose(context.logits(1), 0).status() == SKALD_ARGUMENT);
+    CHECK(sampler.choose({context.logits().data, 1}, 0).status() == SKALD_ARGUMENT);
     options.temperature = -1;
     CHECK(skald::sampler::create(model, options).status() == SKALD_ARGUMENT);
     CHECK(context.feed(cache, seq, {1, 2, 3}, SKALD_LOGITS_ALL) && context.logits(2) && !context.logits(3));
