@@ -126,6 +126,11 @@ class adapter : public detail::shared<skald_adapter, skald_adapter_retain, skald
     static result<adapter> open(const model &m, const skald_source &from) {
         return made<adapter>([&](auto *out, auto *why) { return skald_adapter_open(out, m.get(), &from, why); });
     }
+    /* The two files of PEFT: adapter_model.safetensors and adapter_config.json. */
+    static result<adapter> open_peft(const model &m, const skald_source &tensors, const skald_source &config) {
+        return made<adapter>(
+            [&](auto *out, auto *why) { return skald_adapter_open_peft(out, m.get(), &tensors, &config, why); });
+    }
     skald_adapter_info info() const {
         skald_adapter_info i = detail::sized<skald_adapter_info>();
         skald_adapter_get_info(&i, get());

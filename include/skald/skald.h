@@ -635,7 +635,7 @@ SKALD_API void skald_step_options_init(skald_step_options *options, uint32_t siz
 
 /* Runs the spans through the model and appends them to their sequences: all of them, or nothing.
  *   OK         every span is appended, and its logits can be read.
- *   PENDING    the time is used up. The cache's other calls give BUSY; skald_step_continue goes on, and for it the spans'
+ *   PENDING    the time is used up. The cache's other calls give BUSY; skald_step_continue goes on, and for it the array of spans and its
  *              memory must still be there; skald_step_cancel forgets, and needs it no more.
  *   FULL       the cache has not enough free pages; nothing changed.
  *   CANCELLED, DEVICE   nothing changed: the next step gives the bits it would have given without this one.

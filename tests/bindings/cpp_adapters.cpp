@@ -72,6 +72,18 @@ void test_adapters(const skald::model &model) {
     CHECK(again && again->info().n_parameters == adapter.info().n_parameters);
     std::remove(path);
 
+    static const char header[] =
+        R"({"m.layers.0.self_attn.o_proj.lora_A.weight":{"dtype":"F32","shape":[1,108],"data_offsets":[0,432]},)"
+        R"("m.layers.0.self_attn.o_proj.lora_B.weight":{"dtype":"F32","shape":[108,1],"data_offsets":[432,864]}})";
+    static const char config[] = R"({"peft_type":"LORA","lora_alpha":2})";
+    writer tensors;
+    tensors.put<uint64_t>(sizeof header - 1);
+    tensors.out += header;
+    tensors.out.append(864, 0);
+    const auto peft = skald::adapter::open_peft(model, skald::memory_source(tensors.out.data(), tensors.out.size()),
+                                                skald::memory_source(config, sizeof config - 1));
+    CHECK(peft && peft->info().rank == 1 && peft->info().n_parameters == 216);
+
     const skald::ids prompt = prompt_ids(model, "the sea");
     const skald::ids plain = greedy(model, prompt, 24), adapted = greedy(model, prompt, 24, {adapter.scaled()});
     CHECK(adapted != plain && greedy(model, prompt, 24, {adapter.scaled(0)}) == plain);
