@@ -1,7 +1,6 @@
 #!/bin/bash
 # What a host sees of the library: tests/package/run.sh BUILD installs that build, moves the prefix elsewhere, and
-# builds hosts against it with CMake and pkg-config, shared and static, and one that has the sources in its tree; and a library
-# without the rooms that a small target leaves out.
+# builds hosts against it with CMake and pkg-config, shared and static, and one that has the sources in its tree.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -60,14 +59,4 @@ check "add_subdirectory" host embedded -DSKALD_SOURCE="$root"
 check "add_subdirectory, shared" env -u LD_LIBRARY_PATH "$folder/embedded/shared"
 check "add_subdirectory, static" "$folder/embedded/static"
 check "add_subdirectory, static is alone" alone "$folder/embedded/static"
-small() {
-    cmake -S "$root" -B "$folder/small" -DSKALD_WITHOUT="template;avxvnni;avx512" -DSKALD_WERROR=ON &&
-        cmake --build "$folder/small" -j 2 && ! nm -D "$folder/small/lib/libskald.so" | grep -E 'skald_(engine|grammar|answer|template)_'
-}
-model=$root/tests/golden/data/tiny/llama_gqa_tied/model-f32.gguf
-same_words() { [ "$("$folder/small/bin/hello" "$model" "return" | sha256sum)" = "$("$build/bin/hello" "$model" "return" | sha256sum)" ]; }
-check "without rooms" small
-check "without rooms, the same words" same_words
-check "without rooms, at most 900 KB" sh -c "strip -o '$folder/stripped' '$folder/small/lib/libskald.so' && [ \$(stat -c %s '$folder/stripped') -lt 900000 ]"
-check "without a room that is none" sh -c "! cmake -S '$root' -B '$folder/none' -DSKALD_WITHOUT=rooms"
 exit $failed
