@@ -20,7 +20,7 @@ ROOMS = [  # sources, and the tests of which one must fail
      ["rooms_peft", "golden_peft", "rooms_adapter", "golden_adapters", "faults_memory"]),
     (["lib/cache/*.c"], ["rooms_cache", "rooms_pages", "rooms_save", "faults_steps"]),
     (["lib/schedule/*.c", "lib/engine/engine.c", "lib/engine/requests.c", "lib/engine/prefix.c"],
-     ["rooms_pages", "rooms_engine", "rooms_decoding", "faults_engine"]),
+     ["rooms_pages", "rooms_engine", "rooms_decoding", "rooms_adapted", "faults_engine"]),
 ]
 SWAPS = {" < ": [" <= "], " <= ": [" < "], " > ": [" >= "], " >= ": [" > "], " == ": [" != "], " != ": [" == "],
          " && ": [" || "], " || ": [" && "], " + ": [" - "], " - ": [" + "], " * ": [" + "], " / ": [" * "],

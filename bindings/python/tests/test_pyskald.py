@@ -520,10 +520,12 @@ class Adapters(unittest.TestCase):
         self.adapter = pyskald.Adapter(self.model, tensors, config=self.config)
         self.ids = self.model.encode("return the", bos=True)
 
-    def row(self, adapters: Any) -> list[float]:
+    def row(self, adapters: Any, n_fed: int = 1) -> list[float]:
         with self.model.cache(n_tokens=128) as cache, self.model.context(max_rank=8) as context, cache.open() as seq:
-            context.feed(seq, self.ids[:1], adapters=adapters)
-            context.step([Span(seq, self.ids[1:], adapters=adapters)])
+            if n_fed:
+                context.feed(seq, self.ids[:n_fed], adapters=adapters)
+            if self.ids[n_fed:]:
+                context.step([Span(seq, self.ids[n_fed:], adapters=adapters)])
             return list(context.logits())
 
     def test_what_it_is(self) -> None:
@@ -545,7 +547,8 @@ class Adapters(unittest.TestCase):
         self.assertEqual(self.row((self.adapter, 0.0)), plain)
         once = self.row(self.adapter)
         self.assertNotEqual(once, plain)
-        self.assertEqual(self.row([self.adapter]), once)
+        self.assertEqual(self.row([self.adapter], 0), once)
+        self.assertEqual(self.row(self.adapter, len(self.ids)), once)
         self.assertEqual(self.row((self.adapter, 1.0)), once)
         self.assertNotEqual(self.row([(self.adapter, 0.5)]), once)
         other = self.adapter.share()
