@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Sequence as Ids
 from ._abi import Beam as _Beam
 from ._abi import BeamOptions, lib, sized
 from ._handle import Guard, Handle
+from ._info import DType
 from ._runtime import Progress, progress_fn
 from ._status import END, OK, error, report
 
@@ -25,13 +26,14 @@ class Beam:
 
 
 def beam_search(model: Model, prompt: str | Ids[int], *, n_tokens: int, n_beams: int = 0, length_penalty: float = 1.0,
-                stop: int = 0, ignore_end: bool = False, progress: Progress | None = None) -> list[Beam]:
+                stop: int = 0, ignore_end: bool = False, k_type: DType = DType.F16, v_type: DType = DType.F16,
+                progress: Progress | None = None) -> list[Beam]:
     """As skald_beams_search: the best text first. `progress` cancels by a true result or an exception."""
     ids = model.encode(prompt, special=True, bos=True) if isinstance(prompt, str) else prompt
     array, why, guard, out = (c.c_int32 * len(ids))(*ids), report(), Guard(), c.c_void_p()
     options = sized(BeamOptions, "skald_beam_options_init")
     options.n_tokens, options.n_beams, options.length_penalty = n_tokens, n_beams, length_penalty
-    options.stop, options.ignore_end = stop, ignore_end
+    options.stop, options.ignore_end, options.k_type, options.v_type = stop, ignore_end, k_type, v_type
     if progress:
         options.progress = progress_fn(guard, progress)
     guard.check(lib.skald_beams_search(c.byref(out), model._pointer, c.byref(options), array, len(array), c.byref(why)), why)

@@ -13,7 +13,7 @@ from ._adapter import Uses, name_adapters
 from ._handle import Guard, Owner, created
 from ._info import DType, EngineStats, told
 from ._runtime import engine_options
-from ._model import c_text
+from ._model import c_texts
 from ._sampler import Sampling, sampler_options
 from ._status import END, OK, PENDING, AbsentError, DeviceError, Full, SkaldError, check, error, report
 
@@ -107,9 +107,8 @@ class Engine(Owner):
         request.sampler = c.addressof(chosen)
         if grammar:
             request.grammar = grammar._pointer
-        texts = [c_text(stop) for stop in ([stops] if isinstance(stops, str) else stops)]
-        pointers, begin = (c.c_char_p * len(texts))(*texts), prefix.encode() if isinstance(prefix, str) else prefix
-        request.stops, request.n_stops, request.n_top = c.addressof(pointers), len(texts), n_top
+        texts, begin = c_texts(stops), prefix.encode() if isinstance(prefix, str) else prefix
+        request.stops, request.n_stops, request.n_top = c.addressof(texts), len(texts), n_top
         request.prefix, request.n_prefix, request.n_heal = begin, len(begin), n_heal
         named = name_adapters(request, adapters)
         if stage:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Grammar(Owner):
-    """Rules in the manner of BNF, for one model's vocabulary; threads share it. Grammar.json_schema takes a schema."""
+    """Rules in the manner of BNF, for one model's vocabulary; threads share it. Grammar.json_schema takes a schema,
+    Grammar.tools the tools of a conversation."""
 
     def __init__(self, model: Model, rules: str, *, cache_bytes: int = 0) -> None:
         super().__init__(_compiled(model, rules, 0, cache_bytes))
@@ -27,6 +28,15 @@ class Grammar(Owner):
         Owner.__init__(made, _compiled(model, text, 1, cache_bytes))
         return made
 
+    @classmethod
+    def tools(cls, model: Model, tools: Any, *, family: str | None = None, cache_bytes: int = 0) -> Grammar:
+        """A call of one of the tools (a list, or its JSON), as the model's family writes calls, with arguments that are valid; Answer
+        reads it. Without `family` it is found by the model's chat template."""
+        text = tools if isinstance(tools, str) else json.dumps(tools, ensure_ascii=False)
+        made = cls.__new__(cls)
+        Owner.__init__(made, _compiled(model, text, 2, cache_bytes, family))
+        return made
+
     def share(self) -> Grammar:
         """One more owner of the same grammar."""
         pointer = c.c_void_p(self._pointer.value)
@@ -36,9 +46,10 @@ class Grammar(Owner):
         return other
 
 
-def _compiled(model: Model, text: str, kind: int, cache_bytes: int) -> Handle:
+def _compiled(model: Model, text: str, kind: int, cache_bytes: int, family: str | None = None) -> Handle:
     options, data = sized(GrammarOptions, "skald_grammar_options_init"), text.encode()
     options.kind, options.cache_bytes = kind, cache_bytes
+    options.family = family.encode() if family is not None else None
     return created(lib.skald_grammar_create, lib.skald_grammar_release, (model._handle, model._n_vocab), model._pointer, data,
                    len(data), c.byref(options))
 

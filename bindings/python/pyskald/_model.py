@@ -183,13 +183,16 @@ class Model(Owner):
     # ---- the short way ---------------------------------------------------------------------------------------------
 
     def generate(self, prompt: str, *, n_tokens: int = 0, chat: bool = False, n_context: int = 0,
-                 sampling: Sampling | None = None, say: Callable[[str], Any] | None = None) -> str:
-        """Prompt in, text out, by skald_generate. `say` hears each piece, and stops the answer by a true result."""
+                 sampling: Sampling | None = None, stops: str | Sequence[str] = (), heal: bool = False,
+                 say: Callable[[str], Any] | None = None) -> str:
+        """Prompt in, text out, by skald_generate. The answer ends before one of `stops`; with `heal` the prompt may end inside a word.
+        `say` hears each piece, and stops the answer by a true result."""
         guard, pieces, why = Guard(), [], report()
         options = sized(GenerateOptions, "skald_generate_options_init")
         options.n_tokens, options.chat, options.n_context = n_tokens, chat, n_context
-        chosen = sampler_options(sampling)
-        options.sampler = c.addressof(chosen)
+        chosen, texts = sampler_options(sampling), c_texts(stops)
+        options.sampler, options.heal = c.addressof(chosen), heal
+        options.stops, options.n_stops = c.addressof(texts), len(texts)
 
         def hear(_: Any, text: int, n: int) -> int:
             pieces.append(c.string_at(text, n).decode())
@@ -236,6 +239,12 @@ def c_text(text: str) -> bytes:
     if b"\0" in data:
         raise ValueError("the text holds a NUL")
     return data
+
+
+def c_texts(texts: str | Sequence[str]) -> Any:
+    """An array of char *, of one text or several."""
+    every = [c_text(text) for text in ([texts] if isinstance(texts, str) else texts)]
+    return (c.c_char_p * len(every))(*every)
 
 
 def filled_text(call: Callable[[Any, Any], int], room: int = 256, why: Any = None) -> bytes:

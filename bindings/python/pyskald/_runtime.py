@@ -54,12 +54,13 @@ class Runtime(Owner):
         return told(ModelInfo, info)
 
     def memory_plan(self, source: Parts, *, n_tokens: int = 0, n_sequences: int = 0, k_type: DType = DType.F16,
-                    v_type: DType = DType.F16, n_rows: int = 0, n_logits: int = 0, **model: Any) -> MemoryPlan:
+                    v_type: DType = DType.F16, n_rows: int = 0, n_logits: int = 0, max_rank: int = 0,
+                    **model: Any) -> MemoryPlan:
         """What opening, a cache and a context together will ask for; `model` are options of Model."""
         why, plan, parts = report(), sized(_Plan), Sources(source, bool(model.pop("map", False)))
         progress = Guard()
         cache = cache_options(n_tokens, n_sequences, k_type, v_type)
-        context = context_options(n_rows, n_logits, 0)
+        context = context_options(n_rows, n_logits, 0, max_rank)
         options = model_options(progress, **model)
         status = lib.skald_memory_get_plan(c.byref(plan), self._pointer, c.byref(options), c.byref(cache),
                                            c.byref(context), c.byref(why), parts.array, parts.n)

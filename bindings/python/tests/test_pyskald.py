@@ -456,6 +456,27 @@ class Engines(unittest.TestCase):
         healed = "".join(event.text for event in engine.run())
         self.assertTrue((self.model.decode(ids[-1:]) + "self").startswith(healed[:4]) and "self" in healed)
 
+    def test_generate_stops_and_heals(self) -> None:
+        plain = self.model.generate("return the", n_tokens=12)
+        stop = next(plain[n:n + 2] for n in range(3, len(plain) - 1) if plain[n:n + 2].isprintable())
+        said = self.model.generate("return the", n_tokens=12, stops=[stop, "no such text"])
+        self.assertEqual(said, plain[:plain.index(stop)])
+        self.assertEqual(self.model.generate("return the", n_tokens=12, stops=stop), said)
+        self.assertNotEqual(self.model.generate("return th", n_tokens=12, heal=True), self.model.generate("return th", n_tokens=12))
+
+    def test_tools_are_called(self) -> None:
+        tools = [{"type": "function", "function": {"name": "turn", "parameters": {
+            "type": "object", "properties": {"left": {"type": "boolean"}}, "required": ["left"], "additionalProperties": False}}}]
+        engine = self.model.engine(n_running=1)
+        engine.submit("return", n_tokens=120, grammar=pyskald.Grammar.tools(self.model, tools, family="hermes"))
+        text = "".join(event.text for event in engine.run())
+        with self.model.answer(family="hermes") as answer:
+            pieces = answer.push(text) + answer.end()
+        self.assertEqual([p.text for p in pieces if p.kind == Kind.CALL], ["turn"])
+        self.assertIn(json.loads("".join(p.text for p in pieces if p.kind == Kind.ARGUMENTS))["left"], (True, False))
+        with self.assertRaises(pyskald.SkaldError):
+            pyskald.Grammar.tools(self.model, "[]", family="hermes")
+
     def test_drafts(self) -> None:
         ids = self.model.encode("return the tokens, return the tokens, return the", bos=True)
         engine = self.model.engine(n_running=1)
@@ -551,6 +572,8 @@ class Adapters(unittest.TestCase):
         self.assertEqual(self.row(self.adapter, len(self.ids)), once)
         self.assertEqual(self.row((self.adapter, 1.0)), once)
         self.assertNotEqual(self.row([(self.adapter, 0.5)]), once)
+        second = pyskald.Adapter(self.model, written("F32", 0.3)[0], config=self.config)
+        self.assertNotEqual(self.row([(self.adapter, 1.0), (second, 0.1)]), self.row([(self.adapter, 0.1), (second, 1.0)]))
         other = self.adapter.share()
         self.assertEqual(self.row((other, 0.5)), self.row([(self.adapter, 0.5)]))
         self.adapter.close()
