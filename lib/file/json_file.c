@@ -4,7 +4,7 @@
 
 #define MOST_BYTES (1u << 20)
 
-static skald_status read(sk_json_file *out, const sk_source *file, const char *name, skald_report *why) {
+static skald_status read_all(sk_json_file *out, const sk_source *file, const char *name, skald_report *why) {
     const uint64_t n = file->n_bytes;
     if (n == 0 || n > MOST_BYTES)
         return sk_fail(why, SKALD_FORMAT, "%s: %llu bytes are no config", name, (unsigned long long)n);
@@ -21,7 +21,7 @@ skald_status sk_json_file_open(sk_json_file *out, const skald_allocator *memory,
     sk_source file = {0};
     skald_status status = sk_source_part(&from, source, 0, why);
     if (status == SKALD_OK) status = sk_source_open(&file, &from, why);
-    if (status == SKALD_OK) status = read(out, &file, name, why);
+    if (status == SKALD_OK) status = read_all(out, &file, name, why);
     sk_source_close(&file);
     if (status != SKALD_OK) sk_json_file_close(out);
     return status;
