@@ -56,7 +56,8 @@ static uint32_t best_level(bool *has_avxvnni) {
         return SK_LEVEL_SCALAR;
     const uint32_t saved = saved_registers(), more = a;
     if (!all(saved, 0x06) || !all(b, bit_AVX2)) return SK_LEVEL_SCALAR;
-    const bool wide = HAS_AVX512 && all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
+    const bool wide =
+        HAS_AVX512 && all(saved, 0xe6) && all(b, bit_AVX512F | bit_AVX512BW | bit_AVX512VL) && all(c, bit_AVX512VNNI);
     const bool tiles = wide && all(saved, 0x60000) && all(d, 1u << 24 | 1u << 25);
     if (more >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) *has_avxvnni = HAS_AVXVNNI && all(a, 1u << 4);
     return tiles ? SK_LEVEL_AMX : wide ? SK_LEVEL_AVX512 : *has_avxvnni ? SK_LEVEL_AVXVNNI : SK_LEVEL_AVX2;

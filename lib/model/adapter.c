@@ -183,7 +183,7 @@ static uint32_t layer_of(const char *name, const char **rest) {
 static uint64_t halved_rows(const opening *o, const sk_kind *kind, size_t where) {
     const bool turns = where == offsetof(sk_layer, q) || where == offsetof(sk_layer, k);
     const bool pairs = o->model->config.n_rotations && o->model->config.rotation[0].rope == SKALD_ROPE_PAIRS;
-    return o->file.in_halves && turns && pairs && kind->mixer == SK_MIX_ATTENTION ? kind->head_dim_k : 0;
+    return o->file.is_peft && turns && pairs && kind->mixer == SK_MIX_ATTENTION ? kind->head_dim_k : 0;
 }
 
 static skald_status visit_role(opening *o, const sk_role *role, uint32_t layer, const sk_gguf_tensor *a,

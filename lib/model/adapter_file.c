@@ -116,7 +116,7 @@ static skald_status take_config(sk_adapter_file *out, sk_json root, skald_report
 
 skald_status sk_adapter_file_peft(sk_adapter_file *out, const skald_allocator *memory, const skald_source *tensors,
                                   const skald_source *config, skald_report *why) {
-    *out = (sk_adapter_file){.in_halves = true, .is_peft = true};
+    *out = (sk_adapter_file){.is_peft = true};
     sk_json_file json;
     skald_status status = sk_json_file_open(&json, memory, config, "adapter_config.json", why);
     if (status == SKALD_OK) status = take_config(out, json.root, why);

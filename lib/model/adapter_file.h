@@ -6,10 +6,9 @@
 
 typedef struct sk_adapter_file {
     sk_files files;
-    float alpha;    /* B (A x) counts alpha / rank times; 0: once */
-    bool by_root;   /* alpha / sqrt(rank) times (arXiv 2312.03732) */
-    bool in_halves; /* the rows of a head lie as transformers has them: first halves of its pairs, then second ones */
-    bool is_peft;
+    float alpha;  /* B (A x) counts alpha / rank times; 0: once */
+    bool by_root; /* alpha / sqrt(rank) times (arXiv 2312.03732) */
+    bool is_peft; /* the rows of a head lie as transformers has them: first halves of its pairs, then second ones */
 } sk_adapter_file;
 
 /* What the name of a tensor says. */
