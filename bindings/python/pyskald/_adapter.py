@@ -46,11 +46,7 @@ class Adapter(Owner):
 
     def share(self) -> Adapter:
         """One more owner of the same adapter."""
-        pointer = c.c_void_p(self._pointer.value)
-        lib.skald_adapter_retain(pointer)
-        other = type(self).__new__(type(self))
-        Owner.__init__(other, Handle(pointer, lib.skald_adapter_release, self._handle.needs))
-        return other
+        return self._shared(lib.skald_adapter_retain)
 
 
 Use = Union[Adapter, "tuple[Adapter, float]"]

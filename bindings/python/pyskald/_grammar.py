@@ -39,11 +39,7 @@ class Grammar(Owner):
 
     def share(self) -> Grammar:
         """One more owner of the same grammar."""
-        pointer = c.c_void_p(self._pointer.value)
-        lib.skald_grammar_retain(pointer)
-        other = type(self).__new__(type(self))
-        Owner.__init__(other, Handle(pointer, lib.skald_grammar_release, self._handle.needs))
-        return other
+        return self._shared(lib.skald_grammar_retain)
 
 
 def _compiled(model: Model, text: str, kind: int, cache_bytes: int, family: str | None = None) -> Handle:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import ctypes as c
 from types import TracebackType
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from ._status import check, report
 
@@ -23,6 +23,9 @@ class Handle:
         self._free(self.pointer)
 
 
+Self = TypeVar("Self", bound="Owner")
+
+
 class Owner:
     """Base of what has a handle: a context manager with close(). Views of its memory keep the handle alive by themselves."""
 
@@ -38,6 +41,14 @@ class Owner:
     @property
     def _pointer(self) -> c.c_void_p:
         return self._handle.pointer
+
+    def _shared(self: Self, retain: Callable[[c.c_void_p], Any]) -> Self:
+        """Another object that owns the same handle, freed on its own."""
+        pointer = c.c_void_p(self._pointer.value)
+        retain(pointer)
+        other = type(self).__new__(type(self))
+        Owner.__init__(other, Handle(pointer, self._handle._free, self._handle.needs))
+        return other
 
     def close(self) -> None:
         """Lets go. Closing twice does nothing."""

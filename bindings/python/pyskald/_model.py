@@ -50,10 +50,7 @@ class Model(Owner):
 
     def share(self) -> Model:
         """One more owner of the same model, to be closed on its own."""
-        pointer = c.c_void_p(self._pointer.value)
-        lib.skald_model_retain(pointer)
-        other = object.__new__(Model)
-        Owner.__init__(other, Handle(pointer, lib.skald_model_release, self._handle.needs))
+        other = self._shared(lib.skald_model_retain)
         other.info, other._n_vocab = self.info, self._n_vocab
         return other
 
