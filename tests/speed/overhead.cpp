@@ -22,8 +22,8 @@ int main(int argc, char **argv) {
     const auto begin = std::chrono::steady_clock::now();
     for (uint32_t i = 0; i < n_tokens; i++) {
         if (i % n_length == 0) seq.rewind(0).check();
-        context.feed(cache, seq, &id, 1).check();
-        id = sampler.choose(context.logits().data, i % n_length + 1).value();
+        context.feed(cache, seq, {&id, 1}).check();
+        id = sampler.choose(context.logits(), i % n_length + 1).value();
         decoder.push(id);
         sum += id;
     }

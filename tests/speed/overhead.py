@@ -1,5 +1,6 @@
 """What a binding costs: microseconds a token over 10 000 tokens of a tiny model, each loop less the loop in C, the least of
-several rounds taken in turns. usage: overhead.py BUILD [ROUNDS (5)]"""
+several rounds taken in turns; where the machine is busy, up to four times as many until the bounds hold.
+usage: overhead.py BUILD [ROUNDS (5)]"""
 import os
 import shutil
 import subprocess
@@ -46,6 +47,14 @@ def build(folder, library):
     return commands
 
 
+def overhead(took, name):
+    return min(took[name]) - min(took["c"])
+
+
+def over_bounds(took):
+    return any(overhead(took, name) > bound for name, bound in BOUNDS.items() if name in took)
+
+
 def main():
     if sys.argv[1] == "--loop":
         return python_loop()
@@ -55,17 +64,18 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         commands = build(folder, library)
         took, sums = {name: [] for name in commands}, set()
-        for _ in range(rounds):
+        for n in range(4 * rounds):
+            if n >= rounds and not over_bounds(took):
+                break
             for name, command in commands.items():
                 said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=own).stdout.split()
                 took[name].append(float(said[0]))
                 sums.add(said[1])
     assert len(sums) == 1, f"the loops chose different ids: {sums}"
-    least = {name: min(times) for name, times in took.items()}
-    print(f"c        {least['c']:8.3f} us a token")
-    for name in sorted(set(least) - {"c"}):
-        print(f"{name:8} {least[name]:8.3f}, {least[name] - least['c']:+.3f} over C (bound {BOUNDS[name]:g})")
-    return any(least[name] - least["c"] > bound for name, bound in BOUNDS.items() if name in least)
+    print(f"c        {min(took['c']):8.3f} us a token")
+    for name in sorted(set(took) - {"c"}):
+        print(f"{name:8} {min(took[name]):8.3f}, {overhead(took, name):+.3f} over C (bound {BOUNDS[name]:g})")
+    return over_bounds(took)
 
 
 if __name__ == "__main__":
