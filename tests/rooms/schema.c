@@ -1,4 +1,4 @@
-/* JSON Schema: which texts are valid, what is refused, and with which place. `test_rooms_schema SCHEMAS TEXTS N`, by hand
+/* JSON Schema: which texts are valid, what is refused, and with which place. `test_rooms_schema SCHEMAS TEXTS N`,
  * through tests/golden/schemas.py, writes N answers for each schema of a file of lines, from logits of three kinds. */
 #include "answer/answer.h"
 #include "support/grammar.h"
