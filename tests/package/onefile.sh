@@ -1,5 +1,6 @@
 #!/bin/bash
-# The library in one file: builds with one compiler command, without a warning, and computes the same bits.
+# The library in one file: builds with one compiler command, without a warning, and computes the same bits; under other names
+# it lives in one process beside the library.
 # tests/package/onefile.sh BUILD FOLDER, after a build; the compiler is CC. The tests of bits are linked with it in place
 # of the library.
 set -eu
@@ -22,4 +23,7 @@ model=$root/tests/golden/data/tiny/llama_gqa_tied/model-f32.gguf
 "$cc" -o same_bits $(find "$build/tests/CMakeFiles/"{skald_test_objects,test_golden_same_bits}.dir -name "*.o") skald.o -lm -lpthread -ldl
 ./same_bits short >hashes.txt
 grep -E ' (model|f32 A 24|f16 A 136) ' "$root/tests/golden/data/hashes.txt" | cmp - hashes.txt
+"$cc" -O1 -fPIC -fvisibility=hidden -shared -DSKALD_PREFIX=mine_ -o mine.so skald.c -lm -lpthread -ldl
+[ "$(nm -D --defined-only mine.so | grep -vc ' mine_skald_')" = 0 ]
+"$build/tests/test_faults_visits" "$PWD/mine.so" mine_
 echo "$(wc -l <hashes.txt) hashes are equal; skald.c has $(wc -l <skald.c) lines"
