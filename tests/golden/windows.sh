@@ -4,15 +4,16 @@
 #     tests/golden/windows.sh [FOLDER]      builds in FOLDER (build/windows); 77 where compiler or wine are missing
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-folder=${1:-$root/build/windows}
+mkdir -p "${1:-$root/build/windows}"
+folder=$(cd "${1:-$root/build/windows}" && pwd) # wine takes no other than a whole path
 export WINEPREFIX="$folder/wine" WINEDEBUG=-all
 for tool in x86_64-w64-mingw32-gcc wine; do
     command -v $tool >/dev/null || { echo "skipped: $tool is not there"; exit 77; }
 done
 
 cmake -S "$root" -B "$folder" -DCMAKE_TOOLCHAIN_FILE="$root/tests/support/mingw.cmake" -DSKALD_TESTS=ON -DSKALD_WERROR=ON
-cmake --build "$folder" --parallel 2
-wine wineboot --init >/dev/null 2>&1 || { echo "skipped: wine does not run here"; exit 77; }
+cmake --build "$folder" --parallel "$(nproc)"
+wine wineboot --init || { echo "skipped: wine does not run here"; exit 77; }
 
 tables=$folder/tables.txt
 x86_64-w64-mingw32-objdump -p "$folder/bin/libskald.dll" >"$tables"
