@@ -54,11 +54,6 @@ static skald_status read_options(skald_context_options *o, const skald_context_o
     return SKALD_OK;
 }
 
-/* A device of an older version has no such operation. */
-static bool can_adapt(const skald_backend *b) {
-    return b->ops.size >= offsetof(skald_ops, adapt) + sizeof b->ops.adapt && b->ops.adapt;
-}
-
 static skald_context *carve(sk_carver *c, const skald_context_options *o, uint64_t host_logits) {
     sk_batch batch;
     skald_context *context = sk_carve(c, 1, sizeof *context, SK_CACHE_LINE);
@@ -116,7 +111,7 @@ skald_status skald_context_create(skald_context **out, skald_model *model, const
     skald_status status = read_options(&o, options, why);
     if (status != SKALD_OK) return status;
     if (!model->weights) return sk_fail(why, SKALD_ARGUMENT, "the model was opened for its vocabulary only");
-    if (o.max_rank && !can_adapt(model->backend))
+    if (o.max_rank && !model->backend->ops.adapt)
         return sk_fail(why, SKALD_UNSUPPORTED, "device %s has no adapters", model->backend->name);
     sk_context_sizes sizes;
     status = sk_context_plan(&sizes, model->backend, model->device, &model->config, model->runtime, options, why);

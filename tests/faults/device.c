@@ -1,8 +1,12 @@
 /* A second device from a plug-in: each request for memory of a life on it is refused, once and from then on; what was
  * made before stays usable, nothing is left, and the logits are those of an untroubled life. */
+#define _POSIX_C_SOURCE 200809L
 #include "support/check.h"
 #include "support/memory.h"
 #include "support/world.h"
+#include <dlfcn.h>
+
+#define PLUGIN(name) SK_TEST_BIN "/tests/" name ".so"
 
 static host_memory memory;
 
@@ -22,7 +26,7 @@ static skald_status make_runtime(life *l) {
 }
 
 static skald_status load(life *l) {
-    return skald_runtime_load_backend(l->w.runtime, SK_TEST_BIN "/tests/skald_device_test.so", NULL, &l->why);
+    return skald_runtime_load_backend(l->w.runtime, PLUGIN("skald_device_test"), NULL, &l->why);
 }
 
 static skald_status open_model(life *l) {
@@ -72,6 +76,26 @@ static bool live(uint64_t *hash, long refuse_at, bool refuse_on) {
     return memory.n_refused > 0;
 }
 
+static bool is_loaded(const char *path) {
+    void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    if (library) dlclose(library);
+    return library != NULL;
+}
+
+/* A plug-in of another version, or whose table is none: refused by name, before anything of it is called, and unloaded. */
+static void check_tables(skald_runtime *runtime) {
+    static const char *const kinds[] = {"none", "version", "size", "ops", "name"};
+    skald_report why = {.size = sizeof why};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        setenv("SKALD_STRANGER", kinds[i], 1);
+        why.text[0] = 0;
+        CHECK_SAID(skald_runtime_load_backend(runtime, PLUGIN("skald_stranger"), NULL, &why) == SKALD_UNSUPPORTED,
+                   "%s: %s", kinds[i], why.text);
+        CHECK_SAID(strstr(why.text, "skald_stranger.so"), "%s: %s", kinds[i], why.text);
+        CHECK_SAID(!is_loaded(PLUGIN("skald_stranger")), "%s", kinds[i]);
+    }
+}
+
 /* What is no plug-in is refused by name, and the runtime takes the next one. */
 static void check_strangers(void) {
     life l = {.why = {.size = sizeof l.why}};
@@ -82,9 +106,15 @@ static void check_strangers(void) {
     CHECK_SAID(strstr(l.why.text, "no-such-device.so"), "%s", l.why.text);
     CHECK_EQUAL(skald_runtime_load_backend(l.w.runtime, WORLD_MODEL, NULL, &l.why), SKALD_READ);
     CHECK_EQUAL(skald_runtime_load_backend(l.w.runtime, NULL, NULL, &l.why), SKALD_ARGUMENT);
+    check_tables(l.w.runtime);
+    CHECK_EQUAL(skald_runtime_load_backend(l.w.runtime, PLUGIN("skald_device_test"), "no_such_key=1", &l.why),
+                SKALD_ARGUMENT);
+    CHECK(!is_loaded(PLUGIN("skald_device_test")));
     CHECK_EQUAL(memory.live, own);
     CHECK_EQUAL(load(&l), SKALD_OK);
+    CHECK(is_loaded(PLUGIN("skald_device_test")));
     skald_runtime_release(l.w.runtime);
+    CHECK(!is_loaded(PLUGIN("skald_device_test")));
     CHECK_EQUAL(memory.live, 0);
 }
 

@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <time.h>
 
-#define N_PAGES 12u
-#define N_SPANS 3u
+#define N_PAGES  12u
+#define N_SPANS  3u
+#define N_LOGITS 32u /* of a context, by default */
 
 /* a: 200 tokens; b: forked from a at 190, then 30 of its own; c: empty. Pages 0 and 1 shared, b's tail its own. */
 typedef struct scene {
@@ -289,16 +290,21 @@ static void check_full(skald_model *model) {
 static void check_arguments(skald_model *model) {
     scene s;
     open_scene(&s, model);
-    for (uint32_t kind = 0; kind < 6; kind++) {
+    static float rows[300 * 512];
+    CHECK(s.w.info.n_embd <= 512);
+    for (uint32_t kind = 0; kind < 10; kind++) {
         set_long_spans(&s);
-        uint32_t n_spans = N_SPANS;
         if (kind == 0) s.ids[1][139] = (int32_t)s.w.info.n_vocab;
         if (kind == 1) s.ids[2][299] = -1;
         if (kind == 2) s.span[2].seq = s.seq[0];
         if (kind == 3) s.span[1].seq = 77;
         if (kind == 4) s.span[2].logits = SKALD_LOGITS_ALL;
         if (kind == 5) s.span[1].n_tokens = 0;
-        CHECK_SAID(skald_step(s.w.context, s.w.cache, NULL, NULL, s.span, n_spans) == SKALD_ARGUMENT, "kind %u", kind);
+        if (kind == 6) s.ids[2][299] = INT32_MIN;
+        if (kind == 7) s.span[2].logits = SKALD_LOGITS_ALL, s.span[2].n_tokens = N_LOGITS - (N_SPANS - 1) + 1;
+        if (kind == 8) s.span[1].embeddings = rows;
+        if (kind == 9) s.span[1].tokens = NULL;
+        CHECK_SAID(skald_step(s.w.context, s.w.cache, NULL, NULL, s.span, N_SPANS) == SKALD_ARGUMENT, "kind %u", kind);
         set_long_spans(&s);
         check_untouched(&s, "ARGUMENT", kind);
     }

@@ -2,6 +2,7 @@
  * One model, many contexts: all at once they give the bits of each alone. */
 #define _POSIX_C_SOURCE 200809L
 #include "support/check.h"
+#include "support/memory.h"
 #include "support/world.h"
 #include <pthread.h>
 
@@ -180,10 +181,12 @@ static void *share(void *user) {
 }
 
 static void check_shared(void) {
+    static host_memory memory;
     world w;
     pthread_t threads[N_THREADS];
     void *failed;
-    CHECK_EQUAL(world_open(&w, &(world_options){.n_threads = 2}), SKALD_OK);
+    memory_init(&memory);
+    CHECK_EQUAL(world_open(&w, &(world_options){.memory = &memory.allocator, .n_threads = 2}), SKALD_OK);
     for (int i = 0; i < N_THREADS; i++) {
         skald_model_retain(w.model);
         CHECK_EQUAL(pthread_create(&threads[i], NULL, share, w.model), 0);
@@ -193,6 +196,8 @@ static void check_shared(void) {
         pthread_join(threads[i], &failed);
         CHECK(failed == NULL);
     }
+    CHECK_EQUAL(memory.live, 0);
+    CHECK_EQUAL(memory.n_mistakes, 0);
 }
 
 int main(void) {
