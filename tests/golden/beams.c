@@ -179,7 +179,7 @@ int main(void) {
         if (s.o.n_beams == 1) is_greedy(model, &s, found);
         skald_beams_free(found);
     }
-    CHECK_EQUAL(n, 3 * 20 * 4);
+    CHECK_EQUAL(n, 3 * 20 * 4 + 6 * 3);
     skald_model_info info = {.size = sizeof info};
     CHECK_EQUAL(skald_model_get_info(&info, model), SKALD_OK);
     says_no(model);
