@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ROOMS = ("lib", "backends/common", "backends/cpu")
+ROOMS = ("lib", "backends/cpu")
 LEAVES = {"avx2": "__x86_64__", "avxvnni": "__x86_64__", "avx512": "__x86_64__", "amx": "__x86_64__", "neon": "__aarch64__"}
 LOOKS = re.compile(r"\bSK_(VEC|LANES|NEON)_\w+")  # what a leaf says about its instruction set
 PUBLIC_HEADERS = ("include/skald/dtype.h", "include/skald/skald.h", "include/skald/backend.h")

@@ -26,8 +26,7 @@ ROOMS = {
     "lib/engine": ["lib/decode", "lib/model", "lib/schedule", "lib/grammar", "lib/text"],
     "lib/api": ["lib/dtype", "lib/shard", "lib/batch", "lib/decode", "lib/text", "lib/file", "lib/template", "lib/answer",
                 "lib/model", "lib/cache", "lib/schedule", "lib/forward", "lib/grammar", "lib/engine"],
-    "backends/common": ["lib/dtype"],
-    "backends/cpu": ["backends/common", "lib/dtype"],
+    "backends/cpu": ["lib/dtype"],
     "examples": [],
     "bindings": [],
 }
@@ -62,7 +61,7 @@ def resolve(root, path, name):
 def check_include(root, path, line, mark, name):
     where = f"{path}:{line}"
     if mark == "<":
-        if OS_HEADERS.match(name) and path.startswith(("lib/", "backends/cpu", "backends/common")):
+        if OS_HEADERS.match(name) and path.startswith(("lib/", "backends/cpu")):
             if not path.startswith(SYSTEM_ROOM + "/"):
                 problems.append(f"{where}: <{name}> belongs to {SYSTEM_ROOM}")
         return None
