@@ -1,7 +1,6 @@
 /* Many requests at once: each has the ids, and its logits the bits, that it has alone; whatever shares its pages, takes them
  * away, interrupts the step, or runs beside it. */
 #define SK_ALLOW_LIBC_MEMORY
-#include "schedule/schedule.h"
 #include "support/wishes.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -385,26 +384,7 @@ static void foreign_threads(void) {
     close_engine(&e);
 }
 
-static void turns(void) {
-    sk_turn t[] = {{.n_left = 500},
-                   {.n_left = 1, .answers = true},
-                   {.n_left = 30},
-                   {.n_left = 9, .is_warm = true},
-                   {.n_left = 1, .answers = true}};
-    sk_schedule(t, 5, 96, 40, 32);
-    CHECK(t[0].n == 40 && t[1].n == 1 && t[2].n == 0 && t[3].n == 0 && t[4].n == 1);
-    t[1].answers = t[4].answers = false;
-    sk_schedule(t, 5, 96, 40, 32);
-    CHECK(t[0].n == 96 && t[1].n == 0 && t[2].n == 0 && t[3].n == 0 && t[4].n == 0);
-    sk_schedule(t + 3, 1, 96, 40, 32);
-    CHECK_EQUAL(t[3].n, 9);
-    t[1].answers = t[4].answers = true;
-    sk_schedule(t, 5, 1, 40, 32);
-    CHECK(t[0].n == 0 && t[1].n == 1 && t[4].n == 0);
-}
-
 int main(void) {
-    turns();
     the_same_as_alone();
     gives_way_and_comes_back();
     a_trace_as_alone();
