@@ -28,13 +28,16 @@ struct error : std::runtime_error {
 };
 #endif
 
-/* Somebody else's elements, read only. A list in braces lives as long as the call it is written in. */
+/* Somebody else's elements, read only: of a vector, an array, whatever has them one behind the other. A list in braces lives as long as
+ * the call it is written in. */
 template <class T> struct view {
     const T *data = nullptr;
     size_t size = 0;
     view() = default;
     view(const T *from, size_t n) : data(from), size(n) {}
-    view(const std::vector<T> &from) : data(from.data()), size(from.size()) {}
+    template <class From,
+              class = std::enable_if_t<std::is_same_v<const T *, decltype(std::data(std::declval<const From &>()))>>>
+    view(const From &from) : data(std::data(from)), size(std::size(from)) {}
     view(std::initializer_list<T> from) : size(from.size()) { data = from.begin(); }
     const T *begin() const { return data; }
     const T *end() const { return data + size; }

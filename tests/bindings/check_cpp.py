@@ -1,5 +1,5 @@
 """What skald.hpp calls and what bindings/cpp/not_wrapped.txt lists are together all of skald.h, and each of its headers can be
-included alone. The programs of bindings/cpp/README.md are built as a host builds them, and run. usage: check_cpp.py CXX FOLDER
+included alone. The programs of DOCUMENTS are built as a host builds them, and run. usage: check_cpp.py CXX FOLDER
 LIBRARY MODEL"""
 import glob
 import os
@@ -11,6 +11,7 @@ import sys
 import header
 
 FOLDER = os.path.join(header.ROOT, "bindings", "cpp")
+DOCUMENTS = ("bindings/cpp/README.md", "docs/tutorial.md")
 LEFT = os.path.join("bindings", "cpp", "not_wrapped.txt")
 
 
@@ -63,8 +64,10 @@ def check_programs(compiler, folder, library, model, complain):
     shutil.copytree(os.path.join(header.ROOT, "include", "skald"), installed)
     for path in headers():
         shutil.copy(path, installed)
-    with open(os.path.join(FOLDER, "README.md"), encoding="utf-8") as file:
-        programs = re.findall(r"^```cpp\n(.*?)^```", file.read(), flags=re.M | re.S)
+    programs = []
+    for document in DOCUMENTS:
+        with open(os.path.join(header.ROOT, document), encoding="utf-8") as file:
+            programs += re.findall(r"^```cpp\n(.*?)^```", file.read(), flags=re.M | re.S)
     for number, text in enumerate(programs, 1):
         program = os.path.join(folder, f"program{number}")
         with open(program + ".cpp", "w", encoding="utf-8") as file:
@@ -72,7 +75,7 @@ def check_programs(compiler, folder, library, model, complain):
         built = subprocess.run([compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", os.path.dirname(installed), "-o", program,
                                 program + ".cpp", library, f"-Wl,-rpath,{os.path.dirname(library)}"], check=False)
         if built.returncode or subprocess.run([program, model], stdout=subprocess.DEVNULL, check=False, timeout=60).returncode:
-            complain(f"bindings/cpp/README.md: program {number} does not {'compile' if built.returncode else 'run'}")
+            complain(f"program {number} of {', '.join(DOCUMENTS)} does not {'compile' if built.returncode else 'run'}")
     return len(programs)
 
 

@@ -50,10 +50,11 @@ mod stream;
 mod version;
 mod vocabulary;
 
-/// The programs of the README are compiled.
+/// The programs of the README and of the tutorial are compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
-struct Readme;
+#[doc = include_str!("../../../../docs/tutorial.md")]
+struct Documents;
 
 pub use adapter::{Adapter, AdapterInfo, Scaled};
 pub use answer::{Answer, Piece};
