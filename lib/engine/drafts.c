@@ -120,7 +120,7 @@ static skald_status run_passes(skald_engine *e, uint32_t microseconds, skald_rep
     const skald_step_options options = {.size = sizeof options, .microseconds = microseconds};
     while (d->runs || make_pass(e)) {
         const skald_status status = d->runs ? skald_step_continue(d->context, &options, why)
-                                            : skald_step(d->context, d->cache, &options, why, d->spans, d->n_spans);
+                                            : sk_engine_pass(d->context, d->cache, &options, why, d->spans, d->n_spans);
         d->runs = status == SKALD_PENDING;
         if (status == SKALD_OK) take_pass(e);
         else if (status == SKALD_FULL) give_way(e);

@@ -1,6 +1,7 @@
 /* The engine's step: pick, run, choose, commit. Between any two of them, and between two choices, it can stop and go on. */
 #include "engine/engine.h"
 #include "base/os/os.h"
+#include "base/report.h"
 #include "decode/logprob.h"
 #include <string.h>
 
@@ -109,11 +110,18 @@ static bool make_room(skald_engine *e) {
     return true;
 }
 
+skald_status sk_engine_pass(skald_context *context, skald_kv_cache *cache, const skald_step_options *options,
+                            skald_report *why, const skald_span *spans, uint32_t n_spans) {
+    skald_report held = {.size = sizeof held};
+    const skald_status status = skald_step(context, cache, options, &held, spans, n_spans);
+    return status < 0 ? sk_fail(why, status, "%s", held.text) : status;
+}
+
 static skald_status begin(skald_engine *e, uint32_t microseconds, skald_report *why) {
     const skald_step_options options = {.size = sizeof options, .microseconds = microseconds};
     for (;;) {
         if (!pick(e)) return SKALD_END;
-        skald_status status = skald_step(e->context, e->cache, &options, why, e->spans, e->n_spans);
+        skald_status status = sk_engine_pass(e->context, e->cache, &options, why, e->spans, e->n_spans);
         if (status != SKALD_FULL || !make_room(e)) return status;
     }
 }

@@ -222,5 +222,8 @@ void sk_drafts_settle(skald_engine *e, sk_request *r, uint32_t n_right);
 void sk_drafts_release(skald_engine *e, sk_request *r);
 
 /* engine.c */
+/* As skald_step, but FULL has no sentence: somebody gives way, and the engine's own step does not fail. */
+skald_status sk_engine_pass(skald_context *context, skald_kv_cache *cache, const skald_step_options *options,
+                            skald_report *why, const skald_span *spans, uint32_t n_spans);
 skald_status sk_engine_step(skald_engine *e, uint32_t microseconds, skald_report *why);
 #endif

@@ -78,9 +78,11 @@ static void check_drafter(const skald_engine *e) {
 static void run(skald_engine *engine, wish *wishes, uint32_t n, uint32_t microseconds) {
     skald_status status = SKALD_OK;
     skald_event event = {.size = sizeof event};
+    skald_report why = {.size = sizeof why};
     while (status != SKALD_END) {
-        status = skald_engine_step(engine, microseconds, NULL);
+        status = skald_engine_step(engine, microseconds, &why);
         if (!CHECK(status >= 0)) return;
+        CHECK(!why.text[0]); /* that one gave way is no failure */
         check_drafter(engine);
         while (skald_engine_poll(&event, engine) == SKALD_OK)
             for (uint32_t i = 0; i < n; i++)
