@@ -1,5 +1,6 @@
 /* Writes small valid files for the fuzz targets to begin with: make_seeds FOLDER, which has a folder for each target.
  * Every value type, tensor format and version is among the GGUF ones, so that mutations start behind the first checks. */
+#include "fuzz/calls/ops.h"
 #include "support/sample_gguf.h"
 #include <stdio.h>
 
@@ -190,6 +191,54 @@ static void make_adapter(sample *s) {
     if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
 }
 
+/* Programs of calls. The first byte, 28 to 30, is the model; a cache of four sequences and a context come with it. */
+#define WHOLE 246 /* as a length */
+#define PAUSE 1   /* as how far a step goes */
+#define LONG  3   /* the longer of the saved sequences */
+/* clang-format off */
+/* A fork that both write, one of the steps given up; a sequence that is saved, restored and rewound. */
+static const uint8_t calls_of_cache[] = {
+    CALL_open, 0, CALL_step, 0, 0, 0, 20, 32, CALL_fork, 0, 0, WHOLE, CALL_step, 4, PAUSE, 0, 5, 0, 225, 7, 0, 17,
+    CALL_cancel, 0, CALL_step, 4, PAUSE, 0, 5, 0, 225, 7, 0, 248, CALL_save, 0, 0, 0, CALL_release, 0, 0,
+    CALL_restore, 0, 0, 0, CALL_rewind, 0, 2, 230, CALL_reserve, 0, 1, 60, CALL_logits, 0, 0, CALL_look};
+/* Pages that are nearly full, shared, and used up. */
+static const uint8_t calls_of_pages[] = {
+    CALL_restore, 0, LONG, 0, CALL_fork, 0, 0, WHOLE, CALL_step, 4, PAUSE, 0, 10, 0, 225, 12, 0, 9,
+    CALL_context, 0, 0, CALL_context, 0, 2, CALL_fork, 0, 1, 120, CALL_step, 8, 0, 0, 9, 0, 225, 3, 0, 2, 11, 0,
+    CALL_rewind, 0, 0, 0, CALL_look};
+/* Requests that share a beginning and have too few pages together; one is not wanted any more. */
+static const uint8_t calls_of_requests[] = {
+    CALL_engine, 11, CALL_grammar, CALL_submit, 0x25, 2, 0, CALL_submit, 0x65, 2, 0, CALL_submit, 0xa5, 6, 1,
+    CALL_work, 2, CALL_work, 0xf3, CALL_forgo, 1, CALL_work, 2, CALL_work, 2};
+static const uint8_t calls_of_drafts[] = {
+    CALL_engine, 0x8a, CALL_submit, 0x21, 2, 0, CALL_submit, 0x25, 0, 0, CALL_work, 2,
+    CALL_engine, 0, CALL_engine, 0x2a, CALL_submit, 0x25, 2, 0, CALL_work, 2, CALL_work, 0x83};
+static const uint8_t calls_of_others[] = {
+    CALL_grammar, CALL_matcher, 0, CALL_matcher, 1, CALL_accept, 3, CALL_sampler, 6, CALL_refuse, 2,
+    CALL_cache, 1, 3, CALL_cache, 1, 3, CALL_owners, 0, CALL_nothing, 0, 7};
+/* clang-format on */
+
+static int put_calls(const char *folder) {
+    static const struct {
+        const char *name;
+        const uint8_t *at;
+        size_t n;
+    } all[] = {{"cache", calls_of_cache, sizeof calls_of_cache},
+               {"pages", calls_of_pages, sizeof calls_of_pages},
+               {"requests", calls_of_requests, sizeof calls_of_requests},
+               {"drafts", calls_of_drafts, sizeof calls_of_drafts},
+               {"others", calls_of_others, sizeof calls_of_others}};
+    int failed = 0;
+    for (uint32_t i = 0; i < 3 * sizeof all / sizeof *all; i++) {
+        uint8_t program[128] = {(uint8_t)(28 + i % 3)};
+        char name[32];
+        memcpy(program + 1, all[i / 3].at, all[i / 3].n);
+        snprintf(name, sizeof name, "%s-%u", all[i / 3].name, i % 3);
+        failed |= put(folder, name, program, 1 + all[i / 3].n);
+    }
+    return failed;
+}
+
 int main(int argc, char **argv) {
     static const char json[] = "{\"a\": [1, -2.5e-3, true, null, \"\\u00e9\\n\\ud83d\\ude00\"], \"b\": {\"c\": {}}}";
     static const char text[] = "\x03the  the\xc3\xa9\xc3\xa9 12 in <|end|><u><u>x", split[] = "\x04\x08\\p{L}+|.the 12";
@@ -218,5 +267,7 @@ int main(int argc, char **argv) {
     failed |= put(folder, "config.json", json, sizeof json - 1);
     snprintf(folder, sizeof folder, "%s/text", argv[1]);
     failed |= put(folder, "text", text, sizeof text - 1) | put(folder, "split", split, sizeof split - 1);
+    snprintf(folder, sizeof folder, "%s/calls", argv[1]);
+    failed |= put_calls(folder);
     return failed;
 }
