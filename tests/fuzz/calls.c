@@ -25,7 +25,7 @@ static void save_beginnings(tiny_kind kind) {
 }
 
 static skald_grammar *make_grammar(skald_model *model, skald_report *why) {
-    static const char rules[] = "root ::= (\"t\" | \"se\") [a-m]{0,40} (\"x\" | [n-w]+)?";
+    static const char rules[] = "root ::= (\"t\" | \"se\") [a-m]{0,40} \"x\"? \"yz\" [b-d]{0,9}";
     const skald_grammar_options o = {.size = sizeof o, .kind = SKALD_GRAMMAR_RULES, .cache_bytes = 1 << 15};
     skald_grammar *grammar = NULL;
     ask_begin();
@@ -58,8 +58,7 @@ static void begin_all(void) {
         skald_grammar_release(grammar);
         ask_end();
     }
-    const skald_model *model = oracles[0][0].model;
-    PROMISE(skald_sampler_create(&choosers[0], oracles[0][0].model, NULL, NULL) == SKALD_OK && model);
+    PROMISE(skald_sampler_create(&choosers[0], oracles[0][0].model, NULL, NULL) == SKALD_OK);
     PROMISE(skald_sampler_create(&choosers[1], oracles[0][0].model, &warm, NULL) == SKALD_OK);
 }
 
@@ -92,7 +91,7 @@ static void op_matcher(void) {
 
 /* A token may come exactly when the mask leaves it; one that may not leaves the matcher as it was. */
 static void op_accept(void) {
-    const int32_t id = next() % (TINY_VOCABULARY + 2) - 1;
+    const int32_t id = (int32_t)(next() % (TINY_VOCABULARY + 2)) - 1;
     float zeros[TINY_VOCABULARY] = {0}, row[TINY_VOCABULARY], again[TINY_VOCABULARY];
     if (!world.matcher) {
         expect(skald_matcher_accept(NULL, id), one(SKALD_ARGUMENT));
@@ -107,11 +106,11 @@ static void op_accept(void) {
     PROMISE(skald_matcher_mask(again, world.matcher, zeros, 0) == (may_come ? status : whole));
     if (!may_come) PROMISE(memcmp(row, again, sizeof row) == 0);
     if (!world.other) return;
-    const set allowed = one(SKALD_OK) | one(SKALD_ARGUMENT); /* it may be of another grammar */
-    if (skald_matcher_copy(world.other, world.matcher) == SKALD_OK)
-        PROMISE(skald_matcher_mask(row, world.other, zeros, 0) == (may_come ? status : whole) &&
-                memcmp(row, again, sizeof row) == 0);
-    expect(skald_matcher_copy(world.other, world.matcher), allowed);
+    const skald_status copied = skald_matcher_copy(world.other, world.matcher);
+    expect(copied, one(SKALD_OK) | one(SKALD_ARGUMENT)); /* it may be of another grammar */
+    if (copied != SKALD_OK) return;
+    PROMISE(skald_matcher_mask(row, world.other, zeros, 0) == (may_come ? status : whole));
+    PROMISE(memcmp(row, again, sizeof row) == 0);
 }
 
 /* ---- owners, refusals, and what nothing can be done with */
@@ -139,7 +138,7 @@ static void op_nothing(void) {
     skald_seq seq;
     uint32_t n;
     const int32_t id = 1;
-    const skald_span span = {.size = sizeof span, .seq = 1, .tokens = &id, .n_tokens = 1};
+    const skald_span span = {.size = sizeof span, .seq = oracles[world.kind][0].seq, .tokens = &id, .n_tokens = 1};
     desk *d = &world.desks[0];
     switch (next() % 13) {
     case 0: expect(skald_kv_cache_open(NULL, t->cache), wrong); break;

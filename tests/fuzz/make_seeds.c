@@ -191,16 +191,21 @@ static void make_adapter(sample *s) {
     if (sk_gguf_finish(&w, NULL) != SKALD_OK) s->n_bytes = 0;
 }
 
-/* Programs of calls. The first byte, 28 to 30, is the model; a cache of four sequences and a context come with it. */
+/* Programs of calls. The first byte, 156 to 158, is the model; two caches and two contexts come with it. */
 #define WHOLE 246 /* as a length */
 #define PAUSE 1   /* as how far a step goes */
 #define LONG  3   /* the longer of the saved sequences */
 /* clang-format off */
 /* A fork that both write, one of the steps given up; a sequence that is saved, restored and rewound. */
 static const uint8_t calls_of_cache[] = {
-    CALL_open, 0, CALL_step, 0, 0, 0, 20, 32, CALL_fork, 0, 0, WHOLE, CALL_step, 4, PAUSE, 0, 5, 0, 225, 7, 0, 17,
+    CALL_open, 0, CALL_step, 0, 0, 0, 17, 32, CALL_fork, 0, 0, WHOLE, CALL_step, 4, PAUSE, 0, 5, 0, 225, 7, 0, 17,
     CALL_cancel, 0, CALL_step, 4, PAUSE, 0, 5, 0, 225, 7, 0, 248, CALL_save, 0, 0, 0, CALL_release, 0, 0,
     CALL_restore, 0, 0, 0, CALL_rewind, 0, 2, 230, CALL_reserve, 0, 1, 60, CALL_logits, 0, 0, CALL_look};
+/* Two contexts with one cache; a room that was reserved and given back. */
+static const uint8_t calls_of_two[] = {
+    CALL_open, 0, CALL_step, 0, PAUSE, 0, 20, 0, 0, CALL_step, 1, 0, 0, 5, 0, CALL_open, 0, CALL_cache, 0, 0,
+    CALL_nothing, 0, 11, CALL_continue, 0, 251, CALL_continue, 0, 8, CALL_step, 1, 0, 0, 5, 0, CALL_nothing, 0, 11,
+    CALL_step, 1, 0, 0, 25, 32, CALL_reserve, 0, 0, 60, CALL_rewind, 0, 0, 0, CALL_step, 0, PAUSE, 0, 235, 0, 0, CALL_cancel, 0, CALL_look};
 /* Pages that are nearly full, shared, and used up. */
 static const uint8_t calls_of_pages[] = {
     CALL_restore, 0, LONG, 0, CALL_fork, 0, 0, WHOLE, CALL_step, 4, PAUSE, 0, 10, 0, 225, 12, 0, 9,
@@ -224,13 +229,14 @@ static int put_calls(const char *folder) {
         const uint8_t *at;
         size_t n;
     } all[] = {{"cache", calls_of_cache, sizeof calls_of_cache},
+               {"two", calls_of_two, sizeof calls_of_two},
                {"pages", calls_of_pages, sizeof calls_of_pages},
                {"requests", calls_of_requests, sizeof calls_of_requests},
                {"drafts", calls_of_drafts, sizeof calls_of_drafts},
                {"others", calls_of_others, sizeof calls_of_others}};
     int failed = 0;
     for (uint32_t i = 0; i < 3 * sizeof all / sizeof *all; i++) {
-        uint8_t program[128] = {(uint8_t)(28 + i % 3)};
+        uint8_t program[128] = {(uint8_t)(156 + i % 3)};
         char name[32];
         memcpy(program + 1, all[i / 3].at, all[i / 3].n);
         snprintf(name, sizeof name, "%s-%u", all[i / 3].name, i % 3);

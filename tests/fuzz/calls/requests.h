@@ -66,7 +66,10 @@ static void let_go(request *r) {
 static void told_end(request *r, const skald_event *e) {
     PROMISE(e->id == -1 && e->position == r->n_prompt + r->n_told && e->n_right <= e->n_drafted);
     switch (e->kind) {
-    case SKALD_EVENT_LENGTH: PROMISE(r->n_told == r->n_tokens && !r->is_whole); break;
+    case SKALD_EVENT_LENGTH:
+        PROMISE(r->n_told == r->n_tokens && !r->is_whole);
+        PROMISE(!r->matcher || r->n_tokens == 0 || skald_matcher_may_end(r->matcher));
+        break;
     case SKALD_EVENT_STOP:
         PROMISE(r->is_whole || (r->n_told < r->n_tokens && chosen(r) == TINY_END));
         PROMISE(r->is_whole || !r->ignores_end || r->matcher);

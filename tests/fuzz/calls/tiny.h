@@ -150,7 +150,7 @@ static void tiny_write(tiny_file *f, tiny_kind kind) {
     uint32_t n_tensors = 0;
     while (r->tensors[n_tensors].name) n_tensors++;
     f->n_bytes = 0;
-    sk_gguf_begin(&w, tiny_put, f, r->n_counts + 9 + 6 * (kind == TINY_STATE), n_tensors, 32);
+    sk_gguf_begin(&w, tiny_put, f, r->n_counts + (kind == TINY_STATE ? 15 : 9), n_tensors, 32);
     sk_gguf_put_text(&w, "general.architecture", r->architecture);
     for (uint32_t i = 0; i < r->n_counts; i++) {
         snprintf(key, sizeof key, "%s.%s", r->architecture, r->counts[i]);
