@@ -16,11 +16,11 @@ from ._beams import Beam, beam_search
 from ._cache import Cache, Sequence
 from ._chat import Answer, Call, Chat, Kind, Piece, Template, chat_format
 from ._context import ALL, LAST, NONE, Context, Span
-from ._engine import AsyncEngine, Engine, Event, Happened, Logprob
+from ._engine import AsyncEngine, Engine, Event, Happened, Logprob, RequestOptions
 from ._grammar import Grammar, Matcher
 from ._info import AdapterInfo, CacheStats, DType, EngineStats, MemoryPlan, ModelInfo, Role, TensorInfo
 from ._model import Decoder, Model
-from ._runtime import Reader, Runtime
+from ._runtime import EngineOptions, Reader, Runtime
 from ._sampler import Sampler, Sampling
 from ._status import (AbsentError, ArgumentError, BusyError, CancelledError, DeviceError, End, FormatError, Full, GoneError,
                       NotNow, OutOfMemory, Pending, ReadError, Short, SkaldError, UnsupportedError, check as _check,
@@ -63,4 +63,14 @@ def dtype_to_f32(dtype: int, data: bytes, n: int) -> Any:
     return to
 
 
-__all__ = [name for name in dir() if not name.startswith("_") and name != "annotations" and name != "Any"]
+# Written out, for type checkers take nothing else for exported.
+__all__ = [
+    "ALL", "AbsentError", "Adapter", "AdapterInfo", "Answer", "ArgumentError", "AsyncEngine", "Beam", "BusyError",
+    "Cache", "CacheStats", "Call", "CancelledError", "Chat", "Context", "DType", "Decoder", "DeviceError", "End",
+    "Engine", "EngineOptions", "EngineStats", "Event", "FormatError", "Full", "GoneError", "Grammar", "Happened",
+    "Kind", "LAST", "Logprob", "Matcher", "MemoryPlan", "Model", "ModelInfo", "NONE", "NotNow", "OutOfMemory",
+    "Pending", "Piece", "ReadError", "Reader", "RequestOptions", "Role", "Runtime", "Sampler", "Sampling",
+    "Sequence", "Short", "SkaldError", "Span", "Template", "TensorInfo", "UnsupportedError", "beam_search",
+    "chat_format", "dtype_bytes", "dtype_name", "dtype_to_f32", "library_version", "numerics_version",
+    "status_text",
+]

@@ -53,13 +53,25 @@ Use = Union[Adapter, "tuple[Adapter, float]"]
 Uses = Union[Use, Sequence[Use]]
 
 
-def name_adapters(to: Any, uses: Uses | None) -> Any:
-    """Sets adapters and n_adapters of a span or a request; what comes back must live as long as it."""
+def scaled(uses: Uses | None) -> list[tuple[Adapter, float]]:
+    """Each adapter with its scale."""
     if uses is None:
-        return None
+        return []
     single = isinstance(uses, Adapter) or (isinstance(uses, tuple) and len(uses) == 2 and not isinstance(uses[1], (Adapter, tuple)))
     every: Any = [uses] if single else list(uses)  # type: ignore[arg-type]
-    pairs = [(use, 1.0) if isinstance(use, Adapter) else use for use in every]
+    return [(use, 1.0) if isinstance(use, Adapter) else use for use in every]
+
+
+def rank_of(uses: Uses | None) -> int:
+    """The largest rank, which contexts and engines must have room for."""
+    return max((adapter.info.rank for adapter, _ in scaled(uses)), default=0)
+
+
+def name_adapters(to: Any, uses: Uses | None) -> Any:
+    """Sets adapters and n_adapters of a span or a request; what comes back must live as long as it."""
+    pairs = scaled(uses)
+    if not pairs:
+        return None
     array = (SpanAdapter * len(pairs))()
     for one, (adapter, scale) in zip(array, pairs):
         one.adapter, one.scale = adapter._pointer, scale

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence as Many
 
 from ._abi import AnswerFn, Message, TemplateInput, lib, sized
+from ._adapter import Uses, rank_of
 from ._handle import Guard, Handle, Owner, created
-from ._model import c_text, filled_ids, filled_text
+from ._model import c_text, filled_ids, filled_text, room_left, room_of
 from ._sampler import Sampler, Sampling
-from ._status import SHORT, ArgumentError, Full, GoneError, check, report
+from ._status import SHORT, GoneError, check, report
 
 if TYPE_CHECKING:
     from ._cache import Sequence
@@ -145,17 +146,19 @@ class Call:
 class Chat:
     """A conversation with its cache: each turn reads only what is new.
 
+    Its turns are read and answered under `adapters`, as Span takes them.
+
     chat.ask("...") gives the answer as an iterator of text; afterwards it stands in chat.messages, and the calls that the
     model made in chat.calls. chat.result(name, value) and chat.reply() answer them."""
 
     def __init__(self, model: Model, *, system: str | None = None, tools: Many[Any] | None = None,
                  sampling: Sampling | None = None, n_context: int = 0, n_tokens: int = 0, template: str | None = None,
-                 family: str | None = None, **variables: Any) -> None:
+                 family: str | None = None, adapters: Uses | None = None, **variables: Any) -> None:
         self.messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system is not None else []
         self.tools, self.calls, self.reasoning, self.variables = tools, [], "", variables  # type: ignore[var-annotated]
         self._model, self._n_tokens = model, n_tokens
         self._template, self._answer = model.template(template), model.answer(family=family)
-        self._loop = Loop(model, n_context, sampling)
+        self._loop = Loop(model, n_context, sampling, adapters)
 
     def ask(self, text: str) -> Iterator[str]:
         """Says something and gives the answer's content piece by piece."""
@@ -221,27 +224,23 @@ class Chat:
 class Loop:
     """One sequence, read and continued. What the cache holds of the next text already is not read again."""
 
-    def __init__(self, model: Model, n_context: int, sampling: Sampling | None) -> None:
-        trained = model.info.n_context
-        self.room = n_context or min(trained or 4096, 4096)
-        self._model = model
+    def __init__(self, model: Model, n_context: int, sampling: Sampling | None, adapters: Uses | None) -> None:
+        self.room = room_of(model, n_context)
+        self._model, self._adapters = model, adapters
         self._cache = model.cache(n_tokens=self.room)
-        self._context: Context = model.context(n_logits=1)
+        self._context: Context = model.context(n_logits=1, max_rank=rank_of(adapters))
         self._sampler = Sampler(model, sampling)
         self._seq: Sequence = self._cache.open()
         self._held: list[int] = []
 
     def run(self, ids: Many[int], n_tokens: int) -> Iterator[int]:
         """Reads `ids` and gives the answer's, without the one that ends it."""
-        if not ids:
-            raise ArgumentError("the prompt is empty")
-        if len(ids) > self.room:
-            raise Full(f"the prompt has {len(ids)} tokens, there is room for {self.room}")
+        n_left = room_left(self.room, ids)
         text = list(ids)
         self._rewind(text)
         new = text[len(self._held):]
-        for _ in range(min(n_tokens or self.room, self.room - len(text))):
-            self._context.feed(self._seq, new)
+        for _ in range(min(n_tokens or n_left, n_left)):
+            self._context.feed(self._seq, new, adapters=self._adapters)
             self._held += new
             id = self._context.choose(self._sampler, len(text), text)
             if self._model.is_end(id):
@@ -264,20 +263,3 @@ class Loop:
     def close(self) -> None:
         for part in (self._context, self._cache, self._sampler):
             part.close()
-
-
-def stream(model: Model, prompt: str, n_tokens: int, chat: bool, n_context: int, sampling: Sampling | None) -> Iterator[str]:
-    """Model.stream: the text of skald_generate, piece by piece."""
-    if chat:
-        ids = model.template().encode([{"role": "user", "content": prompt}], local_seconds=0)
-    else:
-        ids = model.encode(prompt, special=True, bos=True)
-    loop, decoder = Loop(model, n_context, sampling), model.decoder()
-    try:
-        for id in loop.run(ids, n_tokens):
-            if text := decoder.push(id):
-                yield text
-        if text := decoder.end():
-            yield text
-    finally:
-        loop.close()

@@ -6,18 +6,20 @@ import ctypes as c
 import enum
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, NamedTuple, Sequence as Ids
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, NamedTuple, Sequence as Ids, TypedDict
 
 from ._abi import EngineStats as _Stats, Event as _Event, Logprob as _Logprob, Request as _Request, StageFn, lib, sized
-from ._adapter import Uses, name_adapters
+from ._adapter import Uses, name_adapters, rank_of
 from ._handle import Guard, Owner, created
-from ._info import DType, EngineStats, told
-from ._runtime import engine_options
+from ._info import EngineStats, told
+from ._runtime import EngineOptions, engine_options
 from ._model import c_texts
 from ._sampler import Sampling, sampler_options
 from ._status import END, OK, PENDING, AbsentError, DeviceError, Full, SkaldError, check, error, report
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._grammar import Grammar
     from ._model import Model
 
@@ -66,26 +68,39 @@ def _top(event: Any) -> tuple[Logprob, ...]:
     return tuple(Logprob(one.id, one.logprob) for one in (_Logprob * event.n_top).from_address(event.top))
 
 
+class _Most(TypedDict):
+    n_tokens: int
+
+
+class RequestOptions(_Most, total=False):
+    """What Engine.submit takes besides the prompt."""
+
+    sampling: Sampling | None
+    priority: int
+    deadline: float
+    ignore_end: bool
+    stage: Stage | None
+    grammar: Grammar | None
+    stops: str | Ids[str]
+    n_top: int
+    prefix: str | bytes
+    n_heal: int
+    adapters: Uses | None
+
+
 class Engine(Owner):
     """submit and cancel from any thread; step and poll from one at a time:
 
         request = engine.submit(ids, n_tokens=64)
         for event in engine.run(): ...
 
-    Drafts are guessed by `lookup` (what followed the last ids before) or by the small model `draft`, n_draft ids at most; requests may
-    ask for the n_top likeliest ids, and name adapters up to max_rank.
+    Options are those of EngineOptions. Drafts are guessed by `lookup` (what followed the last ids before) or by the small
+    model `draft`, n_draft ids at most; requests may ask for the n_top likeliest ids, and name adapters up to max_rank.
     """
 
-    def __init__(self, model: Model, *, n_running: int = 0, n_requests: int = 0, n_kept: int = 0, n_tokens: int = 0,
-                 n_text: int = 0, n_rows: int = 0, n_prompt_rows: int = 0, sharing: bool = True, n_threads: int = 0,
-                 k_type: DType = DType.F16, v_type: DType = DType.F16, n_top: int = 0, lookup: bool = False,
-                 draft: Model | None = None, n_draft: int = 0, max_rank: int = 0) -> None:
-        options = engine_options(n_running=n_running, n_requests=n_requests, n_kept=n_kept, n_tokens=n_tokens, n_text=n_text,
-                                 n_rows=n_rows, n_prompt_rows=n_prompt_rows, sharing=sharing, n_threads=n_threads,
-                                 k_type=k_type, v_type=v_type, n_top=n_top, lookup=lookup, draft=draft, n_draft=n_draft,
-                                 max_rank=max_rank)
+    def __init__(self, model: Model, **options: Unpack[EngineOptions]) -> None:
         super().__init__(created(lib.skald_engine_create, lib.skald_engine_free, model._handle, model._pointer,
-                                 c.byref(options)))
+                                 c.byref(engine_options(**options))))
         self.model = model
         self._guard, self._why, self._event = Guard(), report(), sized(_Event)
         self._text = c.c_void_p.from_buffer(self._event, _Event.text.offset)  # as bytes it would end at a NUL
@@ -173,6 +188,22 @@ class Engine(Owner):
         return told(EngineStats, stats)
 
 
+def _refuse_failed(event: Event) -> None:
+    if event.kind == Happened.FAILED:
+        raise SkaldError("no id can be chosen: a logit is NaN, or all are forbidden")
+
+
+def stream(model: Model, ids: Ids[int], room: int, **request: Unpack[RequestOptions]) -> Iterator[str]:
+    """The text of one request, piece by piece, by an engine of its own with so much room."""
+    max_rank = rank_of(request.get("adapters"))
+    with Engine(model, n_running=1, n_requests=1, n_tokens=room, sharing=False, max_rank=max_rank) as engine:
+        engine.submit(ids, **request)
+        for event in engine.run():
+            _refuse_failed(event)
+            if event.text:
+                yield event.text
+
+
 class AsyncEngine:
     """An engine with a thread that steps it, for asyncio:
 
@@ -181,7 +212,7 @@ class AsyncEngine:
 
     A task that is cancelled, or that leaves the iterator, cancels its request. Options are those of Engine."""
 
-    def __init__(self, model: Model, **options: Any) -> None:
+    def __init__(self, model: Model, **options: Unpack[EngineOptions]) -> None:
         self._engine = Engine(model, **options)
         self._queues: dict[int, asyncio.Queue[Any]] = {}
         self._wake, self._ended = threading.Event(), asyncio.Event()
@@ -235,7 +266,7 @@ class AsyncEngine:
         for queue in self._queues.values():
             queue.put_nowait(failed)
 
-    async def events(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[Event]:
+    async def events(self, prompt: str | Ids[int], **request: Unpack[RequestOptions]) -> AsyncIterator[Event]:
         """What happens to a request, its end last; arguments as Engine.submit. Waits while the engine is full. A choice that cannot
         be made raises."""
         queue: asyncio.Queue[Any] = asyncio.Queue()
@@ -247,15 +278,14 @@ class AsyncEngine:
                 if isinstance(event, BaseException):
                     raise event
                 ended = event.kind != Happened.TOKEN
-                if event.kind == Happened.FAILED:
-                    raise SkaldError("no id can be chosen: a logit is NaN, or all are forbidden")
+                _refuse_failed(event)
                 yield event
         finally:
             del self._queues[number]
             if not ended:
                 self._engine.cancel(number)
 
-    async def tokens(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[int]:
+    async def tokens(self, prompt: str | Ids[int], **request: Unpack[RequestOptions]) -> AsyncIterator[int]:
         """The ids of an answer. An end by deadline or length ends the iterator."""
         events = self.events(prompt, **request)
         try:
@@ -265,7 +295,7 @@ class AsyncEngine:
         finally:
             await events.aclose()  # type: ignore[attr-defined]
 
-    async def _submit(self, queue: asyncio.Queue[Any], prompt: str | Ids[int], request: dict[str, Any]) -> int:
+    async def _submit(self, queue: asyncio.Queue[Any], prompt: str | Ids[int], request: RequestOptions) -> int:
         while True:
             self._ended.clear()
             try:
@@ -277,7 +307,7 @@ class AsyncEngine:
             self._wake.set()
             return number
 
-    async def stream(self, prompt: str | Ids[int], **request: Any) -> AsyncIterator[str]:
+    async def stream(self, prompt: str | Ids[int], **request: Unpack[RequestOptions]) -> AsyncIterator[str]:
         """The text of an answer, whole characters, up to a stop."""
         events = self.events(prompt, **request)
         try:
@@ -287,7 +317,7 @@ class AsyncEngine:
         finally:
             await events.aclose()  # type: ignore[attr-defined]
 
-    async def generate(self, prompt: str | Ids[int], **request: Any) -> str:
+    async def generate(self, prompt: str | Ids[int], **request: Unpack[RequestOptions]) -> str:
         """The whole text of an answer."""
         return "".join([text async for text in self.stream(prompt, **request)])
 

@@ -8,16 +8,19 @@ from ._abi import Decoder as _Decoder
 from ._abi import GenerateOptions, ModelInfo as _Info, TensorInfo as _Tensor, TextFn, lib, sized
 from ._handle import Guard, Handle, Owner
 from ._info import DType, ModelInfo, Role, TensorInfo, told
-from ._runtime import Parts, Progress, Runtime, Sources, model_options
+from ._runtime import EngineOptions, Parts, Progress, Runtime, Sources, model_options
 from ._sampler import Sampler, Sampling, sampler_options
-from ._status import END, OK, SHORT, check, error, report
+from ._status import END, OK, SHORT, ArgumentError, Full, check, error, report
 
 if TYPE_CHECKING:
-    from ._adapter import Adapter
+    from typing_extensions import Unpack
+
+    from ._adapter import Adapter, Uses
     from ._cache import Cache
     from ._chat import Answer, Chat, Template
     from ._context import Context
     from ._engine import Engine
+    from ._grammar import Grammar
 
 SPECIAL, BOS, EOS = 1, 2, 4
 BEGIN = 2
@@ -173,7 +176,7 @@ class Model(Owner):
         from ._adapter import Adapter
         return Adapter(self, source, config=config)
 
-    def engine(self, **options: Any) -> Engine:
+    def engine(self, **options: Unpack[EngineOptions]) -> Engine:
         from ._engine import Engine
         return Engine(self, **options)
 
@@ -201,10 +204,19 @@ class Model(Owner):
         return "".join(pieces)
 
     def stream(self, prompt: str, *, n_tokens: int = 0, chat: bool = False, n_context: int = 0,
-               sampling: Sampling | None = None) -> Iterator[str]:
-        """The same as an iterator of pieces; leaving it early frees all that it took."""
-        from ._chat import stream
-        return stream(self, prompt, n_tokens, chat, n_context, sampling)
+               sampling: Sampling | None = None, stops: str | Sequence[str] = (), grammar: Grammar | None = None,
+               adapters: Uses | None = None) -> Iterator[str]:
+        """The same as an iterator of pieces, under a grammar and with adapters too: a request of an engine of its own, whose
+        bounds hold for `sampling`. Leaving it early frees all that it took."""
+        from ._engine import stream
+        room = room_of(self, n_context)
+        if chat:
+            ids = self.template().encode([{"role": "user", "content": prompt}], local_seconds=0)
+        else:
+            ids = self.encode(prompt, special=True, bos=True)
+        n_left = room_left(room, ids)
+        return stream(self, ids, room, n_tokens=min(n_tokens or n_left, n_left), sampling=sampling, stops=stops,
+                      grammar=grammar, adapters=adapters)
 
 
 class Decoder:
@@ -229,6 +241,20 @@ class Decoder:
     def end(self) -> str:
         """What is pending, as U+FFFD."""
         return self.push(-1)
+
+
+def room_of(model: Model, n_context: int) -> int:
+    """As skald_generate_options.n_context."""
+    return n_context or min(model.info.n_context or 4096, 4096)
+
+
+def room_left(room: int, ids: Sequence[int]) -> int:
+    """For an answer to a prompt."""
+    if not ids:
+        raise ArgumentError("the prompt is empty")
+    if len(ids) > room:
+        raise Full(f"the prompt has {len(ids)} tokens, there is room for {room}")
+    return room - len(ids)
 
 
 def c_text(text: str) -> bytes:

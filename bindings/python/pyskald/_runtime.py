@@ -3,13 +3,18 @@ from __future__ import annotations
 
 import ctypes as c
 import os
-from typing import Any, Callable, Protocol, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Protocol, Sequence, TypedDict, Union
 
-from ._abi import (ContextOptions, EngineOptions, KvCacheOptions, LogFn, MemoryPlan as _Plan, ModelInfo as _Info, ModelOptions,
-                   ProgressFn, RuntimeOptions, Source, SourceReadFn, lib, sized)
+from ._abi import (ContextOptions, EngineOptions as _Engine, KvCacheOptions, LogFn, MemoryPlan as _Plan,
+                   ModelInfo as _Info, ModelOptions, ProgressFn, RuntimeOptions, Source, SourceReadFn, lib, sized)
 from ._handle import Guard, Owner, created
 from ._info import DType, MemoryPlan, ModelInfo, told
 from ._status import BY_STATUS, check, report
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._model import Model
 
 Log = Callable[[int, str], None]
 Progress = Callable[[float], Any]
@@ -27,8 +32,33 @@ Part = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Reader]
 Parts = Union[Part, Sequence[Part]]
 
 
+class EngineOptions(TypedDict, total=False):
+    """As skald_engine_options, whose zeros are the defaults; `sharing` False is no_sharing."""
+
+    n_running: int
+    n_requests: int
+    n_kept: int
+    n_tokens: int
+    n_text: int
+    n_rows: int
+    n_prompt_rows: int
+    sharing: bool
+    n_threads: int
+    k_type: DType
+    v_type: DType
+    n_top: int
+    lookup: bool
+    draft: Model | None
+    n_draft: int
+    max_rank: int
+
+
 class Runtime(Owner):
-    """Workers, a log, devices. `threads` 0: the processors that this process may use. `log` gets (level, line)."""
+    """Workers, a log, devices. `threads` 0: the processors that this process may use. `log` gets (level, line).
+
+    Memory and threads are the library's own here. A host's functions for them would be callbacks in Python, and a
+    signal's exception (Ctrl-C) may come in front of the first line of one, where nothing can catch it: C would go on with
+    an address that nobody gave, or with jobs that nobody ran."""
 
     def __init__(self, *, threads: int = 0, cpu_level: str | None = None, log: Log | None = None,
                  small_pages: bool = False) -> None:
@@ -67,7 +97,7 @@ class Runtime(Owner):
         parts.guard.check(status, why)
         return told(MemoryPlan, plan)
 
-    def engine_plan(self, source: Parts, *, engine: dict[str, Any] | None = None, **model: Any) -> MemoryPlan:
+    def engine_plan(self, source: Parts, *, engine: EngineOptions | None = None, **model: Any) -> MemoryPlan:
         """What opening and an Engine together will ask for; `engine` are options of Engine, `model` those of Model."""
         why, plan, parts = report(), sized(_Plan), Sources(source, bool(model.pop("map", False)))
         options, settings = model_options(Guard(), **model), engine_options(**(engine or {}))
@@ -149,12 +179,13 @@ def cache_options(n_tokens: int, n_sequences: int, k_type: DType, v_type: DType)
     return options
 
 
-def engine_options(*, sharing: bool = True, draft: Owner | None = None, **given: int) -> Any:
-    options = sized(EngineOptions, "skald_engine_options_init")
-    options.no_sharing = not sharing
+def engine_options(**given: Unpack[EngineOptions]) -> Any:
+    options = sized(_Engine, "skald_engine_options_init")
+    options.no_sharing = not given.pop("sharing", True)
+    draft = given.pop("draft", None)
     options.draft = draft._pointer if draft else None
     for name, value in given.items():
-        if not hasattr(EngineOptions, name):
+        if name not in EngineOptions.__annotations__:
             raise TypeError(f"an engine has no option {name}")
         setattr(options, name, value)
     return options

@@ -4,6 +4,7 @@ from __future__ import annotations
 import array
 import asyncio
 import gc
+import inspect
 import io
 import json
 import os
@@ -133,6 +134,10 @@ class Models(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "closed"):
             self.model.encode("a")
         self.assertTrue(other.encode("a"))
+
+    def test_all_that_is_public_is_exported(self) -> None:
+        names = {name for name in vars(pyskald) if not name.startswith("_")} - {"annotations", "Any"}
+        self.assertEqual(set(pyskald.__all__), names)
 
     def test_formats(self) -> None:
         self.assertEqual(pyskald.dtype_name(DType.Q4_K), "Q4_K")
@@ -268,17 +273,24 @@ class Steps(unittest.TestCase):
 
     def test_two_threads(self) -> None:
         """The GIL is released while a step runs; a second thread in the same context hears Busy."""
-        seq, other, heard = self.cache.open(), self.cache.open(), []
-        thread = threading.Thread(target=lambda: self.context.feed(seq, [1] * 1500))
+        heard: list[int] = []
+
+        def feed(n: int, times: int) -> None:
+            for _ in range(times):
+                try:
+                    with self.cache.open() as seq:
+                        self.context.feed(seq, [1] * n)
+                except pyskald.BusyError:
+                    heard.append(n)
+                if heard:
+                    break
+
+        thread = threading.Thread(target=feed, args=(1500, 20))
         thread.start()
         while thread.is_alive():
-            try:
-                self.context.feed(other, [1])
-            except pyskald.BusyError:
-                heard.append("busy")
-            time.sleep(0)
+            feed(1, 1)
         thread.join()
-        self.assertIn("busy", heard)
+        self.assertTrue(heard)
 
 
 class Answers(unittest.TestCase):
@@ -341,7 +353,7 @@ class Answers(unittest.TestCase):
             self.assertEqual(chat.messages[-1], {"role": "assistant", "content": first})
             first_prompt = len(chat._template.encode(chat.messages[:2]))
             read, feed = [], chat._loop._context.feed
-            chat._loop._context.feed = lambda seq, ids: read.append(len(ids)) or feed(seq, ids)
+            chat._loop._context.feed = lambda seq, ids, **more: read.append(len(ids)) or feed(seq, ids, **more)
             "".join(chat.ask("the sky?"))
             self.assertLessEqual(read[0], len(chat._template.encode(chat.messages[:-1])) - first_prompt)
             fresh = self.model.chat(template=LAYOUT, n_tokens=12, sampling=DRAWN)
@@ -455,6 +467,35 @@ class Engines(unittest.TestCase):
         engine.submit(ids, n_tokens=12, ignore_end=True, prefix="self", n_heal=1)
         healed = "".join(event.text for event in engine.run())
         self.assertTrue((self.model.decode(ids[-1:]) + "self").startswith(healed[:4]) and "self" in healed)
+
+    def test_options_are_those_of_submit(self) -> None:
+        names = set(inspect.signature(pyskald.Engine.submit).parameters) - {"self", "prompt"}
+        self.assertEqual(set(pyskald.RequestOptions.__annotations__), names)
+        fields = {name for name, _ in pyskald._abi.EngineOptions._fields_} - {"size", "no_sharing"} | {"sharing"}
+        self.assertEqual(set(pyskald.EngineOptions.__annotations__), fields)
+        for sharing in (True, False):
+            engine = self.model.engine(n_running=1, sharing=sharing)
+            for _ in range(2):
+                engine.submit(list(range(3, 203)), n_tokens=1)
+                list(engine.run())
+            self.assertEqual(engine.stats.n_prompt_shared > 0, sharing)
+        for make in (self.model.engine, lambda **options: pyskald.AsyncEngine(self.model, **options)):
+            with self.assertRaisesRegex(TypeError, "n_dragons"):
+                make(n_dragons=3)
+
+    def test_stream_stops_and_is_bounded(self) -> None:
+        plain = self.model.generate("return the", n_tokens=12)
+        stop = next(plain[n:n + 2] for n in range(3, len(plain) - 1) if plain[n:n + 2].isprintable())
+        for options in ({"stops": [stop, "no such text"]}, {"stops": stop}, {"n_context": 9}, {"sampling": DRAWN}):
+            for prompt in ("return the", "return th", "t", "return <|im_end|>"):
+                said = self.model.generate(prompt, n_tokens=12, **options)
+                self.assertEqual("".join(self.model.stream(prompt, n_tokens=12, **options)), said)
+        whole = self.model.generate("return the")
+        self.assertEqual("".join(self.model.stream("return the")), whole)
+        grammar = pyskald.Grammar(self.model, 'root ::= "yes" | "no"')
+        self.assertIn("".join(self.model.stream("the sea", grammar=grammar)), ("yes", "no"))
+        with self.assertRaisesRegex(pyskald.Full, "room for 4"):
+            self.model.stream("return the sea and the sky", n_context=4)
 
     def test_generate_stops_and_heals(self) -> None:
         plain = self.model.generate("return the", n_tokens=12)
@@ -605,6 +646,23 @@ class Adapters(unittest.TestCase):
         with self.assertRaisesRegex(pyskald.ArgumentError, "rank"):
             self.model.engine(n_running=1).submit(self.ids, n_tokens=1, adapters=pyskald.Adapter(
                 self.model, written("F32", 1.0)[0], config=self.config))
+
+    def test_streams_and_chats(self) -> None:
+        def said(ids: list[int], use: Any) -> str:
+            engine = self.model.engine(n_running=1, max_rank=2)
+            engine.submit(ids, n_tokens=10, adapters=use)
+            return "".join(event.text for event in engine.run())
+
+        turns = [{"role": "user", "content": "the sea?"}]
+        heard = set()
+        for use in (None, (self.adapter, -0.5), [self.adapter, (self.adapter, 0.25)]):
+            text = "".join(self.model.stream("return the", n_tokens=10, adapters=use))
+            self.assertEqual(text, said(self.ids, use))
+            with self.model.chat(template=LAYOUT, family="plain", n_tokens=10, adapters=use) as chat:
+                answer = "".join(chat.ask("the sea?"))
+            self.assertEqual(answer, said(self.model.template(LAYOUT).encode(turns), use))
+            heard |= {text, answer}
+        self.assertEqual(len(heard), 6)
 
 
 if __name__ == "__main__":
