@@ -126,7 +126,7 @@ fn a_stage_sees_and_changes_logits() {
     assert_eq!(ids(&run(&mut engine)), [51, 52, 53, 54, 55]);
     assert_eq!((kept.load(SeqCst), Arc::strong_count(&kept)), (5, 1)); // dropped with the end
     let again = kept.clone();
-    let refused = engine.submit_staged(&Request { prompt: &[], ..request }, move |_, _, _| {
+    let refused = engine.submit_staged(&Request { prompt: &[], ..request }, move |_: &mut [f32], _, _: &[i32]| {
         again.fetch_add(1, SeqCst);
     });
     assert!(matches!(refused, Err(Error::Argument(_))));

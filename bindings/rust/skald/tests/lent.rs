@@ -1,4 +1,5 @@
 //! What a host lends: memory, threads, a log. And what of it a plan foretells.
+#![warn(unsafe_op_in_unsafe_fn)]
 mod common;
 use common::{prompt, run, PATH};
 use skald::{
