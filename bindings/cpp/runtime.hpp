@@ -80,11 +80,6 @@ template <class Read> skald_source reader_source(Read &read, uint64_t n, bool co
     return s;
 }
 
-/* What will be asked for, and what the library advises ("" where it has nothing to say). */
-struct memory_plan : skald_memory_plan {
-    std::string advice;
-};
-
 /* Memory, threads, devices and a log. Threads share it. */
 class runtime : public detail::owner<skald_runtime, skald_runtime_release> {
   public:
@@ -106,29 +101,27 @@ class runtime : public detail::owner<skald_runtime, skald_runtime_release> {
         return info;
     }
     /* Of a model, a cache and a context, from the header of the file. */
-    result<memory_plan> plan(view<skald_source> parts, const skald_model_options &m = model_options(),
-                             const skald_kv_cache_options &k = cache_options(),
-                             const skald_context_options &c = context_options()) const {
+    result<skald_memory_plan> plan(view<skald_source> parts, const skald_model_options &m = model_options(),
+                                   const skald_kv_cache_options &k = cache_options(),
+                                   const skald_context_options &c = context_options()) const {
         return planned([&](skald_memory_plan *plan, skald_report *why) {
             return skald_memory_get_plan(plan, get(), &m, &k, &c, why, parts.data, static_cast<uint32_t>(parts.size));
         });
     }
     /* Of a model and an engine. */
-    result<memory_plan> plan_engine(view<skald_source> parts, const skald_model_options &m = model_options(),
-                                    const skald_engine_options &e = engine_options()) const {
+    result<skald_memory_plan> plan_engine(view<skald_source> parts, const skald_model_options &m = model_options(),
+                                          const skald_engine_options &e = engine_options()) const {
         return planned([&](skald_memory_plan *plan, skald_report *why) {
             return skald_engine_get_plan(plan, get(), &m, &e, why, parts.data, static_cast<uint32_t>(parts.size));
         });
     }
 
   private:
-    template <class Ask> static result<memory_plan> planned(Ask &&ask) {
+    template <class Ask> static result<skald_memory_plan> planned(Ask &&ask) {
         detail::report why;
-        memory_plan plan{};
-        plan.size = sizeof(skald_memory_plan);
+        skald_memory_plan plan = detail::sized<skald_memory_plan>();
         const skald_status s = ask(&plan, &why);
         if (s != SKALD_OK) return detail::outcome(s, why);
-        plan.advice = why.text;
         return plan;
     }
 };
