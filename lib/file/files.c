@@ -146,9 +146,11 @@ skald_status sk_files_index(sk_files *f, skald_report *why) {
     sk_sort(f->by_name, f->n_tensors, name_order, f);
     for (uint32_t i = 1; i < f->n_tensors; i++) {
         const sk_gguf_tensor *a = f->tensor[f->by_name[i - 1]], *b = f->tensor[f->by_name[i]];
-        if (sk_text_compare(a->name, b->name) == 0)
-            return sk_fail(why, SKALD_FORMAT, "tensor %.*s: it is in part %u and in part %u", SK_TEXT(b->name),
-                           a->part + 1, b->part + 1);
+        if (sk_text_compare(a->name, b->name) != 0) continue;
+        if (a->part == b->part)
+            return sk_fail(why, SKALD_FORMAT, "tensor %.*s: its name occurs twice in the file", SK_TEXT(b->name));
+        return sk_fail(why, SKALD_FORMAT, "tensor %.*s: it is in part %u and in part %u", SK_TEXT(b->name), a->part + 1,
+                       b->part + 1);
     }
     return SKALD_OK;
 }

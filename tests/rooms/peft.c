@@ -10,8 +10,12 @@
 /* 3 x 108 and 108 x 3 floats of 4 bytes */
 #define TENSOR(name, rows, columns, from, to)                                                                          \
     "\"" name "\":{\"dtype\":\"F32\",\"shape\":[" rows "," columns "],\"data_offsets\":[" from "," to "]}"
-#define A    TENSOR(Q_A, "3", "108", "0", "1296")
-#define B    TENSOR(Q_B, "108", "3", "1296", "2592")
+#define A TENSOR(Q_A, "3", "108", "0", "1296")
+#define B TENSOR(Q_B, "108", "3", "1296", "2592")
+/* Both tensors of a matrix, of the shapes of A and B. */
+#define PAIR(module)                                                                                                   \
+    TENSOR(module ".lora_A.weight", "3", "108", "0", "1296")                                                           \
+    "," TENSOR(module ".lora_B.weight", "108", "3", "1296", "2592")
 #define GOOD "{\"__metadata__\":{\"format\":\"pt\"}," A "," B "}"
 
 #define N_DATA 2592u
@@ -87,50 +91,24 @@ static const header headers[] = {
     {"too few bytes", ONE(TYPE, SHAPE, ",\"data_offsets\":[0,23]"), SKALD_FORMAT, "6 elements do not take 23 bytes"},
     {"an escape", "{\"x\\u0061\":{" TYPE SHAPE RANGE "}}", SKALD_UNSUPPORTED, "an escape in the name"},
     {"an end that is escaped", "{\"x\\\"\":{" TYPE SHAPE RANGE "}}", SKALD_UNSUPPORTED, "an escape in the name"},
-    {"twice", "{" A "," A "," B "}", SKALD_FORMAT, "it is in part 1 and in part 1"},
+    {"twice", "{" A "," A "," B "}", SKALD_FORMAT, Q_A ": its name occurs twice in the file"},
     {"no b", "{" A "}", SKALD_FORMAT, Q_B " is missing"},
     {"no a", "{" B "}", SKALD_FORMAT, Q_A " is missing"},
     {"no factor", "{" TENSOR(LAYER "self_attn.q_proj.weight", "3", "108", "0", "1296") "}", SKALD_UNSUPPORTED,
      "NAME.lora_A.weight"},
     {"a magnitude", "{" A "," B "," TENSOR(LAYER "self_attn.q_proj.lora_magnitude_vector", "1", "2", "0", "8") "}",
      SKALD_UNSUPPORTED, "lora_magnitude_vector"},
-    {"another module",
-     "{" TENSOR(LAYER "self_attn.x_proj.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR(LAYER "self_attn.x_proj.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "x_proj.lora_A.weight: no matrix"},
-    {"a module of another family",
-     "{" TENSOR(LAYER "attn.c_attn.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR(LAYER "attn.c_attn.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "c_attn.lora_A.weight: no matrix"},
-    {"experts",
-     "{" TENSOR(LAYER "mlp.experts.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR(LAYER "mlp.experts.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "experts.lora_A.weight: no matrix"},
-    {"the head",
-     "{" TENSOR("base_model.model.lm_head.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR("base_model.model.lm_head.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "lm_head.lora_A.weight: no matrix"},
-    {"no such layer",
-     "{" TENSOR("m.layers.77.self_attn.q_proj.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR("m.layers.77.self_attn.q_proj.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "layers.77"},
-    {"the layer behind the last",
-     "{" TENSOR("m.layers.2.self_attn.q_proj.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR("m.layers.2.self_attn.q_proj.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "layers.2"},
-    {"layers without end",
-     "{" TENSOR("m.layers.77777.self_attn.q_proj.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR("m.layers.77777.self_attn.q_proj.lora_B.weight", "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "layers.77777"},
-    {"no number",
-     "{" TENSOR("m.layers.q_proj.lora_A.weight", "3", "108", "0", "1296") "," TENSOR("m.layers.q_proj.lora_B.weight",
-                                                                                     "108", "3", "0", "1296") "}",
-     SKALD_UNSUPPORTED, "no matrix"},
-    {"two of one matrix",
-     "{" A "," B
-     "," TENSOR("m.layers.0.self_attn.q_proj.lora_A.weight", "3", "108", "0",
-                "1296") "," TENSOR("m.layers.0.self_attn.q_proj.lora_B.weight", "108", "3", "1296", "2592") "}",
-     SKALD_FORMAT, "another one changes the same"},
+    {"another module", "{" PAIR(LAYER "self_attn.x_proj") "}", SKALD_UNSUPPORTED, "x_proj.lora_A.weight: no matrix"},
+    {"a module of another family", "{" PAIR(LAYER "attn.c_attn") "}", SKALD_UNSUPPORTED,
+     "c_attn.lora_A.weight: no matrix"},
+    {"experts", "{" PAIR(LAYER "mlp.experts") "}", SKALD_UNSUPPORTED, "experts.lora_A.weight: no matrix"},
+    {"the head", "{" PAIR("base_model.model.lm_head") "}", SKALD_UNSUPPORTED, "lm_head.lora_A.weight: no matrix"},
+    {"no such layer", "{" PAIR("m.layers.77.self_attn.q_proj") "}", SKALD_UNSUPPORTED, "layers.77"},
+    {"the layer behind the last", "{" PAIR("m.layers.2.self_attn.q_proj") "}", SKALD_UNSUPPORTED, "layers.2"},
+    {"layers without end", "{" PAIR("m.layers.77777.self_attn.q_proj") "}", SKALD_UNSUPPORTED, "layers.77777"},
+    {"no number", "{" PAIR("m.layers.q_proj") "}", SKALD_UNSUPPORTED, "no matrix"},
+    {"two of one matrix", "{" A "," B "," PAIR("m.layers.0.self_attn.q_proj") "}", SKALD_FORMAT,
+     "another one changes the same"},
     {"another width", "{" TENSOR(Q_A, "3", "107", "0", "1284") "," B "}", SKALD_FORMAT, "rows of 108 expected"},
     {"another rank", "{" A "," TENSOR(Q_B, "108", "2", "1296", "2160") "}", SKALD_FORMAT, "3 x 108 expected"},
 };
