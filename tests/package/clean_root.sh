@@ -19,7 +19,7 @@ root=${1:-$(mktemp -d)}
 mkdir -p "$root"
 [ -z "$(ls -A "$root")" ] || cannot "$root is not empty"
 root=$(cd "$root" && pwd)
-remove() { umount "$root/proc" 2>/dev/null; rm -rf "$root"; }
+remove() { umount --lazy "$root/proc" 2>/dev/null; rm -rf --one-file-system "$root"; }
 trap remove EXIT
 trap 'exit 1' TERM INT
 failed=0
