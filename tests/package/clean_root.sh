@@ -35,9 +35,9 @@ check() { # NAME COMMAND...
     fi
 }
 mapfile -t network < <(env | grep -iE '^(pip_[a-z_]+|https?_proxy|no_proxy|ssl_cert_file)=')
-inside() {
+inside() { # CC is what it would be, by one name everywhere: to ccache another name is another compiler
     chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache "${network[@]}" "$@"
+        CC=cc CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache "${network[@]}" "$@"
 }
 
 # As it is after an installation that asked for nothing.
