@@ -82,7 +82,7 @@ def killer(folder, tests, limits):
 def main():
     folder, wanted = os.path.abspath(sys.argv[1]), int(sys.argv[2])
     source = os.path.join(folder, "source")
-    shutil.rmtree(source, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what was built of another run's last mutant too
     os.makedirs(source)
     for name in ("CMakeLists.txt", "lib", "backends", "include", "tests", "examples", "bindings", "pkgconfig"):
         path = os.path.join(ROOT, name)

@@ -17,7 +17,8 @@
  *
  * Rules that hold everywhere
  *  - 0 is success, positive is "not now, and nothing is wrong", negative is an error. Outputs come first, sizes last.
- *  - A call that fails has changed nothing, unless its comment says what it changed.
+ *  - A call that fails has changed nothing, unless its comment says what it changed. A handle that it should have made is NULL,
+ *    if all of its arguments were there. Where it could fail for several reasons, which of them it says is open.
  *  - `why` may be NULL; set why->size to sizeof *why before the first call. It says what and where, for a person.
  *  - Option structs begin with their size. skald_..._options_init(&o, sizeof o) fills in the defaults; NULL options are
  *    the defaults too; 0 means "default" wherever a field's comment does not say otherwise.
@@ -102,7 +103,7 @@ enum {
 /* The sentence of the list above; "unknown status" for other numbers. Static text, never NULL. Any thread. */
 SKALD_API const char *skald_status_text(skald_status status);
 
-/* Where a call says why it failed. The caller's memory; written only on failure. */
+/* Where a call says why it failed, or what is FULL. The caller's memory; after any other status it is as it was. */
 typedef struct skald_report {
     uint32_t size;       /* sizeof(skald_report), set by the caller */
     skald_status status; /* what the call returned */
@@ -490,8 +491,8 @@ typedef struct skald_kv_cache_options {
     uint32_t size;
     uint32_t n_sequences; /* the most at a time; 0: 1 */
     uint64_t n_tokens; /* room for all sequences together, rounded up to pages; 0: the model's context, at most 4096 */
-    skald_dtype
-        k_type; /* SKALD_F32, F16, BF16, F8_E4M3, Q8_0, Q4_0 (the last two: heads of whole blocks of 32); init: F16 */
+    /* SKALD_F32, F16, BF16, F8_E4M3, Q8_0, Q4_0 (the last two: heads of whole blocks of 32, where layers have pages); init: F16 */
+    skald_dtype k_type;
     skald_dtype v_type; /* likewise; the two may differ */
 } skald_kv_cache_options;
 
@@ -514,9 +515,9 @@ SKALD_API skald_status skald_kv_cache_reserve(skald_kv_cache *cache, skald_seq s
 SKALD_API skald_status skald_kv_cache_fork(skald_seq *out, skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
 /* Forgets all but the first `n_tokens` tokens and gives back the pages behind them. ARGUMENT: `seq` holds fewer.
  * GONE: layers with a window keep what rows to come can see and SKALD_PAGE_TOKENS positions more, states the last two
- * multiples of 16. So with windows every n_tokens from SKALD_PAGE_TOKENS before the longest the sequence has been (or was
- * forked from) is kept, with states every one from 16 before, and 0 always; some before that. Where all layers see
- * everything, nothing is ever gone. */
+ * multiples of 16. So with windows every n_tokens from SKALD_PAGE_TOKENS before the longest the sequence has been since it
+ * was empty (a fork begins with its source's longest) is kept, with states every one from 16 before, and 0 always; some
+ * before that. Where all layers see everything, nothing is ever gone. */
 SKALD_API skald_status skald_kv_cache_rewind(skald_kv_cache *cache, skald_seq seq, uint32_t n_tokens);
 /* Ends the sequence; pages that nobody shares are free again. */
 SKALD_API skald_status skald_kv_cache_release(skald_kv_cache *cache, skald_seq seq);
@@ -648,8 +649,8 @@ SKALD_API skald_status skald_step_continue(skald_context *context, const skald_s
 SKALD_API skald_status skald_step_cancel(skald_context *context);
 
 /* Row `index` of the last finished step's logits: spans in order, within a span the wanted tokens in order. n_vocab
- * floats, the context's memory, until its next step; one that is FULL or refused for an argument leaves them. NULL: no such
- * row. */
+ * floats, the context's memory, until its next step; one that is FULL or refused for an argument leaves them, one that is
+ * paused, cancelled or failed has none. NULL: no such row. */
 SKALD_API const float *skald_logits(const skald_context *context, uint32_t index);
 
 /* The id with the largest logit of row `index`, the lower id of equals; -1: no such row. */
@@ -861,7 +862,7 @@ typedef struct skald_request {
  * another model or of a higher rank than max_rank, or prompt and answer could never fit into the cache together. Any thread. */
 SKALD_API skald_status skald_engine_submit(skald_request_id *out, skald_engine *engine, const skald_request *request,
                                            skald_report *why);
-/* The request ends soon, with what it has; what was read of its prompt is kept. ABSENT: it has ended. Any thread. */
+/* The request ends soon, with what it has; what was read of its prompt is kept. ABSENT: its end was told. Any thread. */
 SKALD_API skald_status skald_engine_cancel(skald_engine *engine, skald_request_id request);
 
 /* Works for about so many microseconds, and at most about 250 more; 0: until one pass through the model is done.

@@ -81,10 +81,10 @@ static uint64_t content_bytes(const skald_store_plan *plan) {
     return n;
 }
 
-/* Every token of a head has scales of its own, so a head is whole blocks. */
+/* Every token of a head has scales of its own, so a head is whole blocks. A head_dim of 0 keeps none. */
 static skald_status check_type(const char *name, skald_dtype type, uint32_t head_dim, skald_report *why) {
-    if (skald_dtype_bytes(type, head_dim)) return SKALD_OK;
     if (!skald_dtype_name(type)) return sk_fail(why, SKALD_ARGUMENT, "%s is %u, which no type is", name, type);
+    if (head_dim == 0 || skald_dtype_bytes(type, head_dim)) return SKALD_OK;
     return sk_fail(why, SKALD_UNSUPPORTED, "%s is %s, and a head of %u elements is not whole blocks of it", name,
                    skald_dtype_name(type), head_dim);
 }
@@ -92,9 +92,10 @@ static skald_status check_type(const char *name, skald_dtype type, uint32_t head
 static skald_status check(const skald_store_plan *p, const sk_config *c, skald_report *why) {
     skald_status status = SKALD_OK;
     for (uint32_t i = 0; i < c->n_kinds && status == SKALD_OK; i++) {
-        status = check_type("k_type", p->k_type, c->kind[i].head_dim_k, why);
-        const uint32_t values = kept_dim_v(&c->kind[i]);
-        if (status == SKALD_OK && values) status = check_type("v_type", p->v_type, values, why);
+        const sk_kind *k = &c->kind[i];
+        const bool has_pages = k->mixer != SK_MIX_DELTA;
+        status = check_type("k_type", p->k_type, has_pages ? k->head_dim_k : 0, why);
+        if (status == SKALD_OK) status = check_type("v_type", p->v_type, has_pages ? kept_dim_v(k) : 0, why);
     }
     if (status != SKALD_OK) return status;
     if (p->n_sequences > 65535)

@@ -334,6 +334,29 @@ static void check_tuned(const bytes *saved) {
     free(file.at);
 }
 
+static void check_types(void) {
+    static const struct {
+        const char *model, *why;
+        skald_dtype k_type, v_type;
+        skald_status status;
+    } cases[] = {{"llama_gqa_tied", "k_type is Q8_0, and a head of 12", SKALD_Q8_0, SKALD_F16, SKALD_UNSUPPORTED},
+                 {"llama_gqa_tied", "v_type is Q4_0, and a head of 12", SKALD_F16, SKALD_Q4_0, SKALD_UNSUPPORTED},
+                 {"llama_gqa_tied", "k_type is 7777, which no type is", 7777, SKALD_F16, SKALD_ARGUMENT},
+                 {"deepseek2_v3", "v_type is 7777, which no type is", SKALD_F16, 7777, SKALD_ARGUMENT},
+                 {"qwen35", "v_type is 7777, which no type is", SKALD_F16, 7777, SKALD_ARGUMENT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        session s = open_kind(&(kind){cases[i].model, SKALD_F32, SKALD_F32, 0}, 1, 128);
+        skald_kv_cache *none;
+        skald_kv_cache_options o;
+        skald_report why = {.size = sizeof why};
+        skald_kv_cache_options_init(&o, sizeof o);
+        o.k_type = cases[i].k_type, o.v_type = cases[i].v_type;
+        CHECK_EQUAL(skald_kv_cache_create(&none, s.model, &o, &why), cases[i].status);
+        CHECK_SAID(strstr(why.text, cases[i].why), "%s", why.text);
+        session_close(&s);
+    }
+}
+
 int main(int argc, char **argv) {
     static const kind kinds[] = {
         {"llama_gqa_tied", SKALD_F32, SKALD_F32, 300},   {"llama_gqa_tied", SKALD_F16, SKALD_F16, 256},
@@ -342,7 +365,8 @@ int main(int argc, char **argv) {
         {"deepseek2_lite", SKALD_F32, SKALD_F32, 300},   {"deepseek2_v3", SKALD_F16, SKALD_F16, 140},
         {"gemma3", SKALD_F32, SKALD_F32, 1000},          {"gemma2", SKALD_F16, SKALD_F16, 140},
         {"gpt_oss", SKALD_F16, SKALD_BF16, 1500},        {"llama_mha", SKALD_F8_E4M3, SKALD_F8_E4M3, 200},
-        {"qwen3next", SKALD_F16, SKALD_F16, 300},        {"qwen35", SKALD_F32, SKALD_F32, 77}};
+        {"qwen3next", SKALD_F16, SKALD_F16, 300},        {"qwen35", SKALD_F32, SKALD_F32, 77},
+        {"qwen35", SKALD_Q8_0, SKALD_Q4_0, 200}}; /* states 16 wide, in no page */
     if (argc == 5) return other_process(argv);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (uint32_t n_sequences = 2; n_sequences <= 20; n_sequences += 18)
@@ -364,6 +388,7 @@ int main(int argc, char **argv) {
     check_full(&kinds[0], &large);
     check_strangers(&small);
     check_tuned(&small);
+    check_types();
     free(small.at), free(large.at);
     return sk_checked();
 }
