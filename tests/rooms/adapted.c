@@ -54,6 +54,7 @@ static void adapted_as_alone(void) {
         skald_engine_options o = options_of(ways[i].n_running, ways[i].n_tokens);
         o.no_sharing = ways[i].no_sharing, o.lookup = ways[i].lookup, o.max_rank = 40;
         engine e = open_engine(&o);
+        const uint64_t without = e.memory->live;
         open_adapters(adapters, e.w.model);
         make_wishes(&e.w, got, N, 200);
         for (uint32_t k = 0; k < N; k++) {
@@ -72,6 +73,7 @@ static void adapted_as_alone(void) {
         for (uint32_t k = 0; k < N_ADAPTERS; k++) skald_adapter_release(adapters[k]);
         run_all(&e, got, N, 0);
         compare(got, want, N, ways[i].name);
+        CHECK_EQUAL(e.memory->live, without); /* nobody's adapter is kept behind the last end that was told */
         n_preempted += stats_of(&e).n_preempted;
         close_engine(&e);
     }

@@ -4,6 +4,7 @@
 #include "support/wishes.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 /* ---- tests */
 
@@ -114,10 +115,16 @@ static void a_trace_as_alone(void) {
 
 /* Of three that are kept the one that was of no use for longest goes first, not the oldest. */
 static void forgets_the_longest_unused(void) {
-    enum { N = 5, LENGTH = 40 };
+    enum { N = 7, LENGTH = 40 };
     static const struct {
         uint32_t text, n_prompt, shared;
-    } order[N] = {{0, LENGTH, 0}, {1, LENGTH, 0}, {2, LENGTH, 0}, {0, LENGTH + 1, LENGTH}, {1, LENGTH, 0}};
+    } order[N] = {{0, LENGTH, 0},
+                  {1, LENGTH, 0},
+                  {2, LENGTH, 0},
+                  {0, LENGTH + 1, LENGTH},
+                  {1, LENGTH, 0},
+                  {2, LENGTH, LENGTH - 1},
+                  {0, LENGTH + 2, 0}};
     skald_engine_options o = options_of(1, 4096);
     o.n_kept = 3;
     engine e = open_engine(&o);
@@ -131,6 +138,23 @@ static void forgets_the_longest_unused(void) {
         CHECK_SAID(stats_of(&e).n_prompt_shared - before == order[i].shared, "request %u shares %llu", i,
                    (unsigned long long)(stats_of(&e).n_prompt_shared - before));
     }
+    close_engine(&e);
+}
+
+/* Where the only page, or the only sequence, is that of one who ended: it goes, whichever entry it has, told or not. */
+static void takes_the_last_room(bool told) {
+    skald_engine_options o = options_of(1, told ? SKALD_PAGE_TOKENS : 4 * SKALD_PAGE_TOKENS);
+    o.n_requests = told ? 1 : 5, o.n_kept = 1;
+    engine e = open_engine(&o);
+    for (uint32_t i = 0; i < 5; i++) {
+        got[i] = (wish){.n_prompt = 100, .n_tokens = 2};
+        for (uint32_t k = 0; k < 100; k++) got[i].prompt[k] = world_id(&e.w, 5000 * i + k);
+        CHECK_EQUAL(submit(&e, &got[i]), SKALD_OK);
+        for (uint32_t n = 0; n < 100 && skald_engine_step(e.at, 0, NULL) == SKALD_OK; n++) {}
+        if (told) poll_all(&e, got, i + 1);
+    }
+    poll_all(&e, got, 5);
+    for (uint32_t i = 0; i < 5; i++) CHECK_EQUAL(got[i].end, SKALD_EVENT_LENGTH);
     close_engine(&e);
 }
 
@@ -316,8 +340,14 @@ static void says_no(void) {
     CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
     bad.top_p = 0, bad.penalty_window = 65;
     CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
-    r.sampler = NULL, r.stage = spoil;
-    for (int i = 0; i < 3; i++) CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_OK);
+    skald_logit_bias biases[SKALD_REQUEST_BIASES + 1] = {0};
+    bad.penalty_window = 64, bad.bias = biases, bad.n_bias = SKALD_REQUEST_BIASES + 1;
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_ARGUMENT);
+    bad.n_bias = SKALD_REQUEST_BIASES;
+    r.stage = spoil;
+    CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_OK);
+    r.sampler = NULL;
+    for (int i = 1; i < 3; i++) CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_OK);
     CHECK_EQUAL(skald_engine_submit(&id, e.at, &r, &why), SKALD_FULL);
     while (skald_engine_step(e.at, 0, NULL) != SKALD_END) {}
     skald_event event = {.size = sizeof event};
@@ -391,6 +421,8 @@ int main(void) {
     gives_way_and_comes_back();
     a_trace_as_alone();
     forgets_the_longest_unused();
+    takes_the_last_room(true);
+    takes_the_last_room(false);
     computes_a_beginning_once();
     warms_up();
     keeps_the_order();

@@ -2,6 +2,7 @@
 #ifndef SK_TESTS_WISHES_H
 #define SK_TESTS_WISHES_H
 #include "support/check.h"
+#include "support/memory.h"
 #include "support/world.h"
 
 #define MOST_REQUESTS 64
@@ -26,6 +27,7 @@ typedef struct wish {
 typedef struct engine {
     world w;
     skald_engine *at;
+    host_memory *memory;
 } engine;
 
 static inline uint64_t mix(uint64_t hash, const float *logits, uint32_t n) {
@@ -91,10 +93,14 @@ static inline skald_engine_options options_of(uint32_t n_running, uint32_t n_tok
 }
 
 static inline engine open_engine_on(const skald_engine_options *o, uint32_t n_threads) {
-    engine e = {0};
+    engine e = {.memory = malloc(sizeof *e.memory)};
     skald_report why = {.size = sizeof why};
-    CHECK_EQUAL(world_open(&e.w, &(world_options){.n_tokens = 2048, .n_threads = n_threads, .max_rank = o->max_rank}),
-                SKALD_OK);
+    memory_init(e.memory);
+    const world_options room = {.memory = &e.memory->allocator,
+                                .n_tokens = 2048,
+                                .n_threads = n_threads,
+                                .max_rank = o->max_rank};
+    CHECK_EQUAL(world_open(&e.w, &room), SKALD_OK);
     CHECK_SAID(skald_engine_create(&e.at, e.w.model, o, &why) == SKALD_OK, "%s", why.text);
     return e;
 }
@@ -104,6 +110,8 @@ static inline engine open_engine(const skald_engine_options *o) { return open_en
 static inline void close_engine(engine *e) {
     CHECK_EQUAL(skald_engine_free(e->at), SKALD_OK);
     world_close(&e->w);
+    CHECK_SAID(e->memory->live == 0 && !e->memory->n_mistakes, "%llu bytes kept", (unsigned long long)e->memory->live);
+    free(e->memory);
 }
 
 static inline skald_status submit(engine *e, wish *q) {
