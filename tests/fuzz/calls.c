@@ -91,16 +91,16 @@ static void op_matcher(void) {
 
 /* A token may come exactly when the mask leaves it; one that may not leaves the matcher as it was. */
 static void op_accept(void) {
-    const int32_t id = (int32_t)(next() % (TINY_VOCABULARY + 2)) - 1;
-    float zeros[TINY_VOCABULARY] = {0}, row[TINY_VOCABULARY], again[TINY_VOCABULARY];
+    const int32_t id = (int32_t)(next() % (N_WORDS + 2)) - 1;
+    float zeros[N_WORDS] = {0}, row[N_WORDS], again[N_WORDS];
     if (!world.matcher) {
         expect(skald_matcher_accept(NULL, id), one(SKALD_ARGUMENT));
         return;
     }
     const skald_status whole = skald_matcher_mask(row, world.matcher, zeros, 0);
     expect(whole, one(SKALD_OK) | one(SKALD_END));
-    const bool is_id = id >= 0 && id < (int32_t)TINY_VOCABULARY, may_come = is_id && row[id] >= 0;
-    if (is_id && id == TINY_END && whole == SKALD_OK) PROMISE(may_come == (skald_matcher_may_end(world.matcher) == 1));
+    const bool is_id = id >= 0 && id < (int32_t)N_WORDS, may_come = is_id && row[id] >= 0;
+    if (is_id && id == WORD_END && whole == SKALD_OK) PROMISE(may_come == (skald_matcher_may_end(world.matcher) == 1));
     const skald_status status = skald_matcher_accept(world.matcher, id);
     expect(status, may_come ? one(SKALD_OK) | one(SKALD_END) : one(SKALD_ARGUMENT));
     PROMISE(skald_matcher_mask(again, world.matcher, zeros, 0) == (may_come ? status : whole));

@@ -1,6 +1,7 @@
 /* Writes small valid files for the fuzz targets to begin with: make_seeds FOLDER, which has a folder for each target.
  * Every value type, tensor format and version is among the GGUF ones, so that mutations start behind the first checks. */
 #include "fuzz/calls/ops.h"
+#include "fuzz/words.h"
 #include "support/sample_gguf.h"
 #include <stdio.h>
 
@@ -37,7 +38,6 @@ static void make_types(sample *s) {
 }
 
 /* A whole model: one layer, two query heads of 16 and one for keys and values, 32 wide inside the feed-forward part. */
-#define N_VOCAB   40u
 #define N_TENSORS 11u
 
 typedef struct weight {
@@ -45,32 +45,10 @@ typedef struct weight {
     uint32_t n_in, n_out; /* n_out 0: a vector of F32 */
 } weight;
 
-static void put_words(sk_gguf_writer *w) {
-    static char letters[N_VOCAB][8];
-    static int32_t types[N_VOCAB];
-    const sk_text merges[] = {sample_text("t h"), sample_text("th e"), sample_text("s e")};
-    static const char *const others[] = {"th", "the", "se", "<|im_start|>", "<|im_end|>", "\xc4\xa0"};
-    sk_text tokens[N_VOCAB];
-    for (uint32_t i = 0; i < N_VOCAB; i++) {
-        const char letter[] = {(char)('a' + i % 26), i < 26 ? 0 : (char)('a' + i % 26), 0};
-        strcpy(letters[i], letter);
-        tokens[i] = i < 6 ? sample_text(others[i]) : sample_text(letters[i]);
-        types[i] = i == 3 || i == 4 ? 3 : 1;
-    }
-    sk_gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
-    sk_gguf_put_text(w, "tokenizer.ggml.pre", "smollm");
-    sk_gguf_put_texts(w, "tokenizer.ggml.tokens", tokens, N_VOCAB);
-    sk_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, N_VOCAB);
-    sk_gguf_put_texts(w, "tokenizer.ggml.merges", merges, 3);
-    sk_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 3);
-    sk_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 4);
-    sk_gguf_put_text(w, "tokenizer.chat_template", "{{'<|im_start|>' + '<|im_end|>'}}");
-}
-
 /* `type` is for the projections; with 1, rows of 256 carry K formats too. */
 static void make_model(sample *s, skald_dtype type, uint32_t width, bool words) {
     const weight weights[N_TENSORS] = {
-        {"token_embd.weight", width, N_VOCAB}, {"blk.0.attn_norm.weight", width, 0},
+        {"token_embd.weight", width, N_WORDS}, {"blk.0.attn_norm.weight", width, 0},
         {"blk.0.attn_q.weight", width, 32},    {"blk.0.attn_k.weight", width, 16},
         {"blk.0.attn_v.weight", width, 16},    {"blk.0.attn_output.weight", 32, width},
         {"blk.0.ffn_norm.weight", width, 0},   {"blk.0.ffn_gate.weight", width, 32},
@@ -90,7 +68,10 @@ static void make_model(sample *s, skald_dtype type, uint32_t width, bool words) 
     sk_gguf_put_u32(&w, "llama.attention.key_length", 16);
     sk_gguf_put_u32(&w, "llama.attention.value_length", 16);
     sk_gguf_put_f32(&w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    if (words) put_words(&w);
+    if (words) {
+        put_words(&w);
+        sk_gguf_put_text(&w, "tokenizer.chat_template", "{{'<|im_start|>' + '<|im_end|>'}}");
+    }
     for (uint32_t i = 0; i < N_TENSORS; i++) {
         const weight *t = &weights[i];
         const uint64_t shape[] = {t->n_in, t->n_out};
@@ -104,7 +85,7 @@ static void make_model(sample *s, skald_dtype type, uint32_t width, bool words) 
 /* A layer of gpt-oss: two experts, of which a row uses one; Q4_0 where there are matrices. */
 static void make_experts(sample *s) {
     static const weight weights[] = {
-        {"token_embd.weight", 32, N_VOCAB},
+        {"token_embd.weight", 32, N_WORDS},
         {"output_norm.weight", 32, 0},
         {"blk.0.attn_norm.weight", 32, 0},
         {"blk.0.attn_q.weight", 32, 32},

@@ -6,7 +6,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- adapter answer calls conversation gguf grammar json model schema state template text vocab
+all="adapter answer calls conversation gguf grammar json model schema state template text vocab"
+[ $# -gt 0 ] || set -- $all
 folder=${FUZZ_DIR:-$root/build/fuzz}
 clang=${CLANG:-clang}
 
@@ -18,7 +19,7 @@ cmake --build "$folder/lib" --target skald_static -j "$(nproc)" >/dev/null
 flags="-std=c11 -O1 -g -DSKALD_STATIC -D_POSIX_C_SOURCE=200809L -I$root/include -I$root/lib -I$root/tests -I$root
     -DSK_TEST_DATA=\"$root/tests/golden/data\" -fno-sanitize-recover=all"
 library=$folder/lib/lib/libskald.a
-for target in adapter answer calls conversation gguf grammar json model schema state template text vocab; do mkdir -p "$folder/seeds/$target"; done
+for target in $all; do mkdir -p "$folder/seeds/$target"; done
 $clang $flags -fsanitize=fuzzer-no-link,$sanitize "$here/make_seeds.c" "$library" -o "$folder/make_seeds" -lpthread -ldl
 "$folder/make_seeds" "$folder/seeds"
 

@@ -34,7 +34,7 @@ static const skald_sampler_options warm = {.size = sizeof warm, .temperature = 0
 
 /* The id that comes next; it may be one that ends the text. */
 static int32_t chosen(request *r) {
-    float row[TINY_VOCABULARY];
+    float row[N_WORDS];
     int32_t id = -1;
     const uint32_t n = r->n_prompt + r->n_told;
     memcpy(row, logits_of(SKALD_F16, r->text, n), sizeof row);
@@ -46,7 +46,7 @@ static int32_t chosen(request *r) {
 static void told_id(request *r, const skald_event *e) {
     PROMISE(!r->is_whole && r->n_told < r->n_tokens && e->id == chosen(r));
     PROMISE(e->position == r->n_prompt + r->n_told && e->n_top == r->n_top);
-    PROMISE(e->id != TINY_END || (r->ignores_end && !r->matcher));
+    PROMISE(e->id != WORD_END || (r->ignores_end && !r->matcher));
     for (uint32_t i = 0; i < e->n_top; i++) PROMISE(e->top[i].id >= 0 && e->top[i].logprob <= 0);
     r->text[r->n_prompt + r->n_told++] = e->id;
     if (r->is_cancelled) PROMISE(r->n_told <= r->most);
@@ -71,7 +71,7 @@ static void told_end(request *r, const skald_event *e) {
         PROMISE(!r->matcher || r->n_tokens == 0 || skald_matcher_may_end(r->matcher));
         break;
     case SKALD_EVENT_STOP:
-        PROMISE(r->is_whole || (r->n_told < r->n_tokens && chosen(r) == TINY_END));
+        PROMISE(r->is_whole || (r->n_told < r->n_tokens && chosen(r) == WORD_END));
         PROMISE(r->is_whole || !r->ignores_end || r->matcher);
         break;
     case SKALD_EVENT_CANCELLED: PROMISE(r->is_cancelled); break;
@@ -114,7 +114,7 @@ static void stage(void *user, float *logits, uint32_t n_vocab, uint64_t position
     request *r = user;
     skald_event e = {.size = sizeof e};
     skald_engine_stats stats = {.size = sizeof stats};
-    PROMISE(n_vocab == TINY_VOCABULARY && position == r->n_prompt + r->n_seen++);
+    PROMISE(n_vocab == N_WORDS && position == r->n_prompt + r->n_seen++);
     PROMISE(n_text == (position < 64 ? position : 64) && text && logits);
     PROMISE(skald_engine_poll(&e, office.engine) == SKALD_BUSY && skald_engine_free(office.engine) == SKALD_BUSY);
     PROMISE(skald_engine_get_stats(&stats, office.engine) == SKALD_BUSY);
@@ -136,7 +136,7 @@ static bool some_request(request *r, skald_request *q, uint8_t size, uint8_t how
     switch (how) {
     case 255: q->n_tokens = ENGINE_PAGES * SKALD_PAGE_TOKENS; return false;
     case 254: q->n_prompt = 0; return false;
-    case 253: r->text[size % r->n_prompt] = size & 1 ? -1 : (int32_t)TINY_VOCABULARY; return false;
+    case 253: r->text[size % r->n_prompt] = size & 1 ? -1 : (int32_t)N_WORDS; return false;
     case 252: q->n_top = 65; return false;
     case 251: q->size = 2; return false;
     case 250: q->ignore_end = 2; return false;

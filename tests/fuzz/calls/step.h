@@ -125,7 +125,7 @@ static uint32_t some_ids(int32_t *ids, uint32_t at, uint8_t length, uint32_t fla
 
 /* Returns what must come of it whatever the pages are; 0: nothing is wrong. */
 static set some_span(desk *d, store *t, uint32_t i) {
-    static const int32_t wrong_ids[] = {-1, TINY_VOCABULARY, INT32_MIN, INT32_MAX};
+    static const int32_t wrong_ids[] = {-1, N_WORDS, INT32_MIN, INT32_MAX};
     const uint8_t which = next(), length = next(), how = next();
     sequence *s = some_sequence(t, which);
     skald_span *span = &d->spans[i];
@@ -224,12 +224,12 @@ static void op_logits(void) {
     if (!row) return;
     for (uint32_t i = 0; i < 8; i++) history[i] = id_at(0, byte + i);
     const int32_t best = skald_logits_argmax(d->context, byte % d->n_rows);
-    for (int32_t i = 0; i < (int32_t)TINY_VOCABULARY; i++)
+    for (int32_t i = 0; i < (int32_t)N_WORDS; i++)
         PROMISE(row[i] < row[best] || (i >= best && row[i] <= row[best]));
     const set allowed = one(world.sampler ? SKALD_OK : SKALD_ARGUMENT);
     expect(skald_sampler_choose(&id, world.sampler, row, byte, history, byte % 8), allowed);
     expect(skald_sampler_choose(&again, world.sampler, row, byte, history, byte % 8), allowed);
-    PROMISE(id == again && (world.sampler ? id >= 0 && id < (int32_t)TINY_VOCABULARY : id == -5));
+    PROMISE(id == again && (world.sampler ? id >= 0 && id < (int32_t)N_WORDS : id == -5));
 }
 
 static void op_sampler(void) {

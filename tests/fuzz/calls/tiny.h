@@ -5,16 +5,14 @@
 #define SK_FUZZ_TINY_H
 #include "base/exact.h"
 #include "base/random.h"
-#include "file/gguf_write.h"
 #include "fuzz/counted.h"
+#include "fuzz/words.h"
 #include <stdio.h>
 #include <string.h>
 
-#define TINY_VOCABULARY 40u
-#define TINY_WIDTH      32u
-#define TINY_TEXT       320u /* longest text that rows are asked for */
-#define TINY_ROWS       32768u
-#define TINY_END        4 /* the id that ends a text */
+#define TINY_WIDTH 32u
+#define TINY_TEXT  320u /* longest text that rows are asked for */
+#define TINY_ROWS  32768u
 
 typedef enum tiny_kind { TINY_PLAIN, TINY_WINDOW, TINY_STATE, TINY_KINDS } tiny_kind;
 
@@ -43,8 +41,8 @@ typedef struct tiny_tensor {
     TINY_MATRIX("blk." l ".ffn_gate", 32, 32), TINY_MATRIX("blk." l ".ffn_up", 32, 32),                                \
         TINY_MATRIX("blk." l ".ffn_down", 32, 32)
 #define TINY_ENDS                                                                                                      \
-    TINY_MATRIX("token_embd", TINY_WIDTH, TINY_VOCABULARY), TINY_NORM("output_norm", 32),                              \
-        TINY_MATRIX("output", TINY_WIDTH, TINY_VOCABULARY)
+    TINY_MATRIX("token_embd", TINY_WIDTH, N_WORDS), TINY_NORM("output_norm", 32),                                      \
+        TINY_MATRIX("output", TINY_WIDTH, N_WORDS)
 
 static const tiny_tensor tiny_plain[] = {TINY_ENDS,
                                          TINY_ATTENTION("0"),
@@ -112,28 +110,6 @@ static skald_status tiny_put(void *user, const void *bytes, size_t n_bytes) {
     return SKALD_OK;
 }
 
-static sk_text tiny_text(const char *at) { return (sk_text){at, strlen(at)}; }
-
-static void tiny_put_words(sk_gguf_writer *w) {
-    static char letters[TINY_VOCABULARY][4];
-    static int32_t types[TINY_VOCABULARY];
-    static const char *const others[] = {"th", "the", "se", "<|im_start|>", "<|im_end|>", "\xc4\xa0"};
-    const sk_text merges[] = {tiny_text("t h"), tiny_text("th e"), tiny_text("s e")};
-    sk_text tokens[TINY_VOCABULARY];
-    for (uint32_t i = 0; i < TINY_VOCABULARY; i++) {
-        letters[i][0] = (char)('a' + i % 26), letters[i][1] = i < 26 ? 0 : letters[i][0];
-        tokens[i] = tiny_text(i < 6 ? others[i] : letters[i]);
-        types[i] = i == 3 || i == TINY_END ? 3 : 1;
-    }
-    sk_gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
-    sk_gguf_put_text(w, "tokenizer.ggml.pre", "smollm");
-    sk_gguf_put_texts(w, "tokenizer.ggml.tokens", tokens, TINY_VOCABULARY);
-    sk_gguf_put_i32s(w, "tokenizer.ggml.token_type", types, TINY_VOCABULARY);
-    sk_gguf_put_texts(w, "tokenizer.ggml.merges", merges, 3);
-    sk_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 3);
-    sk_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", TINY_END);
-}
-
 static void tiny_put_data(sk_gguf_writer *w, const tiny_tensor *t, uint32_t number) {
     const uint32_t n = t->n_in * (t->n_out ? t->n_out : 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -166,10 +142,10 @@ static void tiny_write(tiny_file *f, tiny_kind kind) {
         sk_gguf_put_u32(&w, "qwen35.ssm.time_step_rank", 1);
         sk_gguf_put_u32(&w, "qwen35.ssm.inner_size", 32);
     }
-    tiny_put_words(&w);
+    put_words(&w);
     for (uint32_t i = 0; i < n_tensors; i++) {
         const tiny_tensor *t = &r->tensors[i];
-        sk_gguf_declare(&w, tiny_text(t->name), SKALD_F32, t->n_out ? 2 : 1, (const uint64_t[]){t->n_in, t->n_out});
+        sk_gguf_declare(&w, sample_text(t->name), SKALD_F32, t->n_out ? 2 : 1, (const uint64_t[]){t->n_in, t->n_out});
     }
     for (uint32_t i = 0; i < n_tensors; i++) tiny_put_data(&w, &r->tensors[i], i);
     PROMISE(sk_gguf_finish(&w, NULL) == SKALD_OK);
@@ -179,7 +155,7 @@ static void tiny_write(tiny_file *f, tiny_kind kind) {
 
 typedef struct tiny_row {
     uint64_t text; /* sum of the ids up to the row's; 0: no row is here */
-    float logits[TINY_VOCABULARY];
+    float logits[N_WORDS];
 } tiny_row;
 
 typedef struct tiny_oracle {

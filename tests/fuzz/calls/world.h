@@ -104,7 +104,7 @@ typedef struct desk {
     /* of the last step that was finished */
     uint32_t n_rows;
     bool is_kept; /* no step has begun since then */
-    float rows[MOST_LOGITS][TINY_VOCABULARY];
+    float rows[MOST_LOGITS][N_WORDS];
 } desk;
 
 static struct {
@@ -131,6 +131,6 @@ static const float *logits_of(skald_dtype type, const int32_t *ids, uint32_t n) 
 
 /* The id at a place of a text; texts of one flavour have beginnings in common. */
 static int32_t id_at(uint32_t flavour, uint32_t at) {
-    return (int32_t)((at * 37 + (at * at >> 3) + flavour * 11) % TINY_VOCABULARY);
+    return (int32_t)((at * 37 + (at * at >> 3) + flavour * 11) % N_WORDS);
 }
 #endif
