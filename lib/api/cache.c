@@ -36,8 +36,9 @@ static skald_store_plan store_plan(const sk_config *c, const skald_kv_cache_opti
                               .v_type = o->v_type};
 }
 
-/* Latents hold their values. */
-static uint32_t kept_dim_v(const sk_kind *k) { return k->head_dim_q ? 0 : k->head_dim_v; }
+/* What pages keep of a head: states are in no page, and latents hold their values. */
+static uint32_t kept_dim_k(const sk_kind *k) { return k->mixer == SK_MIX_DELTA ? 0 : k->head_dim_k; }
+static uint32_t kept_dim_v(const sk_kind *k) { return k->mixer == SK_MIX_DELTA || k->head_dim_q ? 0 : k->head_dim_v; }
 
 static void set_layers(skald_store_plan *plan, skald_store_layer *layers, skald_store_group *groups,
                        const sk_config *c) {
@@ -92,10 +93,8 @@ static skald_status check_type(const char *name, skald_dtype type, uint32_t head
 static skald_status check(const skald_store_plan *p, const sk_config *c, skald_report *why) {
     skald_status status = SKALD_OK;
     for (uint32_t i = 0; i < c->n_kinds && status == SKALD_OK; i++) {
-        const sk_kind *k = &c->kind[i];
-        const bool has_pages = k->mixer != SK_MIX_DELTA;
-        status = check_type("k_type", p->k_type, has_pages ? k->head_dim_k : 0, why);
-        if (status == SKALD_OK) status = check_type("v_type", p->v_type, has_pages ? kept_dim_v(k) : 0, why);
+        status = check_type("k_type", p->k_type, kept_dim_k(&c->kind[i]), why);
+        if (status == SKALD_OK) status = check_type("v_type", p->v_type, kept_dim_v(&c->kind[i]), why);
     }
     if (status != SKALD_OK) return status;
     if (p->n_sequences > 65535)
