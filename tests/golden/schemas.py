@@ -65,15 +65,13 @@ def written_by_model(path, schemas):
         except pyskald.SkaldError as refused:
             found.append((str(refused), numbers))
             continue
+        prompt = f"The schema {json.dumps(schema)[:1000]} describes a text of JSON. Such a text is: "
         for options, n_tokens in ways:
-            def submit(n, options=options, grammar=grammar, schema=schema):
-                prompt = f"The schema {json.dumps(schema)[:1000]} describes a text of JSON. Such a text is: "
-                return engine.submit(prompt, n_tokens=n, grammar=grammar, **options)
-
+            request = {"prompt": prompt, "grammar": grammar, **options}
             try:
-                number = submit(n_tokens)
+                number = engine.submit(n_tokens=n_tokens, **request)
             except pyskald.ArgumentError as short:
-                number = submit(int(re.search(r"may take (\d+) tokens", str(short))[1]))
+                number = engine.submit(n_tokens=int(re.search(r"may take (\d+) tokens", str(short))[1]), **request)
             numbers.append(number)
             texts[number] = ""
         found.append(("", numbers))

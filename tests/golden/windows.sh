@@ -4,8 +4,9 @@
 #     tests/golden/windows.sh [FOLDER]      builds in FOLDER (build/windows); 77 where compiler or wine are missing
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "${1:-$root/build/windows}"
-folder=$(cd "${1:-$root/build/windows}" && pwd) # wine takes no other than a whole path
+folder=${1:-$root/build/windows}
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd) # wine takes no other than a whole path
 export WINEPREFIX="$folder/wine" WINEDEBUG=-all
 for tool in x86_64-w64-mingw32-gcc wine; do
     command -v $tool >/dev/null || { echo "skipped: $tool is not there"; exit 77; }
