@@ -292,7 +292,7 @@ static void check_arguments(skald_model *model) {
     open_scene(&s, model);
     static float rows[300 * 512];
     CHECK(s.w.info.n_embd <= 512);
-    for (uint32_t kind = 0; kind < 10; kind++) {
+    for (uint32_t kind = 0; kind < 11; kind++) {
         set_long_spans(&s);
         if (kind == 0) s.ids[1][139] = (int32_t)s.w.info.n_vocab;
         if (kind == 1) s.ids[2][299] = -1;
@@ -304,6 +304,7 @@ static void check_arguments(skald_model *model) {
         if (kind == 7) s.span[2].logits = SKALD_LOGITS_ALL, s.span[2].n_tokens = N_LOGITS - (N_SPANS - 1) + 1;
         if (kind == 8) s.span[1].embeddings = rows;
         if (kind == 9) s.span[1].tokens = NULL;
+        if (kind == 10) s.span[1].logits = SKALD_LOGITS_ALL + 1;
         CHECK_SAID(skald_step(s.w.context, s.w.cache, NULL, NULL, s.span, N_SPANS) == SKALD_ARGUMENT, "kind %u", kind);
         set_long_spans(&s);
         check_untouched(&s, "ARGUMENT", kind);
