@@ -142,8 +142,9 @@ typedef struct skald_executor {
 /* A line for the host's log, level 1 error, 2 warning, 3 information. From the thread that made the call. */
 typedef void (*skald_log_fn)(void *user, int32_t level, const char *text);
 
-/* How far a long call has come: done from 0 to 1. Return 0 to go on, anything else to cancel. Called on the thread that
- * made the long call, at most about once a millisecond. It may call skald_status_text and version calls only. */
+/* How far a long call has come: done from 0 to 1, and 0 as long as that cannot be told. Return 0 to go on, anything else to
+ * cancel. Called on the thread that made the long call, at most about once a millisecond. It may call skald_status_text and
+ * version calls only. */
 typedef int32_t (*skald_progress_fn)(void *user, float done);
 
 /* ---- runtime ------------------------------------------------------------------------------------------------------ */
@@ -229,7 +230,7 @@ typedef struct skald_model_options {
     uint32_t size;
     uint32_t vocabulary_only;   /* 1: no weights; encode, decode and information work */
     const char *device;         /* name of a loaded device; NULL: "cpu" */
-    skald_progress_fn progress; /* of the open; NULL: none */
+    skald_progress_fn progress; /* of the open, 0 until weights are read; NULL: none */
     void *progress_user;
     /* 1: weights are used where they lie in the file and not packed, wherever the device can: same bits, less memory,
      * shared between processes, several times slower. A path is mapped and `bytes` stay in use until the model is freed;
@@ -730,11 +731,14 @@ typedef struct skald_grammar_options {
     skald_grammar_kind kind; /* of the text */
     uint64_t cache_bytes;    /* arena for masks and what leads to them; 0: 16 MiB; at least what one token may need */
     const char *family;      /* of TOOLS, as for skald_answer_create; NULL: found by the marks in the file's template */
+    skald_progress_fn progress; /* of skald_grammar_create, `done` stays 0; NULL: none */
+    void *progress_user;
 } skald_grammar_options;
 
 SKALD_API void skald_grammar_options_init(skald_grammar_options *options, uint32_t size);
 /* Compiles n_bytes of text, which is not kept. All memory is asked for here, but for the trie of the vocabulary, which is
- * made with the first grammar of a model and freed with the model.
+ * made with the first grammar of a model and freed with the model. That one takes some tens of milliseconds, a large
+ * schema takes some more. CANCELLED: by `progress`.
  * FORMAT: malformed, with the rule or keyword, and line and column, or a JSON pointer. UNSUPPORTED: well formed, but this
  * library cannot make sure of it; likewise. Nothing that a grammar asks for is ever passed over. Any thread. */
 SKALD_API skald_status skald_grammar_create(skald_grammar **out, skald_model *model, const char *text, size_t n_bytes,

@@ -22,7 +22,9 @@ static skald_status create(skald_grammar **out, skald_model *model, const char *
                            const skald_grammar_options *o, skald_report *why) {
     sk_grammar_host host = {.model = model, .memory = sk_model_memory(model), .vocab = model->vocab};
     const uint32_t n_vocab = model->config.n_vocab;
-    skald_status status = sk_model_trie(&host.trie, model, why);
+    sk_watch watch;
+    sk_watch_begin(&watch, o->progress, o->progress_user, "the grammar");
+    skald_status status = sk_model_trie(&host.trie, model, &watch, why);
     if (status != SKALD_OK) return status;
     host.n_logits = n_vocab ? n_vocab : model->vocab->n_tokens;
     status = sk_grammar_create(out, &host, o, text, n_bytes, why);

@@ -166,7 +166,7 @@ static skald_status inspect_gguf(skald_model_info *info, skald_runtime *runtime,
     sk_config config;
     const sk_family *family;
     const skald_source from = {.size = sizeof from, .path = path};
-    skald_status status = sk_files_open(&files, &runtime->memory, &from, 1, 0, why);
+    skald_status status = sk_files_open(&files, &runtime->memory, &from, 1, 0, NULL, why);
     if (status != SKALD_OK) return status;
     status = sk_model_configure(&config, &family, &files, 0, why);
     sk_files_close(&files);

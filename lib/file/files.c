@@ -14,7 +14,8 @@ typedef struct origin {
     const skald_source *parts;
     uint32_t n_parts, n_given;
     uint64_t split_tensors; /* as the first part said in the first round */
-    bool map;               /* those with a path */
+    sk_watch *watch;
+    bool map; /* those with a path */
     skald_source first;
     char path[PATH_ROOM];
 } origin;
@@ -51,6 +52,7 @@ static skald_status open_part(sk_source *out, sk_gguf_size *size, origin *from, 
     if (from->map && source.path) source.map = 1;
     if (s == SKALD_OK) s = sk_source_open(out, &source, why);
     if (s != SKALD_OK) return s;
+    out->watch = from->watch;
     s = sk_gguf_measure(size, out, why);
     if (s != SKALD_OK) sk_source_close(out);
     return s;
@@ -130,7 +132,7 @@ static skald_status read_part(sk_files *f, origin *from, uint32_t i, uint32_t *n
         return sk_fail(why, SKALD_FORMAT, "part %u of %u: the file changed while it was read", i + 1, f->n_parts);
     char *header = lay_out_part(&f->part[i], &size, c);
     s = sk_source_read(&f->source[i], header, 0, (size_t)size.header_bytes, why);
-    if (s == SKALD_OK) s = sk_gguf_parse(&f->part[i], header, i, why);
+    if (s == SKALD_OK) s = sk_gguf_parse(&f->part[i], header, i, f->watch, why);
     if (s == SKALD_OK) s = check_part(from, &size, i, why);
     for (uint32_t k = 0; s == SKALD_OK && k < size.n_tensors; k++) f->tensor[(*n_tensors)++] = &f->part[i].tensor[k];
     return s;
@@ -142,8 +144,8 @@ static int name_order(const void *user, uint32_t a, uint32_t b) {
 }
 
 skald_status sk_files_index(sk_files *f, skald_report *why) {
-    for (uint32_t i = 0; i < f->n_tensors; i++) f->by_name[i] = i;
-    sk_sort(f->by_name, f->n_tensors, name_order, f);
+    skald_status status = sk_sort(f->by_name, f->n_tensors, name_order, f, f->watch, why);
+    if (status != SKALD_OK) return status;
     for (uint32_t i = 1; i < f->n_tensors; i++) {
         const sk_gguf_tensor *a = f->tensor[f->by_name[i - 1]], *b = f->tensor[f->by_name[i]];
         if (sk_text_compare(a->name, b->name) != 0) continue;
@@ -171,9 +173,9 @@ static skald_status read_all(sk_files *f, origin *from, skald_report *why) {
 }
 
 skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const skald_source *parts, uint32_t n_parts,
-                           bool map, skald_report *why) {
-    *out = (sk_files){.memory = memory};
-    origin from = {.parts = parts, .n_parts = n_parts, .n_given = n_parts, .map = map};
+                           bool map, sk_watch *watch, skald_report *why) {
+    *out = (sk_files){.memory = memory, .watch = watch};
+    origin from = {.parts = parts, .n_parts = n_parts, .n_given = n_parts, .map = map, .watch = watch};
     if (n_parts == 0 || n_parts > 99999)
         return sk_fail(why, SKALD_ARGUMENT, "skald_source: %u parts are given", n_parts);
     skald_status s = sk_source_part(&from.first, parts, 0, why);

@@ -13,13 +13,14 @@ typedef struct sk_files {
     void *block;                   /* all of the above */
     uint64_t block_bytes;          /* what the allocator was asked for, once */
     const skald_allocator *memory;
+    sk_watch *watch;
 } sk_files;
 
 /* Opens `n_parts` sources, or the first of a split file by path: the others are then found beside it by name. `map` maps
  * those that have a path. One block of kind LOAD is asked for; after a failure nothing is left. A file that changes
- * meanwhile is refused. */
+ * meanwhile is refused. `watch` is asked while they are opened and read; NULL: nobody waits. */
 skald_status sk_files_open(sk_files *out, const skald_allocator *memory, const skald_source *parts, uint32_t n_parts,
-                           bool map, skald_report *why);
+                           bool map, sk_watch *watch, skald_report *why);
 /* Closes the sources that are left and gives the block back. A struct of zeros is nothing. */
 void sk_files_close(sk_files *files);
 

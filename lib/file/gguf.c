@@ -11,7 +11,7 @@
 
 typedef unsigned long long wide;
 
-enum { WINDOW = 8192, SUBJECT = 144, NAMED = 120 };
+enum { WINDOW = 8192, SUBJECT = 144, NAMED = 120, TEXTS = 4096 };
 enum { ALIGNMENT, SPLIT_INDEX, SPLIT_COUNT, SPLIT_TENSORS, SETTINGS }; /* what the reading itself depends on */
 static const uint64_t longest_key = 65535, longest_name = 64;
 static const uint64_t largest_header = 1u << 30, largest_file = (uint64_t)1 << 56;
@@ -25,6 +25,7 @@ typedef struct walk {
     uint64_t window_begin, window_end; /* what of the file the window shows */
     uint64_t at, end;
     skald_status status;
+    sk_watch *watch;
     skald_report *why;
     uint64_t set[SETTINGS];
     char subject[SUBJECT]; /* "key general.name": what the sentence is about, "" before the first */
@@ -64,6 +65,8 @@ static const char *take(walk *w, uint64_t n) {
     w->at += n;
     return p;
 }
+
+static bool goes_on(walk *w) { return (w->status = sk_watch_look(w->watch, w->why)) == SKALD_OK; }
 
 static bool skip(walk *w, uint64_t n) {
     if (!has(w, n)) return false;
@@ -133,22 +136,26 @@ static bool bools(walk *w, uint64_t count) {
     return true;
 }
 
-/* Those that lie in the window whole are passed in a short loop: a vocabulary has a hundred thousand. */
+/* Those that lie in the window whole are passed in a short loop: a vocabulary has a hundred thousand. Returns how many. */
 static uint64_t pass_texts(walk *w, uint64_t count) {
-    if (w->at < w->window_begin || w->at > w->window_end) return count;
-    uint64_t room = w->window_end - w->at, length;
-    for (const char *p = w->window + (w->at - w->window_begin); count && room >= 8; count--) {
+    if (w->at < w->window_begin || w->at > w->window_end) return 0;
+    uint64_t room = w->window_end - w->at, length, n = 0;
+    for (const char *p = w->window + (w->at - w->window_begin); n < count && room >= 8; n++) {
         length = sk_load(p, 8);
         if (length > room - 8) break;
         p += 8 + length, room -= 8 + length;
     }
     w->at = w->window_end - room;
-    return count;
+    return n;
 }
 
 static bool texts(walk *w, uint64_t count) {
-    for (uint64_t length; (count = pass_texts(w, count)) != 0; count--)
-        if (!number(w, &length, 8) || !skip(w, length)) return false;
+    for (uint64_t n, length; count; count -= n) {
+        n = pass_texts(w, count < TEXTS ? count : TEXTS);
+        if (n == 0 && (!number(w, &length, 8) || !skip(w, length))) return false;
+        n += n == 0;
+        if (!goes_on(w)) return false;
+    }
     return true;
 }
 
@@ -193,7 +200,7 @@ static bool entry(walk *w, sk_gguf_entry *out, uint64_t index) {
     if (element == SK_GGUF_ARRAY) return refuse(w, SKALD_FORMAT, "an array of arrays is not allowed");
     e.type = (uint32_t)(e.is_array ? element : type);
     e.value = here(w);
-    if (!values(w, e.type, e.count)) return false;
+    if (!values(w, e.type, e.count) || !goes_on(w)) return false;
     if (w->at > largest_header) return refuse(w, SKALD_UNSUPPORTED, "the header is larger than 1 GiB");
     if (out) *out = e;
     return true;
@@ -232,7 +239,7 @@ static bool tensor(walk *w, sk_gguf_tensor *out, uint64_t index, const sk_gguf_s
     if (t.offset % size->alignment)
         return refuse(w, SKALD_FORMAT, "offset %llu is not a multiple of the alignment %u", (wide)t.offset,
                       size->alignment);
-    if (!tensor_bytes(w, &t, size->file_bytes)) return false;
+    if (!tensor_bytes(w, &t, size->file_bytes) || !goes_on(w)) return false;
     if (w->at > largest_header) return refuse(w, SKALD_UNSUPPORTED, "the header is larger than 1 GiB");
     if (out) *out = t;
     return true;
@@ -303,7 +310,7 @@ skald_status sk_gguf_measure(sk_gguf_size *out, const sk_source *source, skald_r
     if (source->n_bytes < preamble_bytes)
         return sk_fail_at(why, SKALD_FORMAT, source->n_bytes, "not a GGUF file: it ends at byte %llu",
                           (wide)source->n_bytes);
-    walk w = {.source = source, .refill = window, .end = source->n_bytes, .why = why};
+    walk w = {.source = source, .refill = window, .end = source->n_bytes, .watch = source->watch, .why = why};
     header(&w, out, NULL);
     return w.status;
 }
@@ -339,13 +346,9 @@ static int offset_order(const void *user, uint32_t a, uint32_t b) {
     return (tensors[a].offset > tensors[b].offset) - (tensors[a].offset < tensors[b].offset);
 }
 
-static void sorted(uint32_t *index, uint32_t n, sk_order_fn *order, const void *user) {
-    for (uint32_t i = 0; i < n; i++) index[i] = i;
-    sk_sort(index, n, order, user);
-}
-
-static skald_status unique_keys(sk_gguf *g, skald_report *why) {
-    sorted(g->entry_by_key, g->size.n_entries, key_order, g->entry);
+static skald_status unique_keys(sk_gguf *g, sk_watch *watch, skald_report *why) {
+    skald_status status = sk_sort(g->entry_by_key, g->size.n_entries, key_order, g->entry, watch, why);
+    if (status != SKALD_OK) return status;
     for (uint32_t i = 1; i < g->size.n_entries; i++) {
         const sk_gguf_entry *a = &g->entry[g->entry_by_key[i - 1]], *b = &g->entry[g->entry_by_key[i]];
         if (sk_text_compare(a->key, b->key) == 0)
@@ -355,7 +358,7 @@ static skald_status unique_keys(sk_gguf *g, skald_report *why) {
     return SKALD_OK;
 }
 
-static skald_status ranges(sk_gguf *g, uint32_t part, skald_report *why) {
+static skald_status ranges(sk_gguf *g, uint32_t part, sk_watch *watch, skald_report *why) {
     for (uint32_t i = 0; i < g->size.n_tensors; i++) {
         sk_gguf_tensor *t = &g->tensor[i];
         t->part = part;
@@ -365,7 +368,8 @@ static skald_status ranges(sk_gguf *g, uint32_t part, skald_report *why) {
                               SK_TEXT(t->name), (wide)t->n_bytes, (wide)t->offset, (wide)g->size.file_bytes);
     }
     uint32_t *by_offset = g->tensor_by_name; /* sorted by name only afterwards */
-    sorted(by_offset, g->size.n_tensors, offset_order, g->tensor);
+    skald_status status = sk_sort(by_offset, g->size.n_tensors, offset_order, g->tensor, watch, why);
+    if (status != SKALD_OK) return status;
     for (uint32_t i = 1; i < g->size.n_tensors; i++) {
         const sk_gguf_tensor *a = &g->tensor[by_offset[i - 1]], *b = &g->tensor[by_offset[i]];
         if (b->offset - a->offset < a->n_bytes)
@@ -375,8 +379,9 @@ static skald_status ranges(sk_gguf *g, uint32_t part, skald_report *why) {
     return SKALD_OK;
 }
 
-static skald_status unique_names(sk_gguf *g, skald_report *why) {
-    sorted(g->tensor_by_name, g->size.n_tensors, name_order, g->tensor);
+static skald_status unique_names(sk_gguf *g, sk_watch *watch, skald_report *why) {
+    skald_status status = sk_sort(g->tensor_by_name, g->size.n_tensors, name_order, g->tensor, watch, why);
+    if (status != SKALD_OK) return status;
     for (uint32_t i = 1; i < g->size.n_tensors; i++) {
         const sk_gguf_tensor *a = &g->tensor[g->tensor_by_name[i - 1]], *b = &g->tensor[g->tensor_by_name[i]];
         if (sk_text_compare(a->name, b->name) == 0)
@@ -385,20 +390,23 @@ static skald_status unique_names(sk_gguf *g, skald_report *why) {
     return SKALD_OK;
 }
 
-skald_status sk_gguf_parse(sk_gguf *g, const char *header_copy, uint32_t part, skald_report *why) {
-    walk w = {.window = header_copy, .window_end = g->size.header_bytes, .end = g->size.header_bytes, .why = why};
+skald_status sk_gguf_parse(sk_gguf *g, const char *header_copy, uint32_t part, sk_watch *watch, skald_report *why) {
+    walk w = {.window = header_copy,
+              .window_end = g->size.header_bytes,
+              .end = g->size.header_bytes,
+              .watch = watch,
+              .why = why};
     sk_gguf_size seen = {.file_bytes = g->size.file_bytes};
     g->header = header_copy;
     if (!header(&w, &seen, g)) return w.status;
     if (memcmp(&seen, &g->size, sizeof seen) != 0) /* it has no padding */
         return sk_fail(why, SKALD_FORMAT, "the header changed while it was read");
-    skald_status s = unique_keys(g, why);
-    if (s == SKALD_OK) s = ranges(g, part, why);
-    return s == SKALD_OK ? unique_names(g, why) : s;
+    skald_status s = unique_keys(g, watch, why);
+    if (s == SKALD_OK) s = ranges(g, part, watch, why);
+    return s == SKALD_OK ? unique_names(g, watch, why) : s;
 }
 
-void sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from) {
-    memcpy(header, from->header, (size_t)from->size.header_bytes);
+skald_status sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from, sk_watch *watch, skald_report *why) {
     to->header = header;
     for (uint32_t i = 0; i < from->size.n_entries; i++) {
         to->entry[i] = from->entry[i];
@@ -411,4 +419,5 @@ void sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from) {
         to->tensor[i].name.at = header + (from->tensor[i].name.at - from->header);
         to->tensor_by_name[i] = from->tensor_by_name[i];
     }
+    return sk_watch_copy(watch, header, from->header, from->size.header_bytes, why);
 }

@@ -83,9 +83,9 @@ skald_status sk_gguf_measure(sk_gguf_size *out, const sk_source *source, skald_r
 void sk_gguf_layout(sk_gguf *g, const sk_gguf_size *size, sk_carver *c);
 /* Checks `header` and fills the tables that layout has placed. Measured or not, nothing in `header` is believed: it may
  * have changed since. `part` goes into the tensors. */
-skald_status sk_gguf_parse(sk_gguf *g, const char *header, uint32_t part, skald_report *why);
+skald_status sk_gguf_parse(sk_gguf *g, const char *header, uint32_t part, sk_watch *watch, skald_report *why);
 /* Copies a parsed header and its tables to `header` and the room that layout has placed in `to` for the same size. */
-void sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from);
+skald_status sk_gguf_copy(sk_gguf *to, char *header, const sk_gguf *from, sk_watch *watch, skald_report *why);
 
 /* ---- values. A getter answers ABSENT without a sentence when there is no such key, and FORMAT naming the key when the
  * value is of another type or does not fit; *out is then unchanged. */

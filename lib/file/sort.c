@@ -11,12 +11,17 @@ static void sink(uint32_t *index, uint32_t at, uint32_t n, sk_order_fn *order, c
     }
 }
 
-void sk_sort(uint32_t *index, uint32_t n, sk_order_fn *order, const void *user) {
-    for (uint32_t i = n / 2; i-- > 0;) sink(index, i, n, order, user);
-    for (uint32_t end = n; end-- > 1;) {
+skald_status sk_sort(uint32_t *index, uint32_t n, sk_order_fn *order, const void *user, sk_watch *watch,
+                     skald_report *why) {
+    skald_status status = SKALD_OK;
+    for (uint32_t i = 0; i < n; i++) index[i] = i;
+    for (uint32_t i = n / 2; i-- > 0 && status == SKALD_OK; status = sk_watch_look(watch, why))
+        sink(index, i, n, order, user);
+    for (uint32_t end = n; end-- > 1 && status == SKALD_OK; status = sk_watch_look(watch, why)) {
         uint32_t last = index[end];
         index[end] = index[0];
         index[0] = last;
         sink(index, 0, end, order, user);
     }
+    return status;
 }

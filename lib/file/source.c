@@ -6,6 +6,8 @@
 
 typedef unsigned long long wide;
 
+#define PIECE_BYTES ((size_t)1 << 20)
+
 skald_status sk_source_part(skald_source *out, const skald_source *parts, uint32_t index, skald_report *why) {
     static const skald_source defaults = {.size = sizeof defaults};
     if (!parts) return sk_fail(why, SKALD_ARGUMENT, "skald_source: no part is given");
@@ -57,26 +59,32 @@ void sk_source_close(sk_source *source) {
 void sk_source_move(sk_source *to, sk_source *from) {
     *to = *from;
     *from = (sk_source){0};
+    to->watch = NULL;
 }
 
 static bool inside(const sk_source *source, uint64_t offset, uint64_t n_bytes) {
     return offset <= source->n_bytes && n_bytes <= source->n_bytes - offset;
 }
 
+static skald_status read_piece(const sk_source *source, void *to, uint64_t offset, size_t n_bytes, skald_report *why) {
+    skald_status s = source->read ? source->read(source->user, to, offset, n_bytes)
+                                  : sk_os_file_read(&source->file, to, offset, n_bytes);
+    if (s == SKALD_OK) return sk_watch_look(source->watch, why);
+    return sk_fail_at(why, s, offset, "%llu bytes at %llu cannot be read (%s)", (wide)n_bytes, (wide)offset,
+                      skald_status_text(s));
+}
+
 skald_status sk_source_read(const sk_source *source, void *to, uint64_t offset, size_t n_bytes, skald_report *why) {
     if (!inside(source, offset, n_bytes))
         return sk_fail_at(why, SKALD_FORMAT, offset, "the file ends at byte %llu, %llu bytes at %llu are needed",
                           (wide)source->n_bytes, (wide)n_bytes, (wide)offset);
-    if (n_bytes == 0) return SKALD_OK;
-    if (source->view) {
-        memcpy(to, source->view + offset, n_bytes);
-        return SKALD_OK;
+    if (source->view) return sk_watch_copy(source->watch, to, source->view + offset, n_bytes, why);
+    skald_status status = SKALD_OK;
+    for (size_t n; n_bytes && status == SKALD_OK; to = (char *)to + n, offset += n, n_bytes -= n) {
+        n = n_bytes < PIECE_BYTES ? n_bytes : PIECE_BYTES;
+        status = read_piece(source, to, offset, n, why);
     }
-    skald_status s = source->read ? source->read(source->user, to, offset, n_bytes)
-                                  : sk_os_file_read(&source->file, to, offset, n_bytes);
-    if (s == SKALD_OK) return s;
-    return sk_fail_at(why, s, offset, "%llu bytes at %llu cannot be read (%s)", (wide)n_bytes, (wide)offset,
-                      skald_status_text(s));
+    return status;
 }
 
 const void *sk_source_view(const sk_source *source, uint64_t offset, uint64_t n_bytes) {

@@ -22,7 +22,7 @@ static skald_status check_text(const sk_gguf *g, const char *key, const char *wa
 skald_status sk_adapter_file_gguf(sk_adapter_file *out, const skald_allocator *memory, const skald_source *source,
                                   const char *architecture, skald_report *why) {
     *out = (sk_adapter_file){.alpha = 0.0f};
-    skald_status status = sk_files_open(&out->files, memory, source, 1, false, why);
+    skald_status status = sk_files_open(&out->files, memory, source, 1, false, NULL, why);
     const sk_gguf *g = out->files.part;
     if (status == SKALD_OK) status = check_text(g, "general.type", "adapter", why);
     if (status == SKALD_OK) status = check_text(g, "adapter.type", "lora", why);

@@ -346,9 +346,8 @@ typedef struct sk_placing {
 bool sk_place_is_head(const sk_files *files, const char *name);
 /* Finds every role's tensor, checks its shape, and gives it a place. FORMAT or UNSUPPORTED naming the tensor. */
 skald_status sk_place_plan(sk_placing *p, const sk_family *family);
-/* Reads and packs into `buffer`; staging has p->staging_bytes. `progress` may cancel. */
-skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,
-                           const skald_model_options *options);
+/* Reads and packs into `buffer`; staging has p->staging_bytes. CANCELLED by the files' watch. */
+skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging);
 
 /* ---- opening */
 
@@ -369,8 +368,8 @@ skald_status sk_model_open(skald_model **out, skald_runtime *runtime, const skal
                            sk_model_check *check, const skald_source *parts, uint32_t n_parts, skald_report *why);
 
 const skald_allocator *sk_model_memory(const skald_model *model);
-/* The trie of the vocabulary, made when it is asked for first. Any thread. */
-skald_status sk_model_trie(const sk_trie **out, skald_model *model, skald_report *why);
+/* The trie of the vocabulary, made when it is asked for first. CANCELLED by the watch. Any thread. */
+skald_status sk_model_trie(const sk_trie **out, skald_model *model, sk_watch *watch, skald_report *why);
 /* Tells models apart whose sequences are not each other's: by their headers and a sample of each tensor. */
 uint64_t sk_model_fingerprint(const skald_model *model);
 #endif

@@ -14,6 +14,7 @@ typedef struct {
     const sk_device_slot *slot;
     const skald_model_options *options;
     skald_report *why;
+    sk_watch watch;
     sk_files files;
     const sk_family *family;
     sk_config config;
@@ -40,7 +41,7 @@ static skald_status want_vocab_staging(opening *o) {
 
 static skald_status read_vocab(opening *o) {
     if (!o->has_vocab) return SKALD_OK;
-    skald_status status = sk_read_vocab(&o->vocab, o->staging, &o->files.part[0], o->why);
+    skald_status status = sk_read_vocab(&o->vocab, o->staging, &o->files.part[0], &o->watch, o->why);
     o->vocab.split = o->options->split;
     if (status == SKALD_OK && !o->options->vocabulary_only && o->vocab.n_tokens > o->config.n_vocab)
         return sk_fail(o->why, SKALD_FORMAT, "key tokenizer.ggml.tokens: %u tokens, token_embd.weight has %u",
@@ -58,13 +59,21 @@ static const char *carve_text(sk_carver *c, sk_text text) {
     return copy;
 }
 
-static void carve_part(sk_carver *c, sk_gguf *to, const sk_gguf *from) {
+/* Whoever frees a model that was made in part looks at these. */
+static void *carve_zeros(sk_carver *c, uint64_t count, uint64_t size) {
+    void *p = sk_carve(c, count, size, SK_CACHE_LINE);
+    if (p) memset(p, 0, (size_t)(count * size));
+    return p;
+}
+
+static skald_status carve_part(sk_carver *c, skald_model *m, uint32_t index, const opening *o) {
+    const sk_gguf *from = &o->files.part[index];
     sk_gguf part;
     char *header = sk_carve(c, from->size.header_bytes, 1, SK_CACHE_LINE);
     sk_gguf_layout(&part, &from->size, c);
-    if (!c->base) return;
-    sk_gguf_copy(&part, header, from);
-    *to = part;
+    if (!m) return SKALD_OK;
+    m->part[index] = part;
+    return sk_gguf_copy(&m->part[index], header, from, o->files.watch, o->why);
 }
 
 /* Every tensor of every part, with a name that ends in NUL. */
@@ -108,14 +117,17 @@ static skald_status carve_vocab(sk_carver *c, skald_model *m, opening *o) {
 static skald_status carve_model(sk_carver *c, opening *o) {
     const sk_gguf *first = &o->files.part[0];
     const uint32_t n_layers = o->options->vocabulary_only ? 0 : o->config.n_layers;
-    skald_model *m = sk_carve(c, 1, sizeof *m, SK_CACHE_LINE);
-    sk_layer *layers = sk_carve(c, n_layers, sizeof *layers, SK_CACHE_LINE);
-    sk_gguf *parts = sk_carve(c, o->files.n_parts, sizeof *parts, SK_CACHE_LINE);
-    skald_buffer **places = sk_carve(c, o->files.n_parts, sizeof *places, SK_CACHE_LINE);
-    sk_source *sources = sk_carve(c, o->files.n_parts, sizeof *sources, SK_CACHE_LINE);
+    skald_model *m = carve_zeros(c, 1, sizeof *m);
+    sk_layer *layers = carve_zeros(c, n_layers, sizeof *layers);
+    sk_gguf *parts = carve_zeros(c, o->files.n_parts, sizeof *parts);
+    skald_buffer **places = carve_zeros(c, o->files.n_parts, sizeof *places);
+    sk_source *sources = carve_zeros(c, o->files.n_parts, sizeof *sources);
     if (m) m->layers = layers, m->part = parts, m->n_parts = o->files.n_parts, m->config = o->config;
     if (m) m->in_place = places, m->source = sources;
-    for (uint32_t i = 0; i < o->files.n_parts; i++) carve_part(c, m ? &parts[i] : NULL, &o->files.part[i]);
+    for (uint32_t i = 0; i < o->files.n_parts; i++) {
+        skald_status status = carve_part(c, m, i, o);
+        if (status != SKALD_OK) return status;
+    }
     const char *architecture = carve_text(c, text_or_none(first, "general.architecture"));
     const char *name = carve_text(c, text_or_none(first, "general.name"));
     if (m) m->architecture = architecture, m->name = name;
@@ -138,7 +150,7 @@ static bool wraps(const opening *o) { return in_place(o) && o->slot->backend->bu
 
 static skald_status open_files(opening *o, const skald_source *parts, uint32_t n_parts) {
     if (o->options->in_place > 1) return sk_fail(o->why, SKALD_ARGUMENT, "skald_model_options: in_place is 0 or 1");
-    skald_status status = sk_files_open(&o->files, &o->runtime->memory, parts, n_parts, in_place(o), o->why);
+    skald_status status = sk_files_open(&o->files, &o->runtime->memory, parts, n_parts, in_place(o), &o->watch, o->why);
     for (uint32_t i = 0; status == SKALD_OK && in_place(o) && i < o->files.n_parts; i++)
         if (!o->files.source[i].view)
             status = sk_fail(o->why, SKALD_ARGUMENT, "in_place: source %u can only be read, it lies nowhere", i);
@@ -281,7 +293,7 @@ static skald_status load_weights(skald_model *m, opening *o, sk_model_check *che
     if (wraps(o)) status = wrap_files(m, o);
     if (status != SKALD_OK) return status;
     sk_pool_be_patient(m->runtime->pool, true);
-    status = sk_place_load(&o->placing, o->family, m->weights, o->staging, o->options);
+    status = sk_place_load(&o->placing, o->family, m->weights, o->staging);
     sk_pool_be_patient(m->runtime->pool, false);
     for (uint32_t i = 0; status == SKALD_OK && wraps(o) && i < m->n_parts; i++)
         sk_source_move(&m->source[i], &o->files.source[i]);
@@ -301,7 +313,7 @@ static void free_model(skald_model *m) {
 }
 
 static skald_status make(skald_model **out, opening *o, sk_model_check *check) {
-    sk_carver c = {.base = sk_allocate_zeroed(&o->runtime->memory, 1, o->model_bytes, SKALD_MEMORY_HANDLE)};
+    sk_carver c = {.base = sk_allocate(&o->runtime->memory, 1, o->model_bytes, SKALD_MEMORY_HANDLE)};
     if (!c.base)
         return sk_fail(o->why, SKALD_MEMORY, "no memory for the model: %llu bytes", (unsigned long long)o->model_bytes);
     skald_model *m = (skald_model *)(void *)c.base;
@@ -315,6 +327,7 @@ static skald_status make(skald_model **out, opening *o, sk_model_check *check) {
     if (status == SKALD_OK) name_kernels(m, o);
     if (status == SKALD_OK) status = sample_tensors(m, o);
     if (status == SKALD_OK) status = load_weights(m, o, check);
+    if (status == SKALD_OK) status = sk_watch_end(&o->watch, o->why);
     if (status == SKALD_OK) *out = m;
     else free_model(m);
     return status;
@@ -323,6 +336,7 @@ static skald_status make(skald_model **out, opening *o, sk_model_check *check) {
 skald_status sk_model_open(skald_model **out, skald_runtime *runtime, const skald_model_options *options,
                            sk_model_check *check, const skald_source *parts, uint32_t n_parts, skald_report *why) {
     opening o = {.runtime = runtime, .options = options, .why = why};
+    sk_watch_begin(&o.watch, options->progress, options->progress_user, "the load");
     skald_status status = measure(&o, parts, n_parts);
     if (status == SKALD_OK) status = make(out, &o, check);
     close_opening(&o);
@@ -340,11 +354,11 @@ void skald_model_release(skald_model *model) {
 const skald_allocator *sk_model_memory(const skald_model *model) { return &model->runtime->memory; }
 
 /* Two threads may both make one; the second gives its own back. */
-skald_status sk_model_trie(const sk_trie **out, skald_model *m, skald_report *why) {
+skald_status sk_model_trie(const sk_trie **out, skald_model *m, sk_watch *watch, skald_report *why) {
     sk_trie *made = atomic_load(&m->trie), *there = NULL;
     if (!m->vocab) return sk_fail(why, SKALD_UNSUPPORTED, "the model has no tokenizer");
     if (!made) {
-        const skald_status status = sk_trie_create(&made, m->vocab, sk_model_memory(m), why);
+        const skald_status status = sk_trie_create(&made, m->vocab, sk_model_memory(m), watch, why);
         if (status != SKALD_OK) return status;
         if (!atomic_compare_exchange_strong(&m->trie, &there, made)) {
             sk_trie_free(made, sk_model_memory(m));

@@ -1,12 +1,10 @@
 /* Tensors to their places on the device: one walk over the roles that first measures, then packs. */
-#include "base/os/os.h"
 #include "base/report.h"
 #include "model/model.h"
 #include <string.h>
 
-#define PLACE_ALIGNMENT      64u
-#define PROGRESS_NANOSECONDS 1000000u
-#define LARGEST_PAGE         (2u << 20)
+#define PLACE_ALIGNMENT 64u
+#define LARGEST_PAGE    (2u << 20)
 
 /* A role met in the file. `slot` is where its skald_weight or skald_rows goes; scratch while only measuring. */
 typedef struct {
@@ -240,14 +238,11 @@ skald_status sk_place_plan(sk_placing *p, const sk_family *family) {
 typedef struct {
     skald_buffer *buffer;
     void *staging;
-    const skald_model_options *options;
-    uint64_t thread; /* the host's: only there it is told how far the load is */
-    uint64_t next;   /* when it is told again, in nanoseconds */
-    uint64_t all;    /* bytes of the file, and how many are read */
-    atomic_uint_least64_t done;
-    atomic_uint told; /* a failure is in the report already */
-    char *fresh;      /* memory that nobody has written, NULL: not the host's */
-    uint64_t made;    /* bytes of it whose pages there are */
+    sk_watch *watch;
+    atomic_uint failed; /* somebody did, and his are the report and */
+    skald_status status;
+    char *fresh;   /* memory that nobody has written, NULL: not the host's */
+    uint64_t made; /* bytes of it whose pages there are */
 } loading;
 
 typedef struct {
@@ -257,15 +252,6 @@ typedef struct {
     uint64_t row_bytes;
     uint64_t take, every, skip; /* of rows that do not lie together: of each `every` so many, behind `skip` */
 } row_reader;
-
-static skald_status report_progress(loading *l, bool at_once) {
-    if (!l->options->progress) return SKALD_OK;
-    const uint64_t now = sk_os_nanoseconds();
-    if (sk_os_thread() != l->thread || (now < l->next && !at_once)) return SKALD_OK;
-    l->next = now + PROGRESS_NANOSECONDS;
-    float done = l->all ? (float)((double)atomic_load(&l->done) / (double)l->all) : 1.0f;
-    return l->options->progress(l->options->progress_user, done) ? SKALD_CANCELLED : SKALD_OK;
-}
 
 static void make_page(void *arg, uint32_t index) {
     char *fresh = arg;
@@ -285,23 +271,21 @@ static skald_status make_pages(sk_placing *p, loading *l, uint64_t end) {
         const uint32_t some = n < n_threads ? (uint32_t)n : n_threads;
         sk_pool_run(p->pool, team, make_page, l->fresh + l->made, some);
         l->made += some * (uint64_t)LARGEST_PAGE;
-        status = report_progress(l, false);
+        status = sk_watch_look(l->watch, p->why);
     }
     sk_pool_leave(p->pool, team);
     return status;
 }
 
-/* On any worker; the first failure has the report. */
+/* On any worker. */
 static skald_status read_rows(void *self, void *to, uint32_t first, uint32_t n_rows) {
     const row_reader *r = self;
     const uint64_t n = n_rows * r->row_bytes;
     skald_report why = {.size = sizeof why};
-    skald_status status = report_progress(r->load, false);
-    if (status != SKALD_OK) return status;
-    status = sk_files_read(r->placing->files, to, r->tensor, first * r->row_bytes, (size_t)n, &why);
-    atomic_fetch_add(&r->load->done, n);
-    if (status != SKALD_OK && !atomic_exchange(&r->load->told, 1))
-        sk_fail_at(r->placing->why, status, why.offset, "%s", why.text);
+    skald_status status = sk_files_read(r->placing->files, to, r->tensor, first * r->row_bytes, (size_t)n, &why);
+    atomic_fetch_add(&r->load->watch->done, n);
+    if (status != SKALD_OK && !atomic_exchange(&r->load->failed, 1))
+        r->load->status = sk_fail_at(r->placing->why, status, why.offset, "%s", why.text);
     return status;
 }
 
@@ -387,15 +371,13 @@ static skald_status load_frequencies(sk_placing *p, loading *l) {
     return status;
 }
 
-skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging,
-                           const skald_model_options *options) {
-    loading l = {.buffer = buffer, .staging = staging, .options = options, .thread = sk_os_thread()};
+skald_status sk_place_load(sk_placing *p, const sk_family *family, skald_buffer *buffer, void *staging) {
+    loading l = {.buffer = buffer, .staging = staging, .watch = p->files->watch};
     l.fresh = p->backend->buffer_address(buffer);
-    for (uint32_t i = 0; i < p->files->n_tensors; i++) l.all += p->files->tensor[i]->n_bytes;
+    for (uint32_t i = 0; i < p->files->n_tensors; i++) l.watch->all += p->files->tensor[i]->n_bytes;
     skald_status status = walk(p, family, load_one, &l);
     if (status == SKALD_OK) status = load_frequencies(p, &l);
-    if (status == SKALD_OK) status = report_progress(&l, true);
-    if (status == SKALD_CANCELLED) return sk_fail(p->why, status, "the load was cancelled");
+    if (atomic_load(&l.failed)) return l.status;
     if (!p->trunk->head.buffer) p->trunk->head = p->trunk->embedding;
     return status;
 }

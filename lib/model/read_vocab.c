@@ -98,11 +98,16 @@ skald_status sk_read_vocab_room(uint64_t *n_bytes, const sk_gguf *g, skald_repor
 
 /* ---- reading */
 
-static void fill_strings(sk_string *to, sk_gguf_array texts) {
-    for (uint64_t i = 0, n = texts.count; i < n; i++) {
+#define OFTEN 1024u /* elements between two looks at the watch: a tenth of a millisecond */
+
+static skald_status fill_strings(sk_string *to, sk_gguf_array texts, sk_watch *watch, skald_report *why) {
+    skald_status status = SKALD_OK;
+    for (uint64_t i = 0, n = texts.count; i < n && status == SKALD_OK; i++) {
         sk_text text = sk_gguf_next_text(&texts);
         to[i] = (sk_string){text.at, text.length};
+        if (i % OFTEN == 0) status = sk_watch_look(watch, why);
     }
+    return status;
 }
 
 /* Ids by what they are for; -1 in a file means none. */
@@ -173,14 +178,15 @@ static skald_status read_rest(sk_vocab_source *source, const sk_gguf *g, skald_r
     return status == SKALD_OK ? read_roles(source, g, why) : status;
 }
 
-skald_status sk_read_vocab(sk_vocab_source *source, void *block, const sk_gguf *g, skald_report *why) {
+skald_status sk_read_vocab(sk_vocab_source *source, void *block, const sk_gguf *g, sk_watch *watch, skald_report *why) {
     arrays a;
     sk_carver c = {.base = block};
     skald_status status = find_arrays(&a, g, why);
     if (status != SKALD_OK) return status;
     const room r = carve(&c, &a);
-    fill_strings(r.tokens, a.tokens);
-    fill_strings(r.merges, a.merges);
+    status = fill_strings(r.tokens, a.tokens, watch, why);
+    if (status == SKALD_OK) status = fill_strings(r.merges, a.merges, watch, why);
+    if (status != SKALD_OK) return status;
     for (uint64_t i = 0; i < a.types.count; i++) r.types[i] = (int32_t)sk_gguf_integer_at(&a.types, i);
     for (uint64_t i = 0; i < a.scores.count; i++) r.scores[i] = sk_gguf_float_at(&a.scores, i);
     *source = (sk_vocab_source){.kind = a.kind,
@@ -196,6 +202,7 @@ skald_status sk_read_vocab(sk_vocab_source *source, void *block, const sk_gguf *
                                 .remove_spaces = -1,
                                 .charsmap = {a.charsmap.at, a.charsmap.count},
                                 .lowercase = -1,
-                                .strip_accents = -1};
+                                .strip_accents = -1,
+                                .watch = watch};
     return read_rest(source, g, why);
 }

@@ -8,5 +8,5 @@
 skald_status sk_read_vocab_room(uint64_t *n_bytes, const sk_gguf *g, skald_report *why);
 
 /* Fills `source` with arrays in `room` and texts in the header. UNSUPPORTED, FORMAT: naming the key. */
-skald_status sk_read_vocab(sk_vocab_source *source, void *room, const sk_gguf *g, skald_report *why);
+skald_status sk_read_vocab(sk_vocab_source *source, void *room, const sk_gguf *g, sk_watch *watch, skald_report *why);
 #endif

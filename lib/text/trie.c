@@ -4,6 +4,8 @@
 #include "text/sorted.h"
 #include <string.h>
 
+#define OFTEN 1024u /* tokens between two looks at the watch: a tenth of a millisecond */
+
 bool sk_trie_writes(const sk_vocab *v, uint32_t id) {
     const uint32_t type = v->type[id], n = sk_vocab_length(v, id);
     const bool text = type == SK_TOKEN_NORMAL || type == SK_TOKEN_USER || type == SK_TOKEN_BYTE;
@@ -33,16 +35,19 @@ static void add(sk_trie *t, const sk_vocab *v, uint32_t *open, uint32_t at, uint
     if (n == 1) t->alone[v->bytes[v->start[id]]] = true;
 }
 
-static void fill(sk_trie *t, const sk_vocab *v) {
+static skald_status fill(sk_trie *t, const sk_vocab *v, sk_watch *watch, skald_report *why) {
     uint32_t open[SK_TRIE_LONGEST];
+    skald_status status = SKALD_OK;
     t->n_nodes = 0;
-    for (uint32_t i = 0, n = 0; i < t->n_ids; n = sk_vocab_length(v, t->ids[i++])) {
+    for (uint32_t i = 0, n = 0; i < t->n_ids && status == SKALD_OK; n = sk_vocab_length(v, t->ids[i++])) {
         const uint32_t shared = i ? common(v, t->ids[i - 1], t->ids[i]) : 0;
         close_nodes(t, open, n, shared);
         add(t, v, open, i, shared);
+        if (i % OFTEN == 0) status = sk_watch_look(watch, why);
     }
     if (t->n_ids) close_nodes(t, open, sk_vocab_length(v, t->ids[t->n_ids - 1]), 0);
     t->first[t->n_nodes] = t->n_ids;
+    return status;
 }
 
 static sk_trie *layout(sk_carver *c, uint32_t n_ids, uint32_t n_nodes) {
@@ -57,29 +62,48 @@ static sk_trie *layout(sk_carver *c, uint32_t n_ids, uint32_t n_nodes) {
     return t;
 }
 
-skald_status sk_trie_create(sk_trie **out, const sk_vocab *v, const skald_allocator *memory, skald_report *why) {
-    uint32_t n_ids = 0, n_nodes = 0;
-    uint32_t *ids = sk_allocate(memory, v->n_tokens, sizeof *ids, SKALD_MEMORY_LOAD);
-    *out = NULL;
-    if (!ids) return sk_fail(why, SKALD_MEMORY, "no memory to sort a vocabulary of %u", v->n_tokens);
-    for (uint32_t id = 0; id < v->n_tokens; id++)
-        if (sk_trie_writes(v, id)) ids[n_ids++] = id;
-    sk_sort_tokens(v, ids, n_ids);
-    for (uint32_t i = 0; i < n_ids; i++)
-        n_nodes += sk_vocab_length(v, ids[i]) - (i ? common(v, ids[i - 1], ids[i]) : 0);
+static skald_status count_nodes(uint32_t *n_nodes, const sk_vocab *v, const uint32_t *ids, uint32_t n_ids,
+                                sk_watch *watch, skald_report *why) {
+    skald_status status = SKALD_OK;
+    *n_nodes = 0;
+    for (uint32_t i = 0; i < n_ids && status == SKALD_OK; i++) {
+        *n_nodes += sk_vocab_length(v, ids[i]) - (i ? common(v, ids[i - 1], ids[i]) : 0);
+        if (i % OFTEN == 0) status = sk_watch_look(watch, why);
+    }
+    return status;
+}
+
+static skald_status make(sk_trie **out, const sk_vocab *v, const skald_allocator *memory, const uint32_t *ids,
+                         uint32_t n_ids, sk_watch *watch, skald_report *why) {
+    uint32_t n_nodes;
+    skald_status status = count_nodes(&n_nodes, v, ids, n_ids, watch, why);
+    if (status != SKALD_OK) return status;
     sk_carver c = {0};
     layout(&c, n_ids, n_nodes);
     const uint64_t bytes = c.broken ? UINT64_MAX : c.used;
     c = (sk_carver){.base = sk_allocate(memory, 1, bytes, SKALD_MEMORY_HANDLE)};
     sk_trie *t = c.base ? layout(&c, n_ids, n_nodes) : NULL;
-    if (t) {
-        t->block_bytes = bytes;
-        memcpy(t->ids, ids, n_ids * sizeof *ids);
-        fill(t, v);
-    }
+    if (!t) return sk_fail(why, SKALD_MEMORY, "no memory for a trie of %u nodes", n_nodes);
+    t->block_bytes = bytes;
+    memcpy(t->ids, ids, n_ids * sizeof *ids);
+    status = fill(t, v, watch, why);
+    if (status == SKALD_OK) *out = t;
+    else sk_trie_free(t, memory);
+    return status;
+}
+
+skald_status sk_trie_create(sk_trie **out, const sk_vocab *v, const skald_allocator *memory, sk_watch *watch,
+                            skald_report *why) {
+    uint32_t n_ids = 0;
+    uint32_t *ids = sk_allocate(memory, v->n_tokens, sizeof *ids, SKALD_MEMORY_LOAD);
+    *out = NULL;
+    if (!ids) return sk_fail(why, SKALD_MEMORY, "no memory to sort a vocabulary of %u", v->n_tokens);
+    for (uint32_t id = 0; id < v->n_tokens; id++)
+        if (sk_trie_writes(v, id)) ids[n_ids++] = id;
+    skald_status status = sk_sort_tokens(v, ids, n_ids, watch, why);
+    if (status == SKALD_OK) status = make(out, v, memory, ids, n_ids, watch, why);
     sk_release(memory, ids, (uint64_t)v->n_tokens * sizeof *ids);
-    *out = t;
-    return t ? SKALD_OK : sk_fail(why, SKALD_MEMORY, "no memory for a trie of %u nodes", n_nodes);
+    return status;
 }
 
 void sk_trie_free(sk_trie *t, const skald_allocator *memory) {

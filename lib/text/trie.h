@@ -23,7 +23,9 @@ typedef struct sk_trie {
 
 /* Whether a token writes text and is in the trie. */
 bool sk_trie_writes(const sk_vocab *vocab, uint32_t id);
-/* Of the tokens that write text: normal ones, bytes, the user's own; not those at which generation stops. In one block. */
-skald_status sk_trie_create(sk_trie **out, const sk_vocab *vocab, const skald_allocator *memory, skald_report *why);
+/* Of the tokens that write text: normal ones, bytes, the user's own; not those at which generation stops. In one block.
+ * CANCELLED by the watch, which may be NULL. */
+skald_status sk_trie_create(sk_trie **out, const sk_vocab *vocab, const skald_allocator *memory, sk_watch *watch,
+                            skald_report *why);
 void sk_trie_free(sk_trie *trie, const skald_allocator *memory);
 #endif

@@ -10,7 +10,12 @@
 #define MOST_TOKENS     (1u << 24)
 #define LONGEST_CHAIN   4096u /* slots looked at for one key; a file made to collide is refused, not waited for */
 #define LONGEST_SPECIAL 1024u
+#define OFTEN           1024u /* elements between two looks at the watch: at most some tenths of a millisecond */
 #define LONGEST_PIECE   1024u /* looked up with each pair of neighbours that it may come from */
+
+static skald_status look(const sk_vocab_source *source, uint32_t i, skald_report *why) {
+    return i % OFTEN ? SKALD_OK : sk_watch_look(source->watch, why);
+}
 
 /* ---- token bytes to id (FNV-1a, then mixed for the low bits) */
 
@@ -108,7 +113,7 @@ static bool is_special(uint32_t type) {
 /* U+2581 in a text is a space. */
 static bool marks_spaces(const sk_vocab *v) { return v->kind == SK_VOCAB_PIECE_BPE || v->kind == SK_VOCAB_UNIGRAM; }
 
-static skald_status add_specials(sk_vocab *v, skald_report *why) {
+static skald_status add_specials(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
     uint32_t n = 0;
     for (uint32_t id = 0; id < v->n_tokens; id++) {
         if (!is_special(v->type[id]) || sk_vocab_length(v, id) == 0) continue;
@@ -121,8 +126,7 @@ static skald_status add_specials(sk_vocab *v, skald_report *why) {
     if (marks_spaces(v) && v->special_begins[' ' / 8] >> ' ' % 8 & 1)
         v->special_begins[0xe2 / 8] |= (uint8_t)(1u << 0xe2 % 8); /* of U+2581 */
     v->n_special = n;
-    sk_sort_tokens(v, v->special, n);
-    return SKALD_OK;
+    return sk_sort_tokens(v, v->special, n, source->watch, why);
 }
 
 /* The byte at `at`, and how many bytes of the text it takes: U+2581 is a space where spaces are spelled so. */
@@ -243,12 +247,14 @@ static sk_alphabet alphabet_of(const sk_vocab *v, uint32_t type) {
 }
 
 /* Enters what words are made of. Of equal bytes the lowest id counts, but a normal token before a user's. */
-static skald_status enter_tokens(sk_vocab *v, skald_report *why) {
-    skald_status s = SKALD_OK;
+static skald_status enter_tokens(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
     const bool bytes = v->kind == SK_VOCAB_BYTE_BPE;
-    memset(v->token_slot, 0, (v->token_mask + (size_t)1) * sizeof *v->token_slot);
-    for (uint32_t id = 0; id < v->n_tokens && s == SKALD_OK; id++)
+    const uint64_t n_bytes = (v->token_mask + 1ull) * sizeof *v->token_slot;
+    skald_status s = sk_watch_fill(source->watch, v->token_slot, 0, n_bytes, why);
+    for (uint32_t id = 0; id < v->n_tokens && s == SKALD_OK; id++) {
         if (v->type[id] == SK_TOKEN_NORMAL || (bytes && v->type[id] == SK_TOKEN_BYTE)) s = add_token(v, id, why);
+        if (s == SKALD_OK) s = look(source, id, why);
+    }
     for (uint32_t id = 0; id < v->n_tokens && s == SKALD_OK && bytes; id++)
         if (v->type[id] == SK_TOKEN_USER) s = add_token(v, id, why);
     return s;
@@ -272,10 +278,12 @@ static skald_status fill_tokens(sk_vocab *v, const sk_vocab_source *source, skal
         v->start[id] = end;
         end += sk_unspell(v->bytes + end, alphabet_of(v, type), source->tokens[id].text, source->tokens[id].n_bytes);
         if (type == SK_TOKEN_NORMAL && end - v->start[id] > v->longest) v->longest = end - v->start[id];
+        skald_status s = look(source, id, why);
+        if (s != SKALD_OK) return s;
     }
     v->start[v->n_tokens] = end;
-    skald_status s = enter_tokens(v, why);
-    find_bytes(v);
+    skald_status s = enter_tokens(v, source, why);
+    if (s == SKALD_OK) find_bytes(v);
     return s;
 }
 
@@ -308,7 +316,8 @@ static bool is_piece(const sk_vocab *v, uint32_t id) {
 }
 
 /* The pieces in order of their bytes: first by the first byte, then each of those 256 by the others. */
-static void sort_pieces(sk_vocab *v) {
+static skald_status sort_pieces(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
+    skald_status s = SKALD_OK;
     uint32_t at[256];
     memset(v->first, 0, 257 * sizeof *v->first);
     for (uint32_t id = 0; id < v->n_tokens; id++)
@@ -316,33 +325,38 @@ static void sort_pieces(sk_vocab *v) {
     for (uint32_t b = 0; b < 256; b++) at[b] = v->first[b + 1] += v->first[b];
     for (uint32_t id = v->n_tokens; id-- > 0;)
         if (is_piece(v, id)) v->sorted[--at[v->bytes[v->start[id]]]] = id;
-    for (uint32_t b = 0; b < 256; b++) sk_sort_tokens(v, v->sorted + v->first[b], v->first[b + 1] - v->first[b]);
+    for (uint32_t b = 0; b < 256 && s == SKALD_OK; b++)
+        s = sk_sort_tokens(v, v->sorted + v->first[b], v->first[b + 1] - v->first[b], source->watch, why);
+    return s;
 }
 
 /* An unknown character costs 10 more than the worst piece, as in SentencePiece. */
-static void fill_unigram(sk_vocab *v, const sk_vocab_source *source) {
+static skald_status fill_unigram(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
     float least = FLT_MAX;
     for (uint32_t id = 0; id < v->n_tokens; id++) {
         v->score[id] = source->scores[id];
         if (v->type[id] == SK_TOKEN_NORMAL && v->score[id] < least) least = v->score[id];
     }
     v->unknown_score = least - 10.0f;
-    sort_pieces(v);
+    return sort_pieces(v, source, why);
 }
 
 static skald_status fill_pieces(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
+    skald_status s = SKALD_OK;
     if (!source->scores) return sk_fail(why, SKALD_FORMAT, "tokens without scores");
     for (uint32_t b = 0; b < 256; b++) {
         memset(v->joins + b * 32, 0, 32);
         memset(v->joins + b * 32 + 0x80 / 8, 0xff, 0x40 / 8); /* inside a character */
     }
     for (uint32_t id = 0; id < v->n_tokens; id++) {
-        skald_status s = check_piece(v, source, id, why);
+        s = check_piece(v, source, id, why);
+        if (s == SKALD_OK) s = look(source, id, why);
         if (s != SKALD_OK) return s;
         if (v->kind == SK_VOCAB_PIECE_BPE) v->rank[id] = rank_of(source->scores[id]);
         if (v->type[id] == SK_TOKEN_NORMAL) add_joins(v, id);
     }
-    if (v->kind == SK_VOCAB_UNIGRAM) fill_unigram(v, source);
+    if (v->kind == SK_VOCAB_UNIGRAM) s = fill_unigram(v, source, why);
+    if (s != SKALD_OK) return s;
     if (v->n_map) memcpy(v->map, source->charsmap.text, (size_t)v->n_map);
     if (sk_charsmap_open(&v->charsmap, v->map, v->n_map)) return SKALD_OK;
     return sk_fail(why, SKALD_FORMAT, "precompiled_charsmap: its sizes do not fit");
@@ -360,9 +374,12 @@ static skald_status fill_roles(sk_vocab *v, const sk_vocab_source *source, skald
 }
 
 static skald_status fill_merges(sk_vocab *v, const sk_vocab_source *source, skald_report *why) {
-    skald_status s = SKALD_OK;
-    memset(v->merge_slot, 0xff, (v->merge_mask + (size_t)1) * sizeof *v->merge_slot);
-    for (uint32_t i = 0; i < source->n_merges && s == SKALD_OK; i++) s = add_merge(v, i, source->merges[i], why);
+    const uint64_t n_bytes = (v->merge_mask + 1ull) * sizeof *v->merge_slot;
+    skald_status s = sk_watch_fill(source->watch, v->merge_slot, 0xff, n_bytes, why);
+    for (uint32_t i = 0; i < source->n_merges && s == SKALD_OK; i++) {
+        s = add_merge(v, i, source->merges[i], why);
+        if (s == SKALD_OK) s = look(source, i, why);
+    }
     return s;
 }
 
@@ -388,7 +405,7 @@ skald_status sk_vocab_fill(sk_vocab *v, const sk_vocab_source *source, skald_rep
     sk_pre pre;
     skald_status s = find_pre(&pre, source, why);
     if (s == SKALD_OK) s = fill_tokens(v, source, why);
-    if (s == SKALD_OK) s = add_specials(v, why);
+    if (s == SKALD_OK) s = add_specials(v, source, why);
     if (s == SKALD_OK) s = fill_roles(v, source, why);
     if (s == SKALD_OK && by_bytes(source)) s = fill_merges(v, source, why);
     if (s == SKALD_OK && by_pieces(source)) s = fill_pieces(v, source, why);

@@ -7,6 +7,7 @@
 #ifndef SK_TEXT_VOCAB_H
 #define SK_TEXT_VOCAB_H
 #include "base/memory.h"
+#include "base/watch.h"
 #include "text/charsmap.h"
 #include "text/chat.h"
 #include "text/pre.h"
@@ -54,6 +55,7 @@ typedef struct sk_vocab_source {
     int32_t remove_spaces;            /* of the same: none at the ends, one between words */
     sk_string charsmap;               /* of the same: what characters become (charsmap.h); may be empty */
     int32_t lowercase, strip_accents; /* of WORDPIECE */
+    sk_watch *watch;                  /* asked meanwhile; NULL: nobody waits */
 } sk_vocab_source;
 
 typedef struct sk_vocab_merge {
@@ -97,7 +99,7 @@ typedef struct sk_vocab {
 
 /* Takes the memory that fill writes. UNSUPPORTED: an unknown kind or pre-tokenizer. FORMAT: sizes out of bounds. */
 skald_status sk_vocab_lay_out(sk_vocab *vocab, sk_carver *carver, const sk_vocab_source *source, skald_report *why);
-/* FORMAT: a type, role, score or merge that cannot be; the sentence names it. */
+/* FORMAT: a type, role, score or merge that cannot be; the sentence names it. CANCELLED by the watch. */
 skald_status sk_vocab_fill(sk_vocab *vocab, const sk_vocab_source *source, skald_report *why);
 
 static inline uint32_t sk_vocab_length(const sk_vocab *v, uint32_t id) { return v->start[id + 1] - v->start[id]; }

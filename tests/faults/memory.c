@@ -235,7 +235,7 @@ static adapter_bytes adapter; /* made for the model once, with memory of the tes
 static void write_adapter(void) {
     sk_files files;
     const skald_source source = {.size = sizeof source, .path = WORLD_MODEL};
-    CHECK_EQUAL(sk_files_open(&files, &sk_libc_allocator, &source, 1, false, NULL), SKALD_OK);
+    CHECK_EQUAL(sk_files_open(&files, &sk_libc_allocator, &source, 1, false, NULL, NULL), SKALD_OK);
     adapter = adapter_write(&files, &(adapter_shape){.seed = 1, .rank = 4, .alpha = 8, .type = SKALD_F16, .every = 1},
                             "llama");
     sk_files_close(&files);

@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes) {
     skald_source source = {.size = sizeof source, .bytes = bytes, .n_bytes = n_bytes};
     skald_report why = {.size = sizeof why};
     sk_files f;
-    skald_status s = sk_files_open(&f, &sk_libc_allocator, &source, 1, 0, &why);
+    skald_status s = sk_files_open(&f, &sk_libc_allocator, &source, 1, 0, NULL, &why);
     if (s != SKALD_OK) {
         PROMISE(f.block == NULL && why.status == s && why.text[0] && memchr(why.text, 0, sizeof why.text));
         PROMISE(s == SKALD_FORMAT || s == SKALD_UNSUPPORTED);

@@ -198,7 +198,7 @@ int main(int argc, char **argv) {
         if (argc > 1 && strcmp(argv[1], s.name)) continue;
         s.bytes = read_file(s.name, "model-f32.gguf", &s.n_bytes);
         const skald_source source = {.size = sizeof source, .bytes = s.bytes, .n_bytes = s.n_bytes};
-        session_must(sk_files_open(&s.files, &sk_libc_allocator, &source, 1, false, NULL), s.name,
+        session_must(sk_files_open(&s.files, &sk_libc_allocator, &source, 1, false, NULL, NULL), s.name,
                      &(skald_report){.size = sizeof(skald_report)});
         for (uint32_t t = 0; t < N_TOKENS; t++) s.tokens[t] = (int32_t)(sk_random(9, t, 0) * 200);
         want_merged(&s);

@@ -20,7 +20,7 @@ static void open_adapters(skald_adapter **adapters, skald_model *model) {
     static const uint32_t rank[N_ADAPTERS] = {1, 4, 40};
     const skald_source path = {.size = sizeof path, .path = WORLD_MODEL};
     sk_files files;
-    CHECK_EQUAL(sk_files_open(&files, &sk_libc_allocator, &path, 1, false, NULL), SKALD_OK);
+    CHECK_EQUAL(sk_files_open(&files, &sk_libc_allocator, &path, 1, false, NULL, NULL), SKALD_OK);
     for (uint32_t i = 0; i < N_ADAPTERS; i++) {
         const adapter_shape shape = {.seed = i + 1, .rank = rank[i], .alpha = 8, .type = SKALD_F16, .every = 1};
         adapter_bytes file = adapter_write(&files, &shape, "llama");

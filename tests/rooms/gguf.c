@@ -110,7 +110,7 @@ static void check_source(const skald_source *source, uint64_t alignment, const c
     skald_report why = {.size = sizeof why};
     sk_files f;
     count = (counting){0};
-    skald_status s = sk_files_open(&f, &memory, source, 1, 0, &why);
+    skald_status s = sk_files_open(&f, &memory, source, 1, 0, NULL, &why);
     if (!CHECK_SAID(s == SKALD_OK, "%s: %s", note, why.text)) return;
     CHECK(count.live == f.block_bytes && count.peak == f.block_bytes);
     CHECK_EQUAL(f.part[0].size.n_entries, alignment == 32 ? 18 : 19);
@@ -147,7 +147,7 @@ static void check_not_finite(void) {
         skald_source from = sample_source(&s);
         for (size_t at = 0, n = strlen(bad[i].key); at + n < s.n_bytes; at++)
             if (memcmp(s.bytes + at, bad[i].key, n) == 0) sk_store(s.bytes + at + n + 4, bad[i].value, bad[i].n_bytes);
-        if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, &why) == SKALD_OK)) continue;
+        if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, NULL, &why) == SKALD_OK)) continue;
         CHECK(sk_gguf_f32(&f.part[0], bad[i].key, &out, &why) == SKALD_FORMAT && strstr(why.text, bad[i].key) &&
               out == 77);
         sk_files_close(&f);
@@ -220,7 +220,7 @@ static void check_read_failures(void) {
         skald_report why = {.size = sizeof why};
         sk_files f;
         count = (counting){0};
-        skald_status got = sk_files_open(&f, &memory, &from, 1, 0, &why);
+        skald_status got = sk_files_open(&f, &memory, &from, 1, 0, NULL, &why);
         CHECK(got == SKALD_DEVICE && strstr(why.text, "cannot be read"));
         CHECK(count.live == 0 && f.block == NULL);
     }
@@ -238,14 +238,14 @@ static void check_bad_sources(void) {
                           {.size = 3, .path = "x"},
                           {.size = 8, .path = "x"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK_SAID(sk_files_open(&f, &memory, &bad[i], 1, 0, &why) == SKALD_ARGUMENT, "bad source %zu", i);
-    CHECK_EQUAL(sk_files_open(&f, &memory, bad, 0, 0, &why), SKALD_ARGUMENT);
-    CHECK_EQUAL(sk_files_open(&f, &memory, NULL, 1, 0, &why), SKALD_ARGUMENT);
+        CHECK_SAID(sk_files_open(&f, &memory, &bad[i], 1, 0, NULL, &why) == SKALD_ARGUMENT, "bad source %zu", i);
+    CHECK_EQUAL(sk_files_open(&f, &memory, bad, 0, 0, NULL, &why), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_files_open(&f, &memory, NULL, 1, 0, NULL, &why), SKALD_ARGUMENT);
     bad[0].path = SK_TEST_BIN "/no-such-file.gguf";
-    CHECK_EQUAL(sk_files_open(&f, &memory, bad, 1, 0, &why), SKALD_READ);
+    CHECK_EQUAL(sk_files_open(&f, &memory, bad, 1, 0, NULL, &why), SKALD_READ);
     CHECK(strstr(why.text, "no-such-file") != NULL);
     bad[0].path = SK_TEST_BIN;
-    CHECK_EQUAL(sk_files_open(&f, &memory, bad, 1, 0, &why), SKALD_READ);
+    CHECK_EQUAL(sk_files_open(&f, &memory, bad, 1, 0, NULL, &why), SKALD_READ);
 
     /* a struct from a newer header: a longer stride is walked, an unknown option that is set is refused */
     sample s;
@@ -257,7 +257,7 @@ static void check_bad_sources(void) {
     newer.known.size = sizeof newer;
     check_source(&newer.known, 32, "newer struct");
     newer.unknown = 1;
-    CHECK_EQUAL(sk_files_open(&f, &memory, &newer.known, 1, 0, &why), SKALD_ARGUMENT);
+    CHECK_EQUAL(sk_files_open(&f, &memory, &newer.known, 1, 0, NULL, &why), SKALD_ARGUMENT);
 }
 
 /* ---- split files */
@@ -283,7 +283,7 @@ static void check_merged(const skald_source *parts, uint32_t n_parts, const char
     skald_report why = {.size = sizeof why};
     sk_files f;
     count = (counting){0};
-    skald_status s = sk_files_open(&f, &memory, parts, n_parts, 0, &why);
+    skald_status s = sk_files_open(&f, &memory, parts, n_parts, 0, NULL, &why);
     if (!CHECK_SAID(s == SKALD_OK, "%s: %s", note, why.text)) return;
     CHECK(f.n_parts == 3 && f.n_tensors == 6 && count.peak == f.block_bytes);
     for (uint32_t i = 0; i < 6; i++) {
@@ -305,7 +305,7 @@ static void refuse_parts(const skald_source *parts, uint32_t n_parts, const char
     skald_report why = {.size = sizeof why};
     sk_files f;
     count = (counting){0};
-    skald_status s = sk_files_open(&f, &memory, parts, n_parts, 0, &why);
+    skald_status s = sk_files_open(&f, &memory, parts, n_parts, 0, NULL, &why);
     CHECK_SAID(s == SKALD_FORMAT && strstr(why.text, word), "\"%s\" expected, %d \"%s\"", word, s, why.text);
     CHECK_EQUAL(count.live, 0);
 }
@@ -393,7 +393,7 @@ static void check_many(void) {
     }
     CHECK_EQUAL(sk_gguf_finish(&w, NULL), SKALD_OK);
     skald_source from = {.size = sizeof from, .bytes = m.bytes, .n_bytes = m.n_bytes};
-    if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, NULL) == SKALD_OK)) return;
+    if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, NULL, NULL) == SKALD_OK)) return;
     for (uint32_t i = 0, got = 0; i < MANY; i++) {
         sk_format(key, sizeof key, "key.%u", i);
         CHECK(sk_gguf_u32(&f.part[0], key, &got, NULL) == SKALD_OK && got == i);
@@ -411,15 +411,15 @@ static void check_second_parse(void) {
     skald_report why = {.size = sizeof why};
     sample_make(&s, 32);
     skald_source from = sample_source(&s);
-    if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, &why) == SKALD_OK)) return;
+    if (!CHECK(sk_files_open(&f, &memory, &from, 1, 0, NULL, &why) == SKALD_OK)) return;
     sk_gguf_layout(&again, &f.part[0].size, &c);
     char *header = sk_carve(&c, again.size.header_bytes, 1, 1);
     memcpy(header, f.part[0].header, (size_t)again.size.header_bytes);
     sk_files_close(&f);
-    CHECK_EQUAL(sk_gguf_parse(&again, header, 0, &why), SKALD_OK);
+    CHECK_EQUAL(sk_gguf_parse(&again, header, 0, NULL, &why), SKALD_OK);
     check_values(&again);
     header[16]--; /* one key less */
-    CHECK_EQUAL(sk_gguf_parse(&again, header, 0, &why), SKALD_FORMAT);
+    CHECK_EQUAL(sk_gguf_parse(&again, header, 0, NULL, &why), SKALD_FORMAT);
     CHECK(strstr(why.text, "changed") != NULL);
 }
 

@@ -26,7 +26,7 @@ static skald_status open_bytes(const char *bytes, size_t n_bytes, skald_report *
         sk_files f;
         count = (counting){0};
         *why = (skald_report){.size = sizeof *why, .offset = UINT64_MAX};
-        got[i] = sk_files_open(&f, &memory, &from[i], 1, 0, why);
+        got[i] = sk_files_open(&f, &memory, &from[i], 1, 0, NULL, why);
         CHECK(got[i] == SKALD_OK || f.block == NULL);
         sk_files_close(&f);
         CHECK_EQUAL(count.live, 0);
@@ -287,7 +287,7 @@ static void check_changing(void) {
             skald_source from = {.size = sizeof from, .read = changing_read, .user = &c, .n_bytes = good.n_bytes};
             sk_files f;
             count = (counting){0};
-            skald_status got = sk_files_open(&f, &memory, &from, 1, 0, NULL);
+            skald_status got = sk_files_open(&f, &memory, &from, 1, 0, NULL, NULL);
             CHECK_SAID(c.reads_left >= 0 ? got == SKALD_OK : got != SKALD_OK, "%s after %d reads", bends[i].note,
                        reads);
             sk_files_close(&f);
@@ -306,7 +306,7 @@ static void check_growing(void) {
         skald_report why = {.size = sizeof why};
         sk_files f;
         count = (counting){0};
-        skald_status got = sk_files_open(&f, &memory, &from, 1, 0, &why);
+        skald_status got = sk_files_open(&f, &memory, &from, 1, 0, NULL, &why);
         CHECK_SAID(got == SKALD_FORMAT && (reads > 1 || strstr(why.text, "changed")), "%d \"%s\"", got, why.text);
         CHECK_EQUAL(count.live, 0);
     }
@@ -320,7 +320,7 @@ static void check_lying_length(void) {
     skald_source from = {.size = sizeof from, .read = changing_read, .user = &c, .n_bytes = UINT64_MAX};
     skald_report why = {.size = sizeof why};
     sk_files f;
-    CHECK_EQUAL(sk_files_open(&f, &memory, &from, 1, 0, &why), SKALD_FORMAT);
+    CHECK_EQUAL(sk_files_open(&f, &memory, &from, 1, 0, NULL, &why), SKALD_FORMAT);
     CHECK(strstr(why.text, "18446744073709551615") != NULL);
 }
 

@@ -1,11 +1,14 @@
 /* How long a host that wants to cancel has to wait: the longest stretch between two places where a load or a step looks
- * whether it shall stop, in milliseconds, and how long a cancel itself takes. A step is stopped at every place it has.
+ * whether it shall stop, in milliseconds, and how long a cancel itself takes. A step is stopped at every place it has, a
+ * load where `cancel_at` of it is done.
  *
- *     skald_latency MODEL [THREADS [DEPTH [SMALL_PAGES]]]      one line of JSON for the load and for each kind of step */
+ *     skald_latency MODEL [THREADS [DEPTH [SMALL_PAGES]]]      one line of JSON for the load and for each kind of step
+ *     skald_latency --vocabulary MODEL                         for loads without the weights */
 #define _POSIX_C_SOURCE 200809L
 #include <skald/skald.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { PREFILL = 512, FORKS = 12 };
@@ -36,6 +39,27 @@ static void looked(waits *w, double done) {
 static int32_t look(void *user, float done) {
     looked(user, done);
     return 0;
+}
+
+typedef struct stop {
+    double at, asked; /* how far the load is to come; when it was asked to stop, 0: not yet */
+} stop;
+
+static int32_t look_and_stop(void *user, float done) {
+    stop *s = user;
+    if (done < s->at) return 0;
+    s->asked = now();
+    return 1;
+}
+
+/* From the host's wish until the call is back. */
+static void cancel_load(skald_runtime *runtime, const char *path, skald_model_options m, double at) {
+    stop s = {.at = at};
+    skald_model *model = NULL;
+    m.progress = look_and_stop, m.progress_user = &s;
+    if (skald_model_open_path(&model, runtime, path, &m, NULL) != SKALD_CANCELLED)
+        must(SKALD_ARGUMENT, "a load that was not cancelled");
+    printf("{\"what\": \"cancel of a load\", \"cancel_at\": %.2f, \"cancel_ms\": %.3f}\n", at, now() - s.asked);
 }
 
 static void say(const char *what, uint32_t depth, const waits *w, double cancel) {
@@ -91,6 +115,7 @@ int main(int argc, char **argv) {
     skald_context_options c;
     skald_seq seq;
     static int32_t ids[PREFILL];
+    const int vocabulary = argc > 2 && strcmp(argv[1], "--vocabulary") == 0;
     if (argc < 2) return fputs("usage: skald_latency MODEL [THREADS [DEPTH [SMALL_PAGES]]]\n", stderr), 2;
     skald_runtime_options_init(&r, sizeof r);
     skald_model_options_init(&m, sizeof m);
@@ -98,13 +123,16 @@ int main(int argc, char **argv) {
     skald_context_options_init(&c, sizeof c);
     waits load = {.last = now()};
     r.n_threads = n_threads, r.small_pages = argc > 4 && atoi(argv[4]), m.progress = look, m.progress_user = &load;
+    m.vocabulary_only = (uint32_t)vocabulary;
     k.n_tokens = depth + 3 * PREFILL + FORKS * SKALD_PAGE_TOKENS, k.n_sequences = FORKS + 1, c.n_rows = PREFILL,
     c.n_logits = FORKS;
     must(skald_runtime_create(&runtime, &r, NULL), "runtime");
     load.last = now();
-    must(skald_model_open_path(&model, runtime, argv[1], &m, NULL), argv[1]);
+    must(skald_model_open_path(&model, runtime, argv[1 + vocabulary], &m, NULL), argv[1 + vocabulary]);
     looked(&load, 1);
     say("load", 0, &load, 0);
+    for (int i = 0; i < (vocabulary ? 1 : 4); i++) cancel_load(runtime, argv[1 + vocabulary], m, 0.3 * i);
+    if (vocabulary) return skald_model_release(model), skald_runtime_release(runtime), 0;
     must(skald_kv_cache_create(&cache, model, &k, NULL), "cache");
     must(skald_context_create(&context, model, &c, NULL), "context");
     must(skald_kv_cache_open(&seq, cache), "sequence");

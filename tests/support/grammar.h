@@ -60,7 +60,7 @@ static inline void words_open(words *w, const char *const *more, uint32_t n_more
     c = (sk_carver){.base = w->block};
     sk_vocab_lay_out(&w->vocab, &c, &s, NULL);
     if (sk_vocab_fill(&w->vocab, &s, NULL) != SKALD_OK) exit(2);
-    if (sk_trie_create(&w->trie, &w->vocab, &sk_libc_allocator, NULL) != SKALD_OK) exit(2);
+    if (sk_trie_create(&w->trie, &w->vocab, &sk_libc_allocator, NULL, NULL) != SKALD_OK) exit(2);
     w->host =
         (sk_grammar_host){.memory = &sk_libc_allocator, .vocab = &w->vocab, .trie = w->trie, .n_logits = w->n + 5};
 }
