@@ -20,9 +20,9 @@ void skald_grammar_options_init(skald_grammar_options *options, uint32_t size) {
 
 static skald_status create(skald_grammar **out, skald_model *model, const char *text, size_t n_bytes,
                            const skald_grammar_options *o, skald_report *why) {
-    sk_grammar_host host = {.model = model, .memory = sk_model_memory(model), .vocab = model->vocab};
-    const uint32_t n_vocab = model->config.n_vocab;
     sk_watch watch;
+    sk_grammar_host host = {.model = model, .memory = sk_model_memory(model), .vocab = model->vocab, .watch = &watch};
+    const uint32_t n_vocab = model->config.n_vocab;
     sk_watch_begin(&watch, o->progress, o->progress_user, "the grammar");
     skald_status status = sk_model_trie(&host.trie, model, &watch, why);
     if (status != SKALD_OK) return status;

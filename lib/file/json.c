@@ -158,6 +158,9 @@ static const char *past_text(const char *p) {
     return p + 1;
 }
 
+static bool is_between(char c) { return c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_bracket(char c) { return c == '{' || c == '}' || c == '[' || c == ']'; }
+
 static const char *past_value(const char *p, const char *end) {
     uint32_t depth = 0;
     do {
@@ -167,9 +170,10 @@ static const char *past_value(const char *p, const char *end) {
         }
         if (*p == '{' || *p == '[') depth++;
         if (*p == '}' || *p == ']') depth--;
-        bool plain = !strchr("{}[],: \t\n\r", *p);
+        bool plain = !is_bracket(*p) && !is_between(*p);
         p++;
-        while (plain && p < end && !strchr("{}[],:\" \t\n\r", *p)) p++; /* the rest of a number or word */
+        while (plain && p < end && *p != '"' && !is_bracket(*p) && !is_between(*p))
+            p++; /* the rest of a number or word */
     } while (depth);
     return p;
 }

@@ -4,8 +4,15 @@
 
 /* ---- arrays that grow */
 
+#define OFTEN 64u /* elements of an array between two looks at the watch */
+
+bool sk_draft_goes_on(sk_draft *d) {
+    if (d->status == SKALD_OK) d->status = sk_watch_look(d->watch, d->why);
+    return d->status == SKALD_OK;
+}
+
 void *sk_vector_add(sk_draft *d, sk_vector *v, uint32_t n) {
-    if (d->status != SKALD_OK) return NULL;
+    if (d->status != SKALD_OK || (v->n % OFTEN == 0 && !sk_draft_goes_on(d))) return NULL;
     if (n == 0) return v->at; /* may be NULL */
     if (n > SK_DRAFT_NODES - v->n) {
         d->status = sk_fail(d->why, SKALD_UNSUPPORTED, "the grammar is too large: more than %u parts", SK_DRAFT_NODES);
@@ -28,8 +35,9 @@ void sk_vector_free(sk_draft *d, sk_vector *v) {
     v->at = NULL, v->n = v->room = 0;
 }
 
-skald_status sk_draft_open(sk_draft *d, const skald_allocator *memory, skald_report *why) {
+skald_status sk_draft_open(sk_draft *d, const skald_allocator *memory, sk_watch *watch, skald_report *why) {
     *d = (sk_draft){.memory = memory,
+                    .watch = watch,
                     .why = why,
                     .nodes = {.size = sizeof(sk_expr_node)},
                     .ranges = {.size = sizeof(sk_code_range)},

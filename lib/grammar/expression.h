@@ -7,6 +7,7 @@
 #ifndef SK_GRAMMAR_EXPRESSION_H
 #define SK_GRAMMAR_EXPRESSION_H
 #include "base/memory.h"
+#include "base/watch.h"
 
 #define SK_GRAMMAR_DEPTH 48u        /* of nested groups and schemas */
 #define SK_DRAFT_NODES   (1u << 20) /* most expressions, ranges, bytes of texts, rules */
@@ -55,15 +56,18 @@ typedef struct sk_vector {
 
 typedef struct sk_draft {
     const skald_allocator *memory;
+    sk_watch *watch; /* of who waits for it */
     skald_report *why;
     skald_status status; /* of the first failure */
     sk_vector nodes, ranges, bytes, rules;
     uint64_t place; /* of the rule that is being written, which shared parts of it have too; UINT64_MAX: none */
 } sk_draft;
 
-skald_status sk_draft_open(sk_draft *d, const skald_allocator *memory, skald_report *why);
+skald_status sk_draft_open(sk_draft *d, const skald_allocator *memory, sk_watch *watch, skald_report *why);
 void sk_draft_close(sk_draft *d);
-/* n more elements, NULL: no memory, or too many. */
+/* False: something has failed, or whoever waits has enough. For loops that write nothing; sk_vector_add asks by itself. */
+bool sk_draft_goes_on(sk_draft *d);
+/* n more elements, NULL: no memory, too many, or cancelled. */
 void *sk_vector_add(sk_draft *d, sk_vector *v, uint32_t n);
 void sk_vector_free(sk_draft *d, sk_vector *v);
 

@@ -23,12 +23,12 @@ static skald_status compile(sk_program *p, const sk_grammar_host *host, const sk
                             const sk_grammar_text *in, skald_report *why) {
     sk_draft d;
     uint32_t root = 0;
-    skald_status status = sk_draft_open(&d, host->memory, why);
+    skald_status status = sk_draft_open(&d, host->memory, host->watch, why);
     const bool rules = o->kind == SKALD_GRAMMAR_RULES;
     if (status == SKALD_OK && rules) root = sk_rules_read(&d, in);
     if (status == SKALD_OK && o->kind == SKALD_GRAMMAR_JSON_SCHEMA) root = sk_schema_read(&d, in);
     if (status == SKALD_OK && o->kind == SKALD_GRAMMAR_TOOLS) root = sk_tools_read(&d, in, o->family);
-    status = sk_program_make(p, &d, root, host->trie->alone, rules ? sk_rules_place : NULL, in);
+    status = sk_program_make(p, &d, root, host->trie->alone, rules ? sk_rules_place : sk_schema_place, in);
     sk_draft_close(&d);
     return status;
 }

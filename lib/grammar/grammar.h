@@ -13,12 +13,13 @@
 #include "text/trie.h"
 #include <stdatomic.h>
 
-/* What a grammar is compiled for. All of it outlives the grammar. */
+/* What a grammar is compiled for. All of it but the watch outlives the grammar. */
 typedef struct sk_grammar_host {
     skald_model *model; /* kept for who holds the grammar; nothing is asked of it */
     const skald_allocator *memory;
     const sk_vocab *vocab;
     const sk_trie *trie;
+    sk_watch *watch;   /* of the call that compiles; NULL: nobody waits */
     uint32_t n_logits; /* a row of logits; ids from vocab->n_tokens on are never allowed */
 } sk_grammar_host;
 

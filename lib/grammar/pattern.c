@@ -250,13 +250,13 @@ bool sk_pattern_matches(sk_draft *d, const char *pattern, size_t n_pattern, cons
     memset(alone, 1, sizeof alone);
     trial *t = sk_allocate_zeroed(d->memory, 1, sizeof *t, SKALD_MEMORY_LOAD);
     if (!t) return d->status = sk_fail(d->why, SKALD_MEMORY, "no memory to try a pattern"), false;
-    d->status = sk_draft_open(&own, d->memory, d->why);
+    d->status = sk_draft_open(&own, d->memory, d->watch, d->why);
     if (d->status == SKALD_OK && !sk_pattern_read(&e, &where, &own, pattern, n_pattern)) {
         const uint32_t rule = sk_rule_new(&own, "a pattern", 9, UINT64_MAX);
         sk_rule_define(&own, rule, e);
         /* a pattern of nothing is no failure here */
         holds = sk_program_make(&p, &own, rule, alone, NULL, NULL) == SKALD_OK;
-        if (own.status == SKALD_MEMORY) d->status = own.status;
+        if (own.status == SKALD_MEMORY || own.status == SKALD_CANCELLED) d->status = own.status;
         if (holds) sk_set_begin(&t->set, &t->work, &p);
         for (size_t i = 0; holds && i < n_bytes; i++)
             holds = sk_set_byte(&t->set, &t->work, &p, &t->set, (uint8_t)text[i]);

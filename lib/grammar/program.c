@@ -161,10 +161,13 @@ static uint32_t put_expr(writer *w, sk_expr e, uint32_t next, uint32_t depth) {
 }
 
 static skald_status refuse(writer *w, const sk_rule *r, const char *what) {
-    char place[64] = "";
+    char place[160] = "";
     if (w->place_of && r->place != UINT64_MAX) w->place_of(place, sizeof place, w->user, r->place);
-    return w->d->status = sk_fail_at(w->d->why, SKALD_FORMAT, r->place, "grammar%s: rule %.*s: %s", place,
-                                     (int)r->n_name, (const char *)w->d->bytes.at + r->name, what);
+    if (!r->n_name) w->d->status = sk_fail_at(w->d->why, SKALD_FORMAT, r->place, "grammar: rule%s: %s", place, what);
+    else
+        w->d->status = sk_fail_at(w->d->why, SKALD_FORMAT, r->place, "grammar%s: rule %.*s: %s", place, (int)r->n_name,
+                                  (const char *)w->d->bytes.at + r->name, what);
+    return w->d->status;
 }
 
 static void put_rules(writer *w, uint32_t root) {
@@ -262,7 +265,7 @@ static void check_left(writer *w, const sk_program *p, const bool *nullable) {
         const uint32_t start = sk_rule_at(w->d, queue[i])->start;
         if (start) l.rule_at[start] = i + 1;
     }
-    for (uint32_t i = 0; i < n_rules; i++) {
+    for (uint32_t i = 0; i < n_rules && sk_draft_goes_on(w->d); i++) {
         l.first[i + 1] = l.edges.n;
         list_edges(&l, w->d, i + 1, sk_rule_at(w->d, queue[i])->start);
     }
@@ -303,7 +306,7 @@ static void check_end(writer *w, const sk_program *p, const bool alone[256]) {
 static skald_status measure(writer *w, sk_program *p, const bool alone[256]) {
     const uint64_t bytes = p->n_ops;
     bool *nullable = sk_allocate(w->d->memory, 1, bytes, SKALD_MEMORY_LOAD);
-    if (!nullable || !sk_program_settle(p, w->d->memory, alone, nullable))
+    if (!nullable || !sk_program_settle(p, w->d, alone, nullable))
         w->d->status = sk_fail(w->d->why, SKALD_MEMORY, "no memory to measure a grammar");
     if (w->d->status == SKALD_OK) check_left(w, p, nullable);
     if (w->d->status == SKALD_OK) check_end(w, p, alone);

@@ -41,5 +41,5 @@ skald_status sk_program_make(sk_program *p, sk_draft *d, uint32_t root, const bo
 void sk_program_free(sk_program *p, const skald_allocator *memory);
 
 /* settle.c: fills need and bytes. False: no memory. *nullable gets for each operation whether its rule can end without a byte. */
-bool sk_program_settle(sk_program *p, const skald_allocator *memory, const bool alone[256], bool *nullable);
+bool sk_program_settle(sk_program *p, sk_draft *d, const bool alone[256], bool *nullable);
 #endif

@@ -9,6 +9,7 @@ typedef struct reader {
     sk_draft *d;
     const sk_grammar_text *in;
     const char *at, *end;
+    sk_vector slots; /* rules by their names: number + 1 at its hash or behind, 0: empty; a power of two of them */
 } reader;
 
 /* ---- where */
@@ -161,13 +162,42 @@ static sk_expr read_token(reader *r) {
     return token(r, (uint32_t)id);
 }
 
+static bool is_named(const reader *r, uint32_t rule, const char *name, uint32_t n) {
+    const sk_rule *known = sk_rule_at(r->d, rule);
+    return known->n_name == n && memcmp((const char *)r->d->bytes.at + known->name, name, n) == 0;
+}
+
+/* Where the rule of this name is, or would be (FNV-1a). */
+static uint32_t *slot_of(const reader *r, const char *name, uint32_t n) {
+    uint32_t *slots = r->slots.at, hash = 2166136261u;
+    for (uint32_t i = 0; i < n; i++) hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+    for (hash ^= hash >> 15;; hash++) {
+        uint32_t *slot = &slots[hash & (r->slots.n - 1)];
+        if (!*slot || is_named(r, *slot - 1, name, n)) return slot;
+    }
+}
+
+/* Room for one more name; at most half of the slots are taken. */
+static bool make_slots(reader *r) {
+    if (2 * (r->d->rules.n + 1) <= r->slots.n) return true;
+    const uint32_t n = r->slots.n ? 2 * r->slots.n : 64;
+    sk_vector_free(r->d, &r->slots);
+    uint32_t *slots = sk_vector_add(r->d, &r->slots, n);
+    if (!slots) return false;
+    memset(slots, 0, n * sizeof *slots);
+    for (uint32_t i = 0; i < r->d->rules.n; i++) {
+        const sk_rule *known = sk_rule_at(r->d, i);
+        *slot_of(r, (const char *)r->d->bytes.at + known->name, known->n_name) = i + 1;
+    }
+    return true;
+}
+
 /* The rule of this name, made when it is named first; `name` lies in the text. */
 static uint32_t find_rule(reader *r, const char *name, uint32_t n) {
-    for (uint32_t i = 0; i < r->d->rules.n; i++) {
-        const sk_rule *rule = sk_rule_at(r->d, i);
-        if (rule->n_name == n && memcmp((const char *)r->d->bytes.at + rule->name, name, n) == 0) return i;
-    }
-    return sk_rule_new(r->d, name, n, (uint64_t)(name - r->in->text));
+    if (!make_slots(r)) return UINT32_MAX;
+    uint32_t *slot = slot_of(r, name, n);
+    if (!*slot) *slot = sk_rule_new(r->d, name, n, (uint64_t)(name - r->in->text)) + 1; /* 0 after a failure */
+    return *slot - 1;
 }
 
 static sk_expr read_alternatives(reader *r, uint32_t depth);
@@ -302,15 +332,15 @@ static void read_rule(reader *r) {
 }
 
 uint32_t sk_rules_read(sk_draft *d, const sk_grammar_text *in) {
-    reader r = {d, in, in->text, in->text + in->n_bytes};
+    reader r = {d, in, in->text, in->text + in->n_bytes, {.size = sizeof(uint32_t)}};
     for (pass_space(&r, true); r.at < r.end && d->status == SKALD_OK; pass_space(&r, true)) {
         if (!*r.at) wrong(&r, "a NUL in the grammar");
         else read_rule(&r);
     }
-    for (uint32_t i = 0; i < d->rules.n && d->status == SKALD_OK; i++)
-        if (sk_rule_at(d, i)->n_name == 4 && memcmp((const char *)d->bytes.at + sk_rule_at(d, i)->name, "root", 4) == 0)
-            return i;
+    const uint32_t *root = r.slots.n ? slot_of(&r, "root", 4) : NULL;
+    const uint32_t rule = root && *root ? *root - 1 : 0;
     r.at = in->text;
-    wrong(&r, "there is no rule root");
-    return 0;
+    if (!root || !*root) wrong(&r, "there is no rule root");
+    sk_vector_free(d, &r.slots);
+    return rule;
 }

@@ -161,9 +161,8 @@ sk_expr sk_claim_value(sk_schema *s, const sk_claim *c) {
     if (s->claims.n == MOST_CLAIMS)
         return sk_schema_refuse(s, SKALD_UNSUPPORTED, c->n ? c->part[0].at : s->root.at, "allOf",
                                 "too many combinations of schemas");
-    char name[160];
-    sk_schema_pointer(name, sizeof name, s, c->n ? c->part[c->n - 1].at : s->root.at);
-    const uint32_t rule = sk_rule_new(s->d, name, (uint32_t)strlen(name), UINT64_MAX);
+    const char *last = c->n ? c->part[c->n - 1].at : s->root.at; /* named by its place, if anybody wants to know */
+    const uint32_t rule = sk_rule_new(s->d, NULL, 0, (uint64_t)(last - s->root.at));
     claim_rule *to = sk_vector_add(s->d, &s->claims, 1);
     if (!to) return SK_EXPR_NOTHING;
     *to = (claim_rule){.rule = rule, .hash = hash, .claim = *c};

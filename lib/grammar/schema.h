@@ -74,6 +74,8 @@ bool sk_schema_enum(sk_expr *out, sk_schema *s, const sk_claim *c);
 bool sk_schema_disjoint(sk_schema *s, const sk_claim *a, const sk_claim *b);
 /* schema_refer.c: the target of a $ref; false: refused. */
 bool sk_schema_refer(sk_schema *s, const char *at, sk_json ref, sk_json *out);
+/* A sk_place_fn over a sk_grammar_text: the pointer to what is so many bytes behind the document's beginning. */
+void sk_schema_place(char *to, size_t room, const void *in, uint64_t place);
 /* The pointer to a place in the document, "#/properties/a". */
 void sk_schema_pointer(char *to, size_t room, const sk_schema *s, const char *at);
 #endif

@@ -87,11 +87,12 @@ static bool is_listed(sk_json list, sk_json v) {
     return false;
 }
 
-/* Whether a value is of every enum and const, and of the types. */
-static bool holds(sk_schema *s, const sk_claim *c, sk_types types, sk_json v) {
+/* Whether a value is of every enum and const, and of the types. `own`: the part it comes from, NULL: none of these. */
+static bool holds(sk_schema *s, const sk_claim *c, sk_types types, sk_json v, const sk_claim_part *own) {
     sk_json other;
     if (!(type_of(v) & types)) return false;
-    for (uint32_t i = 0; i < c->n; i++) {
+    for (uint32_t i = 0; i < c->n && sk_draft_goes_on(s->d); i++) {
+        if (&c->part[i] == own) continue;
         if (sk_schema_find(s, &c->part[i], "enum", &other) && !is_listed(other, v)) return false;
         if (sk_schema_find(s, &c->part[i], "const", &other) && !same(other, v)) return false;
     }
@@ -178,15 +179,14 @@ typedef struct values {
     sk_types types;
 } values;
 
-static void add_value(sk_schema *s, const sk_claim *c, sk_types types, values *all, sk_json v) {
-    if (!holds(s, c, types, v)) return;
+static void add_value(sk_schema *s, const sk_claim *c, sk_types types, values *all, sk_json v,
+                      const sk_claim_part *own) {
+    if (!holds(s, c, types, v, own)) return;
     const uint32_t first = all->bytes.n;
     write_value(s->d, &all->bytes, v);
     sk_word *to = sk_vector_add(s->d, &all->words, 1);
     if (to) *to = (sk_word){(const char *)(uintptr_t)first, all->bytes.n - first};
     all->types |= type_of(v);
-    if (all->words.n > MOST_VALUES)
-        sk_schema_refuse(s, SKALD_UNSUPPORTED, c->part[0].at, "enum", "more than 4096 values");
 }
 
 /* The part whose values are gone through; NULL: there is none. */
@@ -195,8 +195,11 @@ static const sk_claim_part *find_values(sk_schema *s, const sk_claim *c, sk_json
         *is_const = sk_schema_find(s, &c->part[i], "const", list);
         if (*is_const) return &c->part[i];
         if (!sk_schema_find(s, &c->part[i], "enum", list)) continue;
-        if (sk_json_kind_of(*list) == SK_JSON_LIST) return &c->part[i];
-        sk_schema_refuse(s, SKALD_FORMAT, c->part[i].at, "enum", "a list of values is expected");
+        if (sk_json_kind_of(*list) != SK_JSON_LIST)
+            sk_schema_refuse(s, SKALD_FORMAT, c->part[i].at, "enum", "a list of values is expected");
+        else if (count(*list) > MOST_VALUES)
+            sk_schema_refuse(s, SKALD_UNSUPPORTED, c->part[i].at, "enum", "more than 4096 values");
+        else return &c->part[i];
     }
     return NULL;
 }
@@ -206,12 +209,13 @@ bool sk_schema_enum(sk_expr *out, sk_schema *s, const sk_claim *c) {
     sk_json list, one;
     bool is_const;
     *out = SK_EXPR_NOTHING;
-    if (!find_values(s, c, &list, &is_const)) return false;
+    const sk_claim_part *own = find_values(s, c, &list, &is_const);
+    if (!own) return false;
     const sk_types types = sk_claim_types(s, c);
-    if (is_const) add_value(s, c, types, &all, list);
+    if (is_const) add_value(s, c, types, &all, list, NULL); /* an enum may stand beside it */
     else
         for (sk_json walk = sk_json_begin(list); sk_json_next(&walk, NULL, &one) && s->d->status == SKALD_OK;)
-            add_value(s, c, types, &all, one);
+            add_value(s, c, types, &all, one, own);
     check_beside(s, c, all.types);
     sk_word *word = all.words.at;
     for (uint32_t i = 0; i < all.words.n; i++) word[i].text = (const char *)all.bytes.at + (uintptr_t)word[i].text;
@@ -227,13 +231,14 @@ bool sk_schema_enum(sk_expr *out, sk_schema *s, const sk_claim *c) {
 static bool values_differ(sk_schema *s, const sk_claim *a, const sk_claim *b) {
     sk_json list, one;
     bool is_const;
-    if (!find_values(s, a, &list, &is_const)) return false;
+    const sk_claim_part *own = find_values(s, a, &list, &is_const);
+    if (!own) return false;
     sk_json ignored;
     bool other;
     if (!find_values(s, b, &ignored, &other)) return false;
-    if (is_const) return !holds(s, b, sk_claim_types(s, b), list);
+    if (is_const) return !holds(s, b, sk_claim_types(s, b), list, NULL);
     for (sk_json walk = sk_json_begin(list); sk_json_next(&walk, NULL, &one);)
-        if (holds(s, a, sk_claim_types(s, a), one) && holds(s, b, sk_claim_types(s, b), one)) return false;
+        if (holds(s, a, sk_claim_types(s, a), one, own) && holds(s, b, sk_claim_types(s, b), one, NULL)) return false;
     return true;
 }
 

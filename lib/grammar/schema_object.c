@@ -13,16 +13,25 @@
 
 typedef struct property {
     sk_json key;
+    uint32_t hash;
     bool required;
     sk_expr pair; /* key, colon, value; NOTHING: it must not be there */
 } property;
 
+/* What a part of the claim says of a key. */
+typedef struct saying {
+    sk_json key, value;
+    uint32_t hash, part;
+} saying;
+
 typedef struct object {
     sk_schema *s;
     const sk_claim *c;
-    sk_vector properties;
-    uint32_t least, most; /* most UINT32_MAX: no end */
-    sk_expr other;        /* pair of a key that is not listed */
+    sk_vector properties, sayings;
+    sk_json patterns[SK_CLAIM_PARTS],
+        others[SK_CLAIM_PARTS]; /* patternProperties, additionalProperties; at NULL: none */
+    uint32_t least, most;       /* most UINT32_MAX: no end */
+    sk_expr other;              /* pair of a key that is not listed */
 } object;
 
 static property *at(const object *o, uint32_t i) { return (property *)o->properties.at + i; }
@@ -35,9 +44,18 @@ static bool same_key(sk_json a, sk_json b) {
 
 /* ---- which keys are listed */
 
-static void list_key(object *o, const char *where, sk_json key, bool required) {
+/* Two thousand keys are compared with each other: most of them only by this (FNV-1a). */
+static uint32_t hash_of(sk_json key) {
+    char text[MOST_KEY];
+    const size_t n = sk_json_to_text(key, text, sizeof text);
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < n && i < sizeof text; i++) hash = (hash ^ (uint8_t)text[i]) * 16777619u;
+    return hash;
+}
+
+static void list_key(object *o, const char *where, sk_json key, uint32_t hash, bool required) {
     for (uint32_t i = 0; i < o->properties.n; i++)
-        if (same_key(at(o, i)->key, key)) {
+        if (at(o, i)->hash == hash && same_key(at(o, i)->key, key)) {
             at(o, i)->required |= required;
             return;
         }
@@ -47,7 +65,14 @@ static void list_key(object *o, const char *where, sk_json key, bool required) {
         return;
     }
     property *to = sk_vector_add(o->s->d, &o->properties, 1);
-    if (to) *to = (property){.key = key, .required = required};
+    if (to) *to = (property){.key = key, .hash = hash, .required = required};
+}
+
+static void list_one(object *o, uint32_t part, sk_json key, const sk_json *value) {
+    const uint32_t hash = hash_of(key);
+    list_key(o, o->c->part[part].at, key, hash, !value);
+    saying *to = value ? sk_vector_add(o->s->d, &o->sayings, 1) : NULL;
+    if (to) *to = (saying){.key = key, .value = *value, .hash = hash, .part = part};
 }
 
 static SK_OWN_FRAME void list_keys(object *o) {
@@ -64,7 +89,7 @@ static SK_OWN_FRAME void list_keys(object *o) {
             for (sk_json walk = sk_json_begin(all); sk_json_next(&walk, &key, &value) && o->s->d->status == SKALD_OK;) {
                 if (pass && sk_json_kind_of(value) != SK_JSON_TEXT)
                     sk_schema_refuse(o->s, SKALD_FORMAT, where, "required", "a list of keys is expected");
-                else list_key(o, where, pass ? value : key, pass);
+                else list_one(o, i, pass ? value : key, pass ? NULL : &value);
             }
         }
 }
@@ -174,11 +199,12 @@ static sk_expr other_key(object *o) {
 /* ---- what must hold for the value of a key */
 
 /* Patterns of a part that the key matches; true: there is one. */
-static bool add_patterns(object *o, sk_claim *value, const sk_claim_part *part, const char *key, uint32_t n) {
-    sk_json all, pattern, one;
+static bool add_patterns(object *o, sk_claim *value, uint32_t part, const char *key, uint32_t n) {
+    sk_json pattern, one;
     bool found = false;
-    if (!sk_schema_find(o->s, part, "patternProperties", &all)) return false;
-    for (sk_json walk = sk_json_begin(all); sk_json_next(&walk, &pattern, &one) && o->s->d->status == SKALD_OK;) {
+    if (!o->patterns[part].at) return false;
+    for (sk_json walk = sk_json_begin(o->patterns[part]);
+         sk_json_next(&walk, &pattern, &one) && o->s->d->status == SKALD_OK;) {
         char text[512];
         const size_t length = sk_json_to_text(pattern, text, sizeof text);
         if (length > sizeof text || !sk_pattern_matches(o->s->d, text, length, key, n)) continue;
@@ -188,19 +214,18 @@ static bool add_patterns(object *o, sk_claim *value, const sk_claim_part *part, 
     return found;
 }
 
-static SK_OWN_FRAME sk_claim value_of(object *o, sk_json key) {
+static SK_OWN_FRAME sk_claim value_of(object *o, const property *p) {
     sk_claim value = {0};
     char written[MOST_WRITTEN];
-    const uint32_t n = write_key(written, key);
-    for (uint32_t i = 0; i < o->c->n; i++) {
-        sk_json all, other;
+    const uint32_t n = write_key(written, p->key);
+    const saying *said = o->sayings.at;
+    for (uint32_t i = 0, k = 0; i < o->c->n; i++) {
         bool found = false;
-        if (sk_schema_find(o->s, &o->c->part[i], "properties", &all))
-            for (sk_json walk = sk_json_begin(all), k, v; sk_json_next(&walk, &k, &v);)
-                if (same_key(k, key)) sk_claim_add(o->s, &value, v), found = true;
-        found |= add_patterns(o, &value, &o->c->part[i], written, n);
-        if (!found && sk_schema_find(o->s, &o->c->part[i], "additionalProperties", &other))
-            sk_claim_add(o->s, &value, other);
+        for (; k < o->sayings.n && said[k].part == i; k++)
+            if (said[k].hash == p->hash && same_key(said[k].key, p->key))
+                sk_claim_add(o->s, &value, said[k].value), found = true;
+        found |= add_patterns(o, &value, i, written, n);
+        if (!found && o->others[i].at) sk_claim_add(o->s, &value, o->others[i]);
     }
     return value;
 }
@@ -216,9 +241,9 @@ static sk_expr pair(object *o, sk_expr key, sk_expr value) {
 static bool find_pattern(object *o, const char **where, sk_json *pattern) {
     bool found = false;
     for (uint32_t i = 0; i < o->c->n; i++) {
-        sk_json all, one;
-        if (!sk_schema_find(o->s, &o->c->part[i], "patternProperties", &all)) continue;
-        for (sk_json walk = sk_json_begin(all), key; sk_json_next(&walk, &key, &one); found = true) {
+        sk_json one;
+        if (!o->patterns[i].at) continue;
+        for (sk_json walk = sk_json_begin(o->patterns[i]), key; sk_json_next(&walk, &key, &one); found = true) {
             if (found)
                 sk_schema_refuse(o->s, SKALD_UNSUPPORTED, o->c->part[i].at, "patternProperties",
                                  "more than one pattern for an object");
@@ -241,11 +266,11 @@ static SK_OWN_FRAME sk_expr pattern_pair(object *o, const char *where, sk_json p
         if (sk_pattern_matches(o->s->d, text, n, written, write_key(written, at(o, i)->key))) return SK_EXPR_NOTHING;
     sk_claim value = {0};
     for (uint32_t i = 0; i < o->c->n; i++) {
-        sk_json all, other;
-        if (o->c->part[i].at == where && sk_schema_find(o->s, &o->c->part[i], "patternProperties", &all)) {
-            for (sk_json walk = sk_json_begin(all), k, v; sk_json_next(&walk, &k, &v);) sk_claim_add(o->s, &value, v);
-        } else if (sk_schema_find(o->s, &o->c->part[i], "additionalProperties", &other)) {
-            sk_claim_add(o->s, &value, other);
+        if (o->c->part[i].at == where && o->patterns[i].at) {
+            for (sk_json walk = sk_json_begin(o->patterns[i]), k, v; sk_json_next(&walk, &k, &v);)
+                sk_claim_add(o->s, &value, v);
+        } else if (o->others[i].at) {
+            sk_claim_add(o->s, &value, o->others[i]);
         }
     }
     return value.never ? SK_EXPR_NOTHING : pair(o, key, sk_claim_value(o->s, &value));
@@ -253,11 +278,11 @@ static SK_OWN_FRAME sk_expr pattern_pair(object *o, const char *where, sk_json p
 
 static SK_OWN_FRAME sk_expr other_pair(object *o) {
     const char *where;
-    sk_json pattern, other;
+    sk_json pattern;
     if (find_pattern(o, &where, &pattern)) return pattern_pair(o, where, pattern);
     sk_claim value = {0};
     for (uint32_t i = 0; i < o->c->n; i++)
-        if (sk_schema_find(o->s, &o->c->part[i], "additionalProperties", &other)) sk_claim_add(o->s, &value, other);
+        if (o->others[i].at) sk_claim_add(o->s, &value, o->others[i]);
     return value.never ? SK_EXPR_NOTHING : pair(o, other_key(o), sk_claim_value(o->s, &value));
 }
 
@@ -300,14 +325,22 @@ static sk_expr members(object *o) {
 }
 
 sk_expr sk_schema_object(sk_schema *s, const sk_claim *c) {
-    object o = {.s = s, .c = c, .properties = {.size = sizeof(property)}, .most = UINT32_MAX};
+    object o = {.s = s,
+                .c = c,
+                .properties = {.size = sizeof(property)},
+                .sayings = {.size = sizeof(saying)},
+                .most = UINT32_MAX};
     sk_draft *d = s->d;
     sk_claim_count(s, c, "minProperties", true, &o.least);
     sk_claim_count(s, c, "maxProperties", false, &o.most);
+    for (uint32_t i = 0; i < c->n; i++) {
+        sk_schema_find(s, &c->part[i], "patternProperties", &o.patterns[i]);
+        sk_schema_find(s, &c->part[i], "additionalProperties", &o.others[i]);
+    }
     list_keys(&o);
     for (uint32_t i = 0; i < o.properties.n && d->status == SKALD_OK; i++) {
         char written[MOST_WRITTEN];
-        const sk_claim value = value_of(&o, at(&o, i)->key);
+        const sk_claim value = value_of(&o, at(&o, i));
         const sk_expr key = sk_expr_text(d, written, write_key(written, at(&o, i)->key));
         const sk_expr said = pair(&o, key, sk_claim_value(s, &value));
         at(&o, i)->pair = said;
@@ -319,6 +352,7 @@ sk_expr sk_schema_object(sk_schema *s, const sk_claim *c) {
     if (o.most != UINT32_MAX && o.most > MOST_MEMBERS) o.most = MOST_MEMBERS; /* fewer are allowed too */
     const sk_expr inside = d->status == SKALD_OK && o.least <= o.most ? members(&o) : SK_EXPR_NOTHING;
     sk_vector_free(d, &o.properties);
+    sk_vector_free(d, &o.sayings);
     const sk_expr begin = sk_expr_then(d, sk_expr_word(d, "{"), s->space);
     return sk_expr_then(d, sk_expr_then(d, begin, inside), sk_expr_then(d, s->space, sk_expr_word(d, "}")));
 }

@@ -44,6 +44,14 @@ void sk_schema_pointer(char *to, size_t room, const sk_schema *s, const char *at
     if (room) to[t.n] = 0;
 }
 
+void sk_schema_place(char *to, size_t room, const void *in, uint64_t place) {
+    const sk_grammar_text *t = in;
+    sk_schema s = {0};
+    if (sk_json_open(&s.root, t->text, t->n_bytes, NULL) != SKALD_OK) return;
+    const size_t n = sk_format(to, room, " ");
+    sk_schema_pointer(to + n, room - n, &s, s.root.at + place);
+}
+
 /* ---- from a reference to its place */
 
 static void unescape_uri(char *text) {

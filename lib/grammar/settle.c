@@ -22,7 +22,10 @@ typedef struct settling {
     uint32_t *users; /* operations that go to one */
     entry *heap;
     uint32_t n_heap;
+    sk_draft *d; /* that the program comes from */
 } settling;
+
+#define OFTEN 1024u /* operations between two looks at the watch */
 
 static void push(settling *s, uint32_t key, uint32_t op, uint32_t from) {
     uint32_t i = s->n_heap++;
@@ -83,7 +86,7 @@ static void run(settling *s, measure m, uint32_t *value) {
     s->measure = m, s->value = value, s->n_heap = 0;
     for (uint32_t i = 0; i < s->p->n_ops; i++) value[i] = SK_UNREACHED;
     push(s, 0, 0, 0);
-    while (s->n_heap) {
+    for (uint32_t n = 1; s->n_heap && (n % OFTEN || sk_draft_goes_on(s->d)); n++) {
         const entry e = pop(s);
         if (value[e.op] != SK_UNREACHED) continue;
         value[e.op] = e.key;
@@ -115,17 +118,17 @@ static void list_users(settling *s) {
     for (uint32_t i = 0; i < s->p->n_ops; i++) s->first[s->p->n_ops] += goes_to(&s->p->op[i], to);
 }
 
-bool sk_program_settle(sk_program *p, const skald_allocator *memory, const bool alone[256], bool *nullable) {
+bool sk_program_settle(sk_program *p, sk_draft *d, const bool alone[256], bool *nullable) {
     const uint32_t n = p->n_ops;
     sk_carver c = {0};
     for (int pass = 0; pass < 2; pass++) {
-        settling s = {.p = p, .alone = alone};
+        settling s = {.p = p, .alone = alone, .d = d};
         s.first = sk_carve(&c, n + (uint64_t)1, sizeof *s.first, SK_CACHE_LINE);
         s.users = sk_carve(&c, sk_mul(n, 2), sizeof *s.users, SK_CACHE_LINE);
         s.heap = sk_carve(&c, sk_mul(n, 2) + 1, sizeof *s.heap, SK_CACHE_LINE);
         if (pass == 0) {
             const uint64_t bytes = c.used;
-            c = (sk_carver){.base = sk_allocate_zeroed(memory, 1, bytes, SKALD_MEMORY_LOAD)};
+            c = (sk_carver){.base = sk_allocate_zeroed(d->memory, 1, bytes, SKALD_MEMORY_LOAD)};
             if (!c.base) return false;
             continue;
         }
@@ -134,7 +137,7 @@ bool sk_program_settle(sk_program *p, const skald_allocator *memory, const bool 
         for (uint32_t i = 0; i < n; i++) nullable[i] = p->bytes[i] == 0;
         run(&s, DEEP, p->need);
         run(&s, FAR_SHALLOW, p->bytes);
-        sk_release(memory, c.base, c.used);
+        sk_release(d->memory, c.base, c.used);
     }
     return true;
 }
