@@ -193,8 +193,8 @@ typedef struct skald_source {
     const char *path;  /* UTF-8 */
     const void *bytes; /* a file in memory, untouched after the model is open unless it is used in place */
     uint64_t n_bytes;  /* length of `bytes`, or of what `read` can give */
-    /* Fill `to` with n_bytes bytes from `offset`. Anything but SKALD_OK fails the open with that status. Called on the
-     * opening thread and, with workers, on several at once when `concurrent` is 1. */
+    /* Fill `to` with n_bytes bytes from `offset`. Anything but SKALD_OK fails the open with that status, so CANCELLED calls
+     * it off. Called on the opening thread and, with workers, on several at once when `concurrent` is 1. */
     skald_status (*read)(void *user, void *to, uint64_t offset, size_t n_bytes);
     void *user;
     uint32_t concurrent;

@@ -342,7 +342,10 @@ static skald_status load_vector(sk_placing *p, const met *m, loading *l) {
 }
 
 static skald_status load_one(sk_placing *p, const met *m, void *visitor) {
-    return is_vector(m->role) ? load_vector(p, m, visitor) : load_matrix(p, m, visitor);
+    loading *l = visitor;
+    skald_status status = sk_watch_look(l->watch, p->why); /* a host's executor may read all rows on other threads */
+    if (status != SKALD_OK) return status;
+    return is_vector(m->role) ? load_vector(p, m, l) : load_matrix(p, m, l);
 }
 
 static skald_status read_factors(sk_placing *p, float *to, const sk_gguf_tensor *tensor, const char *name, loading *l) {
