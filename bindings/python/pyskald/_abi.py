@@ -146,7 +146,8 @@ class SamplerOptions(c.Structure):
 
 class GrammarOptions(c.Structure):
     _fields_ = [
-        ("size", U32), ("kind", U32), ("cache_bytes", U64), ("family", Text)]
+        ("size", U32), ("kind", U32), ("cache_bytes", U64), ("family", Text), ("progress", ProgressFn),
+        ("progress_user", P)]
 
 
 class EngineOptions(c.Structure):

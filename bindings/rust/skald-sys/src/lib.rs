@@ -315,6 +315,8 @@ layout! { skald_grammar_options {
     kind: skald_grammar_kind,
     cache_bytes: u64,
     family: *const c_char,
+    progress: Option<skald_progress_fn>,
+    progress_user: *mut c_void,
 } }
 
 layout! { skald_engine_options {
