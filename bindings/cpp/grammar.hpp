@@ -10,6 +10,7 @@ namespace skald {
  * UNSUPPORTED say where in it. */
 class grammar : public detail::shared<skald_grammar, skald_grammar_retain, skald_grammar_release> {
   public:
+    /* CANCELLED: by the options' progress; the first grammar of a model takes time, and a large one. */
     static result<grammar> create(const model &m, std::string_view text, const skald_grammar_options &o) {
         auto g = made<grammar>([&](auto *out, auto *why) {
             return skald_grammar_create(out, m.get(), text.data(), text.size(), &o, why);

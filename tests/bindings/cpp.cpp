@@ -87,6 +87,7 @@ static int run(const char *path, counted_memory &memory) {
     CHECK(model);
     if (!model) return 1;
     test_owners(*skald::model::open(*runtime, path), memory);
+    test_first_grammar(*skald::model::open(*runtime, path));
     test_errors(*runtime);
     test_model(*runtime, *model, path);
     test_host(path);

@@ -33,6 +33,7 @@ void test_loop(skald::model model);
 void test_saved(const skald::model &model);
 void test_paused(const skald::model &model);
 void test_grammars(const skald::model &model);
+void test_first_grammar(const skald::model &model);
 void test_beams(const skald::model &model);
 void test_adapters(const skald::model &model);
 void test_chat(const skald::runtime &runtime, const skald::model &model, const char *path);

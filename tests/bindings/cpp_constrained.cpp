@@ -97,6 +97,19 @@ void test_grammars(const skald::model &model) {
           row[static_cast<size_t>((*model.encode("7"))[0])] == 0);
 }
 
+/* Asked with the first grammar of a model; one that was cancelled leaves the next to be the first. */
+void test_first_grammar(const skald::model &model) {
+    int n_heard = 0;
+    auto stop = [](float) { return false; };
+    auto more = [&](float done) { return n_heard++, done == 0; };
+    auto options = skald::grammar_options();
+    skald::set_progress(options, stop);
+    CHECK(skald::grammar::create(model, "root ::= \"b\"", options).status() == SKALD_CANCELLED);
+    skald::set_progress(options, more);
+    auto grammar = skald::grammar::create(model, "root ::= \"b\"", options);
+    CHECK(grammar && n_heard > 0 && skald::matcher::create(*grammar)->least() > 0);
+}
+
 void test_beams(const skald::model &model) {
     const skald::ids prompt = prompt_ids(model, "the sea");
     auto options = skald::beam_options();
