@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ._abi import GrammarOptions, lib, sized
-from ._handle import Handle, Owner, created
-from ._status import END, OK, check, error
+from ._handle import Guard, Handle, Owner, created
+from ._runtime import Progress, progress_fn
+from ._status import END, OK, check, error, report
 
 if TYPE_CHECKING:
     from ._model import Model
@@ -15,26 +16,28 @@ if TYPE_CHECKING:
 
 class Grammar(Owner):
     """Rules in the manner of BNF, for one model's vocabulary; threads share it. Grammar.json_schema takes a schema,
-    Grammar.tools the tools of a conversation."""
+    Grammar.tools the tools of a conversation. `progress` gets 0 and cancels by a true result or an exception: the first
+    grammar of a model takes time, and a large one."""
 
-    def __init__(self, model: Model, rules: str, *, cache_bytes: int = 0) -> None:
-        super().__init__(_compiled(model, rules, 0, cache_bytes))
+    def __init__(self, model: Model, rules: str, *, cache_bytes: int = 0, progress: Progress | None = None) -> None:
+        super().__init__(_compiled(model, rules, 0, cache_bytes, progress))
 
     @classmethod
-    def json_schema(cls, model: Model, schema: Any, *, cache_bytes: int = 0) -> Grammar:
+    def json_schema(cls, model: Model, schema: Any, *, cache_bytes: int = 0, progress: Progress | None = None) -> Grammar:
         """JSON that is valid against a schema: a dictionary, or its text."""
         text = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
         made = cls.__new__(cls)
-        Owner.__init__(made, _compiled(model, text, 1, cache_bytes))
+        Owner.__init__(made, _compiled(model, text, 1, cache_bytes, progress))
         return made
 
     @classmethod
-    def tools(cls, model: Model, tools: Any, *, family: str | None = None, cache_bytes: int = 0) -> Grammar:
+    def tools(cls, model: Model, tools: Any, *, family: str | None = None, cache_bytes: int = 0,
+              progress: Progress | None = None) -> Grammar:
         """A call of one of the tools (a list, or its JSON), as the model's family writes calls, with arguments that are valid; Answer
         reads it. Without `family` it is found by the model's chat template."""
         text = tools if isinstance(tools, str) else json.dumps(tools, ensure_ascii=False)
         made = cls.__new__(cls)
-        Owner.__init__(made, _compiled(model, text, 2, cache_bytes, family))
+        Owner.__init__(made, _compiled(model, text, 2, cache_bytes, progress, family))
         return made
 
     def share(self) -> Grammar:
@@ -42,12 +45,17 @@ class Grammar(Owner):
         return self._shared(lib.skald_grammar_retain)
 
 
-def _compiled(model: Model, text: str, kind: int, cache_bytes: int, family: str | None = None) -> Handle:
+def _compiled(model: Model, text: str, kind: int, cache_bytes: int, progress: Progress | None,
+              family: str | None = None) -> Handle:
     options, data = sized(GrammarOptions, "skald_grammar_options_init"), text.encode()
+    why, guard, out = report(), Guard(), c.c_void_p()
     options.kind, options.cache_bytes = kind, cache_bytes
     options.family = family.encode() if family is not None else None
-    return created(lib.skald_grammar_create, lib.skald_grammar_release, (model._handle, model._n_vocab), model._pointer, data,
-                   len(data), c.byref(options))
+    if progress:
+        options.progress = progress_fn(guard, progress)
+    status = lib.skald_grammar_create(c.byref(out), model._pointer, data, len(data), c.byref(options), c.byref(why))
+    guard.check(status, why)
+    return Handle(out, lib.skald_grammar_release, (model._handle, model._n_vocab))
 
 
 class Matcher(Owner):

@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ DATA = Path(os.environ["SKALD_TEST_DATA"])
 TINY = DATA / "tiny" / "llama_gqa_tied"
 PATH = TINY / "model-f32.gguf"
 LAYOUT = (DATA / "chat" / "smollm2.jinja").read_text()
+TOOLS = [{"type": "function", "function": {"name": "turn", "parameters": {
+    "type": "object", "properties": {"left": {"type": "boolean"}}, "required": ["left"], "additionalProperties": False}}}]
 DRAWN = Sampling(temperature=0.9, top_k=40, top_p=0.95, seed=7, repetition=1.1)
 
 
@@ -448,6 +451,22 @@ class Engines(unittest.TestCase):
         with self.assertRaises(pyskald.FormatError):
             pyskald.Grammar(self.model, "root ::= (")
 
+    def test_grammar_progress(self) -> None:
+        """Asked with the first grammar of a model; one that was cancelled leaves the next to be the first."""
+        heard: list[float] = []
+        kinds = ((pyskald.Grammar, 'root ::= "yes"'), (pyskald.Grammar.json_schema, {"type": "null"}),
+                 (partial(pyskald.Grammar.tools, family="hermes"), TOOLS))
+        for kind, text in kinds:
+            model = pyskald.Model(PATH)
+            with self.assertRaises(pyskald.CancelledError):
+                kind(model, text, progress=lambda done: True)
+            with self.assertRaises(ZeroDivisionError):
+                kind(model, text, progress=lambda done: 1 / 0)
+            heard.clear()
+            grammar = kind(model, text, progress=heard.append)
+            self.assertEqual(set(heard), {0.0})
+            self.assertGreater(pyskald.Matcher(grammar).least, 0)
+
     def test_stops_prefix_logprobs(self) -> None:
         ids = self.model.encode("return the", bos=True)
         engine = self.model.engine(n_running=2, n_top=3)
@@ -506,10 +525,8 @@ class Engines(unittest.TestCase):
         self.assertNotEqual(self.model.generate("return th", n_tokens=12, heal=True), self.model.generate("return th", n_tokens=12))
 
     def test_tools_are_called(self) -> None:
-        tools = [{"type": "function", "function": {"name": "turn", "parameters": {
-            "type": "object", "properties": {"left": {"type": "boolean"}}, "required": ["left"], "additionalProperties": False}}}]
         engine = self.model.engine(n_running=1)
-        engine.submit("return", n_tokens=120, grammar=pyskald.Grammar.tools(self.model, tools, family="hermes"))
+        engine.submit("return", n_tokens=120, grammar=pyskald.Grammar.tools(self.model, TOOLS, family="hermes"))
         text = "".join(event.text for event in engine.run())
         with self.model.answer(family="hermes") as answer:
             pieces = answer.push(text) + answer.end()

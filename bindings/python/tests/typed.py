@@ -25,3 +25,5 @@ async def ask(engine: pyskald.AsyncEngine) -> str:
 with model.chat(system="Be brief.", adapters=[model.adapter("style")]) as chat:
     text: str = "".join(chat.ask("Why?"))
 pieces = list(model.stream("The sea is", stops=["."], grammar=pyskald.Grammar(model, 'root ::= "calm"')))
+pyskald.Grammar.json_schema(model, {}, progress=lambda done: done > 1)
+pyskald.Grammar(model, 'root ::= "calm"', progress=True)  # type: ignore[arg-type]
