@@ -1,4 +1,5 @@
 use crate::buffers::{at, c_string, size_of};
+use crate::callback::{Watch, Watched};
 use crate::error::{argument, check, check_why, report, Result};
 use crate::model::Model;
 use skald_sys as sys;
@@ -16,6 +17,15 @@ pub enum Form<'a> {
     Tools(Option<&'a str>),
 }
 
+/// How a grammar shall be compiled.
+#[derive(Default)]
+pub struct GrammarOptions<'a> {
+    /// An arena for masks; 0: 16 MiB.
+    pub cache_bytes: u64,
+    /// May cancel it, and always gets 0. The first grammar of a model takes time, and a large one.
+    pub progress: Option<Watch<'a>>,
+}
+
 /// What an answer may say, compiled for the vocabulary of one model. Never changes; threads share it, and a clone is one more
 /// owner of the same.
 pub struct Grammar {
@@ -28,9 +38,9 @@ unsafe impl Send for Grammar {}
 unsafe impl Sync for Grammar {}
 
 impl Grammar {
-    /// Compiles `text`, which is not kept. `cache_bytes`: an arena for masks; 0: 16 MiB. Format: malformed; Unsupported: well
-    /// formed, but the library cannot make sure of it; both with the place.
-    pub fn new(model: &Model, form: Form<'_>, text: &str, cache_bytes: u64) -> Result<Grammar> {
+    /// Compiles `text`, which is not kept. Format: malformed; Unsupported: well formed, but the library cannot make sure of it;
+    /// both with the place. Cancelled: by the progress function.
+    pub fn new(model: &Model, form: Form<'_>, text: &str, options: GrammarOptions<'_>) -> Result<Grammar> {
         let (kind, family) = match form {
             Form::Rules => (sys::SKALD_GRAMMAR_RULES, None),
             Form::JsonSchema => (sys::SKALD_GRAMMAR_JSON_SCHEMA, None),
@@ -39,31 +49,35 @@ impl Grammar {
         let family = family.map(c_string).transpose()?;
         let mut o = sys::skald_grammar_options::zeroed();
         let (mut out, mut why) = (null_mut(), report());
+        let mut watched = Watched::new(options.progress);
         // SAFETY: everything lives to the end of the call.
         let status = unsafe {
             sys::skald_grammar_options_init(&mut o, size_of::<sys::skald_grammar_options>());
             o.kind = kind;
-            o.cache_bytes = cache_bytes;
+            o.cache_bytes = options.cache_bytes;
             o.family = at(&family);
+            (o.progress, o.progress_user) = watched.raw();
             sys::skald_grammar_create(&mut out, model.as_ptr(), text.as_ptr().cast(), text.len(), &o, &mut why)
         };
-        check_why(status, &why)?;
-        Ok(Grammar { own: NonNull::new(out).expect("a grammar"), model: model.clone() })
+        let made = check_why(status, &why)
+            .map(|_| Grammar { own: NonNull::new(out).expect("a grammar"), model: model.clone() });
+        watched.finish();
+        made
     }
 
     /// [`Form::Rules`].
     pub fn rules(model: &Model, text: &str) -> Result<Grammar> {
-        Grammar::new(model, Form::Rules, text, 0)
+        Grammar::new(model, Form::Rules, text, GrammarOptions::default())
     }
 
     /// [`Form::JsonSchema`].
     pub fn json_schema(model: &Model, schema: &str) -> Result<Grammar> {
-        Grammar::new(model, Form::JsonSchema, schema, 0)
+        Grammar::new(model, Form::JsonSchema, schema, GrammarOptions::default())
     }
 
     /// [`Form::Tools`] of the file's own family.
     pub fn tools(model: &Model, list: &str) -> Result<Grammar> {
-        Grammar::new(model, Form::Tools(None), list, 0)
+        Grammar::new(model, Form::Tools(None), list, GrammarOptions::default())
     }
 
     pub(crate) fn as_ptr(&self) -> *mut sys::skald_grammar {

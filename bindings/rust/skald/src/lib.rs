@@ -68,7 +68,7 @@ pub use engine::{Engine, EngineOptions, EngineStats, Inbox, Progress};
 pub use error::{status_text, Error, Result, Why};
 pub use event::{Event, Events, Happened, LogProb};
 pub use generate::GenerateOptions;
-pub use grammar::{Form, Grammar, Matcher};
+pub use grammar::{Form, Grammar, GrammarOptions, Matcher};
 pub use host::{Allocator, Executor, Log, LogLevel, MemoryKind};
 pub use info::{Info, TensorInfo};
 pub use model::{Model, ModelOptions};

@@ -2,8 +2,8 @@
 mod common;
 use common::{model, prompt, run};
 use skald::{
-    stream_with, Answer, Engine, EngineOptions, Error, Form, Grammar, Happened, Matcher, Model, Piece, Request,
-    Sampling, StreamOptions,
+    stream_with, Answer, Engine, EngineOptions, Error, Form, Grammar, GrammarOptions, Happened, Matcher, Model, Piece,
+    Request, Sampling, StreamOptions, Watch,
 };
 
 const SCHEMA: &str = r#"{"type": "object", "properties": {"mood": {"enum": ["calm", "angry"]},
@@ -78,7 +78,8 @@ fn rules_hold_whatever_is_drawn() {
 #[test]
 fn a_call_of_a_tool_is_read_as_one() {
     let model = model();
-    let grammar = Grammar::new(&model, Form::Tools(Some("hermes")), TOOLS, 1 << 20).unwrap();
+    let options = GrammarOptions { cache_bytes: 1 << 20, ..GrammarOptions::default() };
+    let grammar = Grammar::new(&model, Form::Tools(Some("hermes")), TOOLS, options).unwrap();
     let options =
         StreamOptions { sampling: wild(3), grammar: Some(&grammar), special: true, ..StreamOptions::default() };
     let text = answer(&model, &options);
@@ -145,7 +146,8 @@ fn what_cannot_be_compiled_is_refused_with_the_place() {
     assert!(matches!(&rule, Error::Format(why) if why.text.contains("other")), "{rule:?}");
     assert!(matches!(Grammar::json_schema(&model, "{\"type\": 7}"), Err(Error::Format(_))));
     assert!(matches!(Grammar::json_schema(&model, "{\"$dynamicRef\": \"#a\"}"), Err(Error::Unsupported(_))));
-    assert!(matches!(Grammar::new(&model, Form::Tools(Some("nobody")), TOOLS, 0), Err(Error::Unsupported(_))));
+    let nobody = Grammar::new(&model, Form::Tools(Some("nobody")), TOOLS, GrammarOptions::default());
+    assert!(matches!(nobody, Err(Error::Unsupported(_))));
     let engine = Engine::new(&model, &EngineOptions { n_tokens: 1024, ..EngineOptions::default() }).unwrap();
     let (ids, grammar) = (prompt(&model), Grammar::json_schema(&model, SCHEMA).unwrap());
     let request = Request { prompt: &ids, n_tokens: 2, grammar: Some(&grammar), ..Request::default() };
@@ -153,4 +155,29 @@ fn what_cannot_be_compiled_is_refused_with_the_place() {
     let foreign = Grammar::json_schema(&common::model(), SCHEMA).unwrap();
     let request = Request { n_tokens: 40, grammar: Some(&foreign), ..request };
     assert!(matches!(engine.submit(&request), Err(Error::Argument(_))));
+}
+
+/// Asked with the first grammar of a model; one that was cancelled leaves the next to be the first.
+#[test]
+fn progress_cancels_and_panics_come_back() {
+    fn yes(model: &Model, progress: Watch<'_>) -> Result<Grammar, Error> {
+        let options = GrammarOptions { progress: Some(progress), ..GrammarOptions::default() };
+        Grammar::new(model, Form::Rules, "root ::= \"yes\"", options)
+    }
+    let model = model();
+    let mut stop = |_: f32| false;
+    assert!(matches!(yes(&model, &mut stop), Err(Error::Cancelled(_))));
+    let caught = std::panic::catch_unwind(|| {
+        let mut fail = |_: f32| panic!("enough");
+        yes(&model, &mut fail).map(|_| ())
+    });
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "enough");
+    let mut heard = 0;
+    let mut hear = |done: f32| {
+        assert_eq!(done, 0.0);
+        heard += 1;
+        true
+    };
+    let grammar = yes(&model, &mut hear).unwrap();
+    assert!(heard > 0 && Matcher::new(&grammar).unwrap().least() > 0);
 }
