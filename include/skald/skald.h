@@ -862,8 +862,9 @@ typedef struct skald_request {
 } skald_request;
 
 /* Takes a request. FULL: n_requests are there already, or n_text ids; submit again when one has ended. ARGUMENT: an id out of
- * the vocabulary, a sampler's field, a grammar of another model or whose shortest text needs more than n_tokens, an adapter of
- * another model or of a higher rank than max_rank, or prompt and answer could never fit into the cache together. Any thread. */
+ * the vocabulary, a sampler's field, a grammar of another model or, unless n_tokens is 0, one whose shortest text needs more,
+ * an adapter of another model or of a higher rank than max_rank, or prompt and answer could never fit into the cache
+ * together. Any thread. */
 SKALD_API skald_status skald_engine_submit(skald_request_id *out, skald_engine *engine, const skald_request *request,
                                            skald_report *why);
 /* The request ends soon, with what it has; what was read of its prompt is kept. ABSENT: its end was told. Any thread. */

@@ -239,10 +239,10 @@ typedef struct {
     skald_buffer *buffer;
     void *staging;
     sk_watch *watch;
-    atomic_uint failed; /* somebody did, and his are the report and */
-    skald_status status;
-    char *fresh;   /* memory that nobody has written, NULL: not the host's */
-    uint64_t made; /* bytes of it whose pages there are */
+    atomic_uint failed;  /* the first failure is in the report */
+    skald_status status; /* of it */
+    char *fresh;         /* memory that nobody has written, NULL: not the host's */
+    uint64_t made;       /* bytes of it whose pages there are */
 } loading;
 
 typedef struct {
