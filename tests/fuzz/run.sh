@@ -45,11 +45,9 @@ printf 'root ::= [^b-d\\n] x* (x | "ab"){2,7}\nx ::= <[3]> x? | root\n' >"$folde
 printf '{"type":"object","properties":{"a":{"$ref":"#/$defs/x"},"b":{"enum":["p",1]}},"required":["b"],"additionalProperties":false,"$defs":{"x":{"anyOf":[{"type":"number","minimum":0.5,"maximum":3},{"type":"string","pattern":"^a[b-d]+$"}]}}}' >"$folder/seeds/schema/object"
 printf '{"type":"array","prefixItems":[{"type":"string","format":"date"}],"items":{"oneOf":[{"type":"null"},{"type":"string","maxLength":4}]},"maxItems":3,"minItems":1}' >"$folder/seeds/schema/list"
 
-failed=0
-for target; do
+fuzz() { # target
+    local target=$1 corpus=$folder/corpus/$1 log=$folder/$1.log state=ok result=0 options
     $clang $flags -fsanitize=fuzzer,$sanitize "$here/$target.c" "$library" -o "$folder/fuzz_$target" -lpthread -ldl
-    corpus=$folder/corpus/$target
-    log=$folder/$target.log
     options="-max_total_time=$seconds -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$folder/$target-"
     case $target in
     adapter | gguf) options="$options -max_len=16384 -dict=$here/gguf.dict" ;;
@@ -58,11 +56,23 @@ for target; do
     *) options="$options -max_len=4096" ;;
     esac
     mkdir -p "$corpus"
-    state=ok
-    "$folder/fuzz_$target" $options "$corpus" "$folder/seeds/$target" >"$log" 2>&1 || state=FAILED failed=1
+    "$folder/fuzz_$target" $options "$corpus" "$folder/seeds/$target" >"$log" 2>&1 || state=FAILED result=1
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     edges=$(grep -o 'cov: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
     printf 'fuzz %-6s %s seconds, %s executions, %s edges: %s\n' "$target" "$seconds" "${runs:-no}" "${edges:-no}" $state
     [ $state = ok ] || tail -40 "$log"
+    return $result
+}
+
+# As many at once as there are processors.
+failed=0
+running=()
+for target; do
+    fuzz "$target" &
+    running+=($!)
+    [ ${#running[@]} -ge "$(nproc)" ] || continue
+    wait "${running[0]}" || failed=1
+    running=("${running[@]:1}")
 done
+for job in "${running[@]}"; do wait "$job" || failed=1; done
 exit $failed
