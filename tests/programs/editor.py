@@ -27,6 +27,17 @@ class Editor:
         assert message["id"] == number, message
         return message.get("result", message.get("error"))
 
+    def read_ahead(self):
+        """The stats once something is read and no more is."""
+        before, end = 0, time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(0.2 * SIZE)
+            stats = self.say("stats")
+            if stats["read"] == before > 0:
+                return stats
+            before = stats["read"]
+        raise AssertionError("nothing is read ahead")
+
     def close(self):
         self.server.stdin.close()
         return self.server.wait(20)
@@ -40,8 +51,7 @@ def main():
 
     # What was read ahead is not read again, and neither is what a longer text begins with.
     editor.say("didChange", wait=False, text=text, cursor=len(text))
-    time.sleep(0.3 * SIZE)
-    before = editor.say("stats")
+    before = editor.read_ahead()
     first = editor.say("complete", text=text, cursor=len(text), n_tokens=8)
     after = editor.say("stats")
     assert after["read"] - before["read"] <= 1, (before, after)
