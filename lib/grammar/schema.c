@@ -37,8 +37,66 @@ static const struct {
 
 sk_json sk_schema_json(const sk_schema *s, const char *at) { return (sk_json){at, s->root.end}; }
 
-bool sk_schema_find(const sk_schema *s, const sk_claim_part *part, const char *keyword, sk_json *out) {
-    return sk_json_find(sk_schema_json(s, part->at), keyword, out) == SKALD_OK;
+/* The members of a schema that was asked for a keyword: alternatives are compared two by two, and each question would walk
+ * over all that stands in the schema. */
+typedef struct object {
+    const char *at;    /* NULL: an empty slot */
+    uint32_t first, n; /* of `members` */
+} object;
+
+typedef struct member {
+    sk_json key, value;
+} member;
+
+static object *slot_of(const sk_schema *s, const char *at) {
+    object *slots = s->objects.at;
+    for (uint64_t i = (uint64_t)(at - s->root.at) * 0x9e3779b97f4a7c15u >> 32;; i++) {
+        object *o = &slots[i & (s->objects.n - 1)];
+        if (!o->at || o->at == at) return o;
+    }
+}
+
+/* Room for one more, in a power of two of slots of which at most half are taken. */
+static bool make_slots(sk_schema *s) {
+    sk_vector old = s->objects, more = {.size = sizeof(object)};
+    if (2 * (s->n_objects + 1) <= old.n) return true;
+    object *slots = sk_vector_add(s->d, &more, old.n ? 2 * old.n : 64);
+    if (!slots) return false;
+    memset(slots, 0, more.n * sizeof *slots);
+    s->objects = more;
+    for (const object *o = old.at, *end = o + old.n; o < end; o++)
+        if (o->at) *slot_of(s, o->at) = *o;
+    sk_vector_free(s->d, &old);
+    return true;
+}
+
+/* NULL after a failure. */
+static const object *object_of(sk_schema *s, const char *at) {
+    if (!make_slots(s)) return NULL;
+    object *o = slot_of(s, at);
+    if (o->at) return o;
+    *o = (object){at, s->members.n, 0};
+    s->n_objects++;
+    if (*at != '{') return o;
+    for (sk_json walk = sk_json_begin(sk_schema_json(s, at)), key, value; sk_json_next(&walk, &key, &value); o->n++) {
+        member *to = sk_vector_add(s->d, &s->members, 1);
+        if (!to) return NULL;
+        *to = (member){key, value};
+    }
+    return o;
+}
+
+/* Of equal keys the last, as everywhere. */
+static bool find(sk_schema *s, sk_json schema, const char *keyword, sk_json *out) {
+    const object *o = object_of(s, schema.at);
+    const member *all = s->members.at;
+    for (uint32_t i = o ? o->first + o->n : 0; o && i-- > o->first;)
+        if (sk_json_is(all[i].key, keyword)) return *out = all[i].value, true;
+    return false;
+}
+
+bool sk_schema_find(sk_schema *s, const sk_claim_part *part, const char *keyword, sk_json *out) {
+    return find(s, sk_schema_json(s, part->at), keyword, out);
 }
 
 SK_OWN_FRAME sk_expr sk_schema_refuse(sk_schema *s, skald_status status, const char *at, const char *keyword,
@@ -68,7 +126,7 @@ static void check_keyword(sk_schema *s, const char *at, const char *name, sk_jso
     const sk_json schema = sk_schema_json(s, at);
     const bool anything = is_true(v) || (sk_json_kind_of(v) == SK_JSON_OBJECT && is_empty(v));
     if (strcmp(name, "if") == 0) {
-        if (sk_json_find(schema, "then", &other) == SKALD_OK || sk_json_find(schema, "else", &other) == SKALD_OK)
+        if (find(s, schema, "then", &other) || find(s, schema, "else", &other))
             not_offered(s, at, "if", "conditions are not offered; anyOf can say the same");
     } else if (strcmp(name, "uniqueItems") == 0) {
         uint32_t most = 2;
@@ -82,7 +140,7 @@ static void check_keyword(sk_schema *s, const char *at, const char *name, sk_jso
     } else if (strcmp(name, "contains") == 0) {
         uint32_t least = 1;
         sk_json_u32(schema, "minContains", &least, NULL);
-        if (least || sk_json_find(schema, "maxContains", &other) == SKALD_OK)
+        if (least || find(s, schema, "maxContains", &other))
             not_offered(s, at, name, "that some item is so cannot be made sure of");
     }
 }
@@ -90,13 +148,12 @@ static void check_keyword(sk_schema *s, const char *at, const char *name, sk_jso
 static void check_keywords(sk_schema *s, sk_json schema) {
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
         sk_json v;
-        if (sk_json_find(schema, keywords[i].name, &v) != SKALD_OK) continue;
+        if (!find(s, schema, keywords[i].name, &v)) continue;
         if (keywords[i].what == NOT_OFFERED) not_offered(s, schema.at, keywords[i].name, "not offered");
         else check_keyword(s, schema.at, keywords[i].name, v);
     }
     sk_json v;
-    if (sk_json_find(schema, "$schema", &v) == SKALD_OK &&
-        !sk_json_is(v, "https://json-schema.org/draft/2020-12/schema") &&
+    if (find(s, schema, "$schema", &v) && !sk_json_is(v, "https://json-schema.org/draft/2020-12/schema") &&
         !sk_json_is(v, "https://json-schema.org/draft/2019-09/schema") &&
         !sk_json_is(v, "http://json-schema.org/draft-07/schema#"))
         not_offered(s, schema.at, "$schema", "only draft 2020-12, and what 2019-09 and 07 have in common with it");
@@ -106,7 +163,7 @@ static void check_keywords(sk_schema *s, sk_json schema) {
 
 static void add_list(sk_schema *s, sk_claim *c, sk_json schema, const char *keyword) {
     sk_json all, walk, one;
-    if (sk_json_find(schema, keyword, &all) != SKALD_OK) return;
+    if (!find(s, schema, keyword, &all)) return;
     if (sk_json_kind_of(all) != SK_JSON_LIST || is_empty(all)) {
         sk_schema_refuse(s, SKALD_FORMAT, schema.at, keyword, "a list of schemas is expected");
         return;
@@ -133,8 +190,7 @@ void sk_claim_add(sk_schema *s, sk_claim *c, sk_json schema) {
     }
     c->part[c->n++] = (sk_claim_part){schema.at, 0};
     check_keywords(s, schema);
-    if (sk_json_find(schema, "$ref", &ref) == SKALD_OK && sk_schema_refer(s, schema.at, ref, &target))
-        sk_claim_add(s, c, target);
+    if (find(s, schema, "$ref", &ref) && sk_schema_refer(s, schema.at, ref, &target)) sk_claim_add(s, c, target);
     add_list(s, c, schema, "allOf");
 }
 
@@ -295,7 +351,11 @@ static sk_expr say_space(sk_draft *d) {
 }
 
 sk_expr sk_schema_value(sk_draft *d, sk_json document, sk_json schema) {
-    sk_schema s = {.d = d, .root = document, .claims = {.size = sizeof(claim_rule)}};
+    sk_schema s = {.d = d,
+                   .root = document,
+                   .claims = {.size = sizeof(claim_rule)},
+                   .members = {.size = sizeof(member)},
+                   .objects = {.size = sizeof(object)}};
     sk_claim first = {0};
     s.space = say_space(d);
     sk_claim_add(&s, &first, schema);
@@ -306,6 +366,8 @@ sk_expr sk_schema_value(sk_draft *d, sk_json document, sk_json schema) {
         sk_rule_define(d, r.rule, body);
     }
     sk_vector_free(d, &s.claims);
+    sk_vector_free(d, &s.members);
+    sk_vector_free(d, &s.objects);
     if (d->status == SKALD_OK && first.never)
         sk_schema_refuse(&s, SKALD_FORMAT, schema.at, "false", "nothing is valid");
     return root;

@@ -28,8 +28,11 @@ typedef struct sk_claim {
 typedef struct sk_schema {
     sk_draft *d;
     sk_json root;
-    sk_vector claims;        /* sk_claim_rule, in the order in which they are met */
-    sk_expr space, any_text; /* shared */
+    sk_vector claims;           /* sk_claim_rule, in the order in which they are met */
+    sk_vector members, objects; /* what was asked for keywords before: schema.c */
+    uint32_t n_objects;
+    enum { SK_ID_UNKNOWN, SK_ID_NONE, SK_ID_INSIDE } inner_id; /* whether a schema inside has an $id of its own */
+    sk_expr space, any_text;                                   /* shared */
 } sk_schema;
 
 typedef uint32_t sk_types;
@@ -55,7 +58,7 @@ sk_expr sk_schema_value(sk_draft *d, sk_json document, sk_json schema);
 sk_expr sk_schema_refuse(sk_schema *s, skald_status status, const char *at, const char *keyword, const char *what);
 sk_json sk_schema_json(const sk_schema *s, const char *at);
 /* The keyword of a part; false: it is not there. */
-bool sk_schema_find(const sk_schema *s, const sk_claim_part *part, const char *keyword, sk_json *out);
+bool sk_schema_find(sk_schema *s, const sk_claim_part *part, const char *keyword, sk_json *out);
 /* One more schema that must hold, with all it refers to. */
 void sk_claim_add(sk_schema *s, sk_claim *c, sk_json schema);
 /* What a claim says, as a call of its rule. */

@@ -123,7 +123,8 @@ bool sk_schema_refer(sk_schema *s, const char *at, sk_json ref, sk_json *out) {
     *out = s->root;
     if (text[0] && (sk_json_find(s->root, "$id", &id) != SKALD_OK || !sk_json_is(id, text)))
         return refuse(s, at, "only references inside the document are followed");
-    if (has_inner_id(s->root, true)) return refuse(s, at, "not followed where a schema inside has an $id of its own");
+    if (s->inner_id == SK_ID_UNKNOWN) s->inner_id = has_inner_id(s->root, true) ? SK_ID_INSIDE : SK_ID_NONE;
+    if (s->inner_id == SK_ID_INSIDE) return refuse(s, at, "not followed where a schema inside has an $id of its own");
     if (!fragment || !*fragment) return true;
     unescape_uri(fragment);
     if (*fragment != '/' ? find_anchor(s->root, fragment, out) : follow(out, fragment + 1)) return true;
