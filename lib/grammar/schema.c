@@ -64,8 +64,10 @@ static bool make_slots(sk_schema *s) {
     if (!slots) return false;
     memset(slots, 0, more.n * sizeof *slots);
     s->objects = more;
-    for (const object *o = old.at, *end = o + old.n; o < end; o++)
+    for (uint32_t i = 0; i < old.n; i++) {
+        const object *o = (const object *)old.at + i;
         if (o->at) *slot_of(s, o->at) = *o;
+    }
     sk_vector_free(s->d, &old);
     return true;
 }
